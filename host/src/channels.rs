@@ -1,0 +1,177 @@
+//! Channels: which keys this node and each of its peers use with each other.
+//!
+//! A channel is *ready* when the peer's public key is known. This node's own key for a peer derives from the node's
+//! seed and the peer's id until the channel is ready, and is stored with it from then on. So answering a set-up request
+//! stores nothing (anyone can forge one: it is signed with the published key), and yet the answer is the same
+//! after a crash.
+//!
+//! What is not here: asking a peer for its key ([`crate::requests`]), sealing and opening ([`crate::overlay`]).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::{PublicKey, SecretKey};
+
+use crate::key_store::records::{ChannelRecord, Secret32};
+use crate::key_store::{KeyStore, StoreError};
+use crate::message::NodeId;
+use crate::overlay::ChannelKeys;
+use crate::primitives;
+
+/// The channels of one node.
+pub struct Channels {
+    store: Arc<KeyStore>,
+    ready: RwLock<BTreeMap<NodeId, Arc<ChannelKeys>>>,
+}
+
+/// Why a peer's key was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The peer's fault: not a P-256 public key in PEM (FB629 in the reference).
+    #[error("FB629: {peer} sent something that is not a P-256 public key in PEM")]
+    BadKey {
+        /// Who sent it.
+        peer: NodeId,
+    },
+    /// Ours: it could not be stored.
+    #[error("FB631: the channel with {peer} cannot be stored: {source}")]
+    Store {
+        /// Whose channel.
+        peer: NodeId,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+impl Channels {
+    /// The channels that the store holds: those are ready at once.
+    pub fn load(store: Arc<KeyStore>) -> Result<Self, StoreError> {
+        let mut ready = BTreeMap::new();
+        for (peer, record) in store.channels()? {
+            let damaged = || StoreError::Damaged(format!("channel {peer}"));
+            let own = SecretKey::from_slice(record.own.as_bytes()).map_err(|_| damaged())?;
+            let public = PublicKey::from_sec1_bytes(&record.peer).map_err(|_| damaged())?;
+            ready.insert(peer, Arc::new(ChannelKeys::new(own, public)));
+        }
+        Ok(Self {
+            store,
+            ready: RwLock::new(ready),
+        })
+    }
+
+    /// The keys of the channel with `peer`, if it is ready.
+    pub fn keys(&self, peer: &NodeId) -> Option<Arc<ChannelKeys>> {
+        self.ready
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(peer)
+            .cloned()
+    }
+
+    /// The peers with a ready channel.
+    pub fn peers(&self) -> Vec<NodeId> {
+        self.ready
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// This node's public key on the channel with `peer`: PEM, SubjectPublicKeyInfo.
+    pub fn own_public_key(&self, peer: &NodeId) -> String {
+        let public = match self.keys(peer) {
+            Some(keys) => keys.own_public_key(),
+            None => self.derived_key(peer).public_key(),
+        };
+        primitives::public_key_pem(&public)
+    }
+
+    /// Takes `pem` as the peer's public key and makes the channel ready. The caller has checked that this node asked
+    /// that peer for it. On disk before this returns; blocks for that.
+    pub fn set_peer_key(&self, peer: &NodeId, pem: &[u8]) -> Result<(), ChannelError> {
+        let public =
+            primitives::parse_public_key_pem(pem).map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
+        let own = match self.keys(peer) {
+            Some(keys) => keys.own_secret_key().clone(),
+            None => self.derived_key(peer),
+        };
+        let record = ChannelRecord {
+            own: Secret32::from(<[u8; 32]>::from(own.to_bytes())),
+            peer: public.to_sec1_point(false).as_bytes().to_vec(),
+        };
+        self.store
+            .put_channel(peer, &record)
+            .map_err(|source| ChannelError::Store {
+                peer: peer.clone(),
+                source,
+            })?;
+        self.ready
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(peer.clone(), Arc::new(ChannelKeys::new(own, public)));
+        Ok(())
+    }
+
+    fn derived_key(&self, peer: &NodeId) -> SecretKey {
+        let label = [b"backchannel channel key 1 ", peer.as_ref().as_bytes()].concat();
+        primitives::derive_secret_key(self.store.seed().as_bytes(), &label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::randomness::Randomness;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::try_from(name).expect("a valid id")
+    }
+
+    fn store(path: &std::path::Path) -> Arc<KeyStore> {
+        Arc::new(KeyStore::open(path, &node("a"), &Randomness::from_seed(1)).expect("a store"))
+    }
+
+    #[test]
+    fn refuses_a_key_that_is_none_and_stays_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let channels = Channels::load(store(&folder.path().join("s"))).expect("loaded");
+
+        assert!(matches!(
+            channels.set_peer_key(&node("b"), b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+            Err(ChannelError::BadKey { .. })
+        ));
+        assert!(channels.keys(&node("b")).is_none());
+    }
+
+    #[test]
+    fn answers_the_same_key_before_and_after_a_crash_and_stores_nothing_for_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let first = Channels::load(store(&path)).expect("loaded").own_public_key(&node("b"));
+
+        let kept = store(&path);
+        assert!(kept.channels().expect("read").is_empty());
+        let again = Channels::load(kept).expect("loaded");
+        assert_eq!(again.own_public_key(&node("b")), first);
+        assert_ne!(again.own_public_key(&node("c")), first, "each peer sees another key");
+    }
+
+    #[test]
+    fn is_ready_after_a_restart_with_the_same_keys() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let peer = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
+        let channels = Channels::load(store(&path)).expect("loaded");
+        let own = channels.own_public_key(&node("b"));
+        channels
+            .set_peer_key(&node("b"), primitives::public_key_pem(&peer).as_bytes())
+            .expect("taken");
+        drop(channels);
+
+        let channels = Channels::load(store(&path)).expect("loaded");
+        assert_eq!(channels.own_public_key(&node("b")), own);
+        assert_eq!(channels.peers(), vec![node("b")]);
+    }
+}

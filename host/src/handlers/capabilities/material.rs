@@ -1,0 +1,19 @@
+use super::n2n::material;
+use crate::handlers::material::LONGEST_WAIT;
+use crate::handlers::state::{CallState, Subject};
+use crate::message::NodeId;
+use tokio::time::Instant;
+
+impl material::Host for CallState {
+    async fn wait(&mut self, run: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.count_call()?;
+        let (Subject::Message(envelope), Some(limit)) = (&self.subject, self.may_wait_until) else {
+            return Ok(None);
+        };
+        let Ok(peer) = NodeId::try_from(envelope.source.as_str()) else {
+            return Ok(None);
+        };
+        let deadline = limit.min(Instant::now() + LONGEST_WAIT);
+        Ok(self.services.materials.wait(&self.plugin, &run, &peer, deadline).await)
+    }
+}

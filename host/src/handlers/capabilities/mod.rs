@@ -1,0 +1,100 @@
+//! What a plugin may import: a capability is a WIT interface, one file each.
+
+mod agreement;
+mod channel_keys;
+mod log;
+mod material;
+mod sharing;
+
+use wasmtime::component::{HasSelf, Linker};
+
+pub(super) use log::one_line;
+
+use super::bindings::backchannel::n2n;
+use super::bindings::backchannel::n2n::types::Failure;
+use super::state::CallState;
+
+/// What a plugin may be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// Write to the node's log.
+    Log,
+    /// Wait for what this node prepared for a run, and publish it.
+    Material,
+    /// Read own public channel keys, set peers' ones.
+    ChannelKeys,
+    /// Agree on pair secrets.
+    Agreement,
+    /// Split a secret key.
+    Sharing,
+}
+
+/// Imported by every component for its types; allows nothing.
+pub(super) const TYPES: &str = "backchannel:n2n/types@0.1.0";
+
+impl Capability {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Material,
+        Self::ChannelKeys,
+        Self::Agreement,
+        Self::Sharing,
+    ];
+
+    /// Its name, in grants and in the WIT package.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Material => "material",
+            Self::ChannelKeys => "channel-keys",
+            Self::Agreement => "agreement",
+            Self::Sharing => "sharing",
+        }
+    }
+
+    /// What it lets a plugin do, to be read after "it may".
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Log => "write up to 100 lines per message to the node's log",
+            Self::Material => "publish data for the parties of a run, and wait for what it published itself",
+            Self::ChannelKeys => {
+                "read this node's public key on the channel with a sender, and set the sender's public key when this node asked for it"
+            }
+            Self::Agreement => {
+                "have the host make a key pair for a run, and keep the secrets that it agrees on with the other parties"
+            }
+            Self::Sharing => {
+                "have the host draw a secret key for a run, read the shares meant for other parties, and keep the key"
+            }
+        }
+    }
+
+    /// The capability that an import belongs to, such as `backchannel:n2n/log@0.1.0`. Later versions of the line only
+    /// add, so any 0.1.x is the same capability.
+    pub fn of_import(import: &str) -> Option<Self> {
+        let (name, version) = import.strip_prefix("backchannel:n2n/")?.split_once('@')?;
+        version.strip_prefix("0.1.")?;
+        Self::ALL.into_iter().find(|capability| capability.name() == name)
+    }
+
+    pub(super) fn link(self, linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+        match self {
+            Self::Log => n2n::log::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Material => n2n::material::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::ChannelKeys => n2n::channel_keys::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Agreement => n2n::agreement::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Sharing => n2n::sharing::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+        }
+    }
+}
+
+impl n2n::types::Host for CallState {}
+
+pub(super) fn link_types(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    n2n::types::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}
+
+fn refused<T>(why: &str) -> wasmtime::Result<Result<T, Failure>> {
+    Ok(Err(Failure::Refused(why.into())))
+}

@@ -1,0 +1,233 @@
+//! Effects: what a guest asks the host to do, checked here before the router carries any of them out.
+
+use super::bindings::backchannel::n2n::types;
+use super::state::{RunState, Subject};
+use super::{Capability, Plugin};
+use crate::message::{NodeId, Value};
+
+/// The most effects of one call.
+const MOST_EFFECTS: usize = 2000;
+/// The most bytes of one call's effects.
+const MOST_BYTES: usize = 8 << 20;
+
+/// An effect that the plugin may have.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer the sender of the message at hand.
+    Reply(Outgoing),
+    /// Complete the request that the message at hand answers.
+    Deliver(Vec<u8>),
+    /// Make the channel with the sender of the message at hand ready with this public key (PEM), if this node asked for it.
+    SetPeerKey(Vec<u8>),
+    /// Publish material of the run at hand.
+    Publish(Datum),
+    /// Keep the result of the run at hand.
+    Establish(SecaggResult),
+}
+
+/// A message in the making: the host adds sender, receiver and request id.
+#[derive(Debug, PartialEq)]
+pub struct Outgoing {
+    /// Its kind, one of the plugin's.
+    pub kind: String,
+    /// Its own fields: a map with text keys.
+    pub fields: Value,
+}
+
+/// Something published for a run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Datum {
+    /// The one party that may have it, or all.
+    pub audience: Option<NodeId>,
+    /// What it gets.
+    pub body: Vec<u8>,
+}
+
+/// What a run found out, from every other party exactly once.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecaggResult {
+    /// The parties' public keys, PEM.
+    PairSecrets(Vec<(NodeId, Vec<u8>)>),
+    /// The parties' shares, big-endian two's complement.
+    ServerKey(Vec<(NodeId, Vec<u8>)>),
+}
+
+/// Why an effect is refused; with one of them, all of the call's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too many or too large.
+    #[error("{count} effects with {bytes} bytes are more than {MOST_EFFECTS} with {MOST_BYTES}")]
+    Budget {
+        /// How many.
+        count: usize,
+        /// Their size.
+        bytes: usize,
+    },
+    /// More than one of what there can be one of.
+    #[error("a second {0}")]
+    Second(&'static str),
+    /// A reply to a reply would go on for ever; a reply is for messages that came from a peer.
+    #[error("{0} does not belong here")]
+    OutOfPlace(&'static str),
+    /// Needs a grant.
+    #[error("{effect} needs the grant `{grant}`", grant = capability.name())]
+    NotGranted {
+        /// The effect.
+        effect: &'static str,
+        /// The missing grant.
+        capability: Capability,
+    },
+    /// A kind that the manifest does not name.
+    #[error("{0} is none of the plugin's kinds")]
+    ForeignKind(String),
+    /// Not a MessagePack map with text keys, or it sets a field that is the host's.
+    #[error("the fields of {kind} {why}")]
+    Fields {
+        /// The message's kind.
+        kind: String,
+        /// What is wrong with them.
+        why: &'static str,
+    },
+    /// A node that takes no part in the run.
+    #[error("{0:?} is not another party of the run")]
+    NotAParty(String),
+    /// Another run than the one at hand.
+    #[error("{0:?} is not the run at hand")]
+    OtherRun(String),
+    /// The result lacks a party.
+    #[error("the result does not name every other party once")]
+    Incomplete,
+}
+
+/// Checks all effects of a call: all are good, or the first that is not is named.
+pub(super) fn check(raw: Vec<types::Effect>, plugin: &Plugin, subject: &Subject) -> Result<Vec<Effect>, Refused> {
+    let bytes = raw.iter().map(size).sum();
+    if raw.len() > MOST_EFFECTS || bytes > MOST_BYTES {
+        return Err(Refused::Budget {
+            count: raw.len(),
+            bytes,
+        });
+    }
+    let effects = raw
+        .into_iter()
+        .map(|effect| match subject {
+            Subject::Message(_) => of_message(effect, plugin),
+            Subject::Run(run) => of_run(effect, plugin, run),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    for (name, single) in SINGLE {
+        if effects.iter().filter(|effect| single(effect)).count() > 1 {
+            return Err(Refused::Second(name));
+        }
+    }
+    Ok(effects)
+}
+
+type IsOne = fn(&Effect) -> bool;
+const SINGLE: [(&str, IsOne); 4] = [
+    ("reply", |effect| matches!(effect, Effect::Reply(_))),
+    ("deliver", |effect| matches!(effect, Effect::Deliver(_))),
+    ("set-peer-key", |effect| matches!(effect, Effect::SetPeerKey(_))),
+    ("establish", |effect| matches!(effect, Effect::Establish(_))),
+];
+
+fn of_message(effect: types::Effect, plugin: &Plugin) -> Result<Effect, Refused> {
+    match effect {
+        types::Effect::Reply(outgoing) => outgoing_of(outgoing, plugin).map(Effect::Reply),
+        types::Effect::Deliver(body) => Ok(Effect::Deliver(body)),
+        types::Effect::SetPeerKey(pem) => {
+            granted(plugin, "set-peer-key", Capability::ChannelKeys)?;
+            Ok(Effect::SetPeerKey(pem))
+        }
+        types::Effect::Publish(_) => Err(Refused::OutOfPlace("publish")),
+        types::Effect::Establish(_) => Err(Refused::OutOfPlace("establish")),
+    }
+}
+
+fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effect, Refused> {
+    match effect {
+        types::Effect::Publish(datum) => {
+            granted(plugin, "publish", Capability::Material)?;
+            if datum.run != run.run {
+                return Err(Refused::OtherRun(datum.run));
+            }
+            let audience = datum.audience.map(|name| other_party(&name, run)).transpose()?;
+            Ok(Effect::Publish(Datum {
+                audience,
+                body: datum.body,
+            }))
+        }
+        types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => {
+            granted(plugin, "establish(pair-secrets)", Capability::Agreement)?;
+            let keys = keys.into_iter().map(|key| (key.peer, key.pem));
+            every_other_party(keys, run).map(|keys| Effect::Establish(SecaggResult::PairSecrets(keys)))
+        }
+        types::Effect::Establish(types::SecaggContext::ServerKey(shares)) => {
+            granted(plugin, "establish(server-key)", Capability::Sharing)?;
+            let shares = shares.into_iter().map(|share| (share.peer, share.share));
+            every_other_party(shares, run).map(|shares| Effect::Establish(SecaggResult::ServerKey(shares)))
+        }
+        types::Effect::Reply(_) => Err(Refused::OutOfPlace("reply")),
+        types::Effect::Deliver(_) => Err(Refused::OutOfPlace("deliver")),
+        types::Effect::SetPeerKey(_) => Err(Refused::OutOfPlace("set-peer-key")),
+    }
+}
+
+fn granted(plugin: &Plugin, effect: &'static str, capability: Capability) -> Result<(), Refused> {
+    if plugin.grants().contains(&capability) {
+        Ok(())
+    } else {
+        Err(Refused::NotGranted { effect, capability })
+    }
+}
+
+/// A message of one of the plugin's own kinds, with fields that are its own.
+pub(super) fn outgoing_of(raw: types::Outgoing, plugin: &Plugin) -> Result<Outgoing, Refused> {
+    let kind = raw.kind;
+    if !plugin.manifest().kinds.contains(&kind) {
+        return Err(Refused::ForeignKind(kind));
+    }
+    let fields = Value::decode(&raw.fields).ok().filter(|value| value.encode() == raw.fields);
+    let why = match &fields {
+        None => "are not canonical MessagePack",
+        Some(Value::Map(entries)) if entries.iter().all(|(key, _)| key.as_str().is_some()) => "",
+        Some(_) => "are not a map with text keys",
+    };
+    match fields {
+        Some(fields) if why.is_empty() => Ok(Outgoing { kind, fields }),
+        _ => Err(Refused::Fields { kind, why }),
+    }
+}
+
+/// The id of another party of the run.
+pub(super) fn other_party(name: &str, run: &RunState) -> Result<NodeId, Refused> {
+    run.parties
+        .iter()
+        .find(|party| party.as_ref() == name && **party != run.own)
+        .cloned()
+        .ok_or_else(|| Refused::NotAParty(name.to_owned()))
+}
+
+fn every_other_party(given: impl Iterator<Item = (String, Vec<u8>)>, run: &RunState) -> Result<Vec<(NodeId, Vec<u8>)>, Refused> {
+    let given = given
+        .map(|(name, body)| Ok((other_party(&name, run)?, body)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let distinct: std::collections::BTreeSet<_> = given.iter().map(|(party, _)| party).collect();
+    if distinct.len() == given.len() && given.len() + 1 == run.parties.len() {
+        Ok(given)
+    } else {
+        Err(Refused::Incomplete)
+    }
+}
+
+fn size(effect: &types::Effect) -> usize {
+    match effect {
+        types::Effect::Reply(outgoing) => outgoing.kind.len() + outgoing.fields.len(),
+        types::Effect::Deliver(bytes) | types::Effect::SetPeerKey(bytes) => bytes.len(),
+        types::Effect::Publish(datum) => datum.run.len() + datum.body.len(),
+        types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => keys.iter().map(|key| key.pem.len()).sum(),
+        types::Effect::Establish(types::SecaggContext::ServerKey(shares)) => {
+            shares.iter().map(|share| share.share.len()).sum()
+        }
+    }
+}

@@ -1,0 +1,126 @@
+use super::Capability;
+
+/// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Larger than the limit.
+    #[error("the file has {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Native code made by a wasm compiler elsewhere.
+    #[error("the file is precompiled native code, which is never loaded")]
+    Precompiled,
+    /// A core module.
+    #[error("the file is a core wasm module, not a component")]
+    CoreModule,
+    /// Not wasm, or damaged.
+    #[error("the file is not a wasm component: {0}")]
+    NotAComponent(String),
+    /// No manifest inside, or one that cannot be read.
+    #[error("the component's manifest cannot be used: {0}")]
+    Manifest(String),
+    /// Imports something that this host never offers.
+    #[error("the component imports {import}, which is not offered")]
+    NotOffered {
+        /// The import.
+        import: String,
+    },
+    /// Imports something that was not granted.
+    #[error("the component imports {import}, which was not granted: it would let the plugin {allows}", allows = capability.in_words())]
+    NotGranted {
+        /// The import.
+        import: String,
+        /// The capability it belongs to.
+        capability: Capability,
+    },
+    /// Exports something else than the contract asks for.
+    #[error("the component does not fit the contract backchannel:n2n@0.1.0: {0}")]
+    WrongWorld(String),
+    /// Two plugins claim one kind.
+    #[error("{kind} is treated by {first} and {second}")]
+    TwoForOneKind {
+        /// The kind.
+        kind: String,
+        /// The plugin loaded first.
+        first: String,
+        /// The other.
+        second: String,
+    },
+}
+
+impl LoadError {
+    /// What the operator can do about it.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::TooLarge { .. } => "raise the plugin's file limit if you trust its source".into(),
+            Self::Precompiled => "ask the author for the component itself (.wasm); this host compiles it".into(),
+            Self::CoreModule => "make a component of it, as guest-handlers/README.md shows".into(),
+            Self::NotAComponent(_) => "check that the file was transferred whole and is the right one".into(),
+            Self::Manifest(_) => "build the plugin as guest-handlers/README.md shows; that puts a manifest inside".into(),
+            Self::NotOffered { import } if import.starts_with("wasi:") => {
+                "build it without WASI (guest-handlers/README.md): plugins have no files, sockets, clock or environment".into()
+            }
+            Self::NotOffered { .. } => "see wit/README.md for what a plugin can import".into(),
+            Self::NotGranted { capability, .. } => format!("grant `{}` to allow it", capability.name()),
+            Self::WrongWorld(_) => "build it against wit/0.1, world `message-handler` or `protocol`".into(),
+            Self::TwoForOneKind { .. } => "load only one of them".into(),
+        }
+    }
+}
+
+/// Why a message was not treated to its end, or a run not finished. Nothing was done in any of these cases.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The guest says so itself.
+    #[error("{plugin}: {kind}: {text}")]
+    Failure {
+        /// The plugin.
+        plugin: String,
+        /// `malformed`, `unavailable` or `refused`.
+        kind: &'static str,
+        /// In its words, escaped and cut.
+        text: String,
+    },
+    /// The guest crashed or crossed a limit of the engine.
+    #[error("{plugin} trapped: {why}")]
+    Trap {
+        /// The plugin.
+        plugin: String,
+        /// What the engine says.
+        why: String,
+    },
+    /// The guest computed for longer than it may.
+    #[error("{plugin} computed for more than {limit_ms} ms")]
+    Cpu {
+        /// The plugin.
+        plugin: String,
+        /// The limit.
+        limit_ms: u32,
+    },
+    /// The guest waited for longer than it may.
+    #[error("{plugin} took more than {limit_s} s")]
+    Wall {
+        /// The plugin.
+        plugin: String,
+        /// The limit.
+        limit_s: u64,
+    },
+    /// The guest asked for an effect it may not have.
+    #[error("{plugin} asked for an effect it may not have: {why}")]
+    Effect {
+        /// The plugin.
+        plugin: String,
+        /// Which and why.
+        why: super::Refused,
+    },
+    /// The plugin begins no exchanges.
+    #[error("{plugin} begins no exchanges")]
+    NoInitiator {
+        /// The plugin.
+        plugin: String,
+    },
+}

@@ -1,0 +1,155 @@
+//! One run: an exchange that a researcher asked for, begun by a plugin's initiator and driven round by round.
+
+use std::sync::Arc;
+
+use p256::SecretKey;
+use wasmtime::component::ResourceAny;
+
+use super::bindings::exports::backchannel::n2n::initiator;
+use super::call::{HANDLE_CPU_MS, failure, trap};
+use super::effect::{self, other_party, outgoing_of};
+use super::plugin::Instance;
+use super::state::{RunState, Subject};
+use super::{CallError, Effect, Outgoing, Plugin, Refused, Services};
+use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId};
+use crate::secure_sum::additive::{ServerKey, Share};
+
+/// What a researcher asks to be set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The request's kind.
+    pub kind: &'static str,
+    /// Who asks.
+    pub researcher: ResearcherId,
+    /// The run's name.
+    pub run: SecaggId,
+    /// What it is for.
+    pub experiment: ExperimentId,
+    /// This node.
+    pub own: NodeId,
+    /// Everybody, this node among them, each once.
+    pub parties: Vec<NodeId>,
+}
+
+/// A run under way. Dropping it ends it; the secrets that the host drew for it go with it.
+pub struct Run {
+    plugin: Arc<Plugin>,
+    instance: Instance,
+    guest: initiator::Guest,
+    run: ResourceAny,
+}
+
+/// One round: effects to carry out, then requests to send. Without requests the run is finished.
+#[derive(Debug)]
+pub struct Step {
+    /// Checked.
+    pub effects: Vec<Effect>,
+    /// To other parties only, each at most once.
+    pub ask: Vec<(NodeId, Outgoing)>,
+}
+
+impl Run {
+    /// Begins a run. Changes nothing outside the instance.
+    pub async fn begin(plugin: &Arc<Plugin>, services: Services, setup: &Setup) -> Result<Self, CallError> {
+        let name = plugin.name();
+        let Some(indices) = &plugin.initiator else {
+            return Err(CallError::NoInitiator { plugin: name.into() });
+        };
+        let subject = Subject::Run(RunState {
+            run: setup.run.to_string(),
+            own: setup.own.clone(),
+            parties: setup.parties.clone(),
+            agreement: None,
+            sharing: None,
+        });
+        let raw = initiator::Setup {
+            kind: setup.kind.into(),
+            researcher_id: setup.researcher.to_string(),
+            run: setup.run.to_string(),
+            experiment_id: setup.experiment.to_string(),
+            node_id: setup.own.to_string(),
+            parties: setup.parties.iter().map(ToString::to_string).collect(),
+        };
+        let call = async {
+            let mut instance = plugin.instantiate(services, subject, HANDLE_CPU_MS).await?;
+            let guest = indices.load(&mut instance.store, &instance.instance)?;
+            let run = guest.run().call_begin(&mut instance.store, &raw).await?;
+            Ok((instance, guest, run))
+        };
+        let (instance, guest, run) = call.await.map_err(|error| trap(name, &error, HANDLE_CPU_MS))?;
+        Ok(Self {
+            run: run.map_err(|why| failure(name, &why))?,
+            plugin: plugin.clone(),
+            instance,
+            guest,
+        })
+    }
+
+    /// The next round, given the answers of the one before.
+    pub async fn step(&mut self, answers: Vec<(NodeId, Vec<u8>)>) -> Result<Step, CallError> {
+        let store = &mut self.instance.store;
+        store.data_mut().cpu_ticks = HANDLE_CPU_MS;
+        store.set_epoch_deadline(1);
+        let answers: Vec<_> = answers
+            .into_iter()
+            .map(|(peer, body)| initiator::Answer {
+                from: peer.to_string(),
+                body,
+            })
+            .collect();
+        let name = self.plugin.name();
+        let step = self
+            .guest
+            .run()
+            .call_step(&mut *store, self.run, &answers)
+            .await
+            .map_err(|error| trap(name, &error, HANDLE_CPU_MS))?
+            .map_err(|why| failure(name, &why))?;
+        let refused = |why| CallError::Effect {
+            plugin: name.into(),
+            why,
+        };
+        let subject = &store.data().subject;
+        let effects = effect::check(step.effects, &self.plugin, subject).map_err(refused)?;
+        let ask = self.checked(step.ask).map_err(refused)?;
+        Ok(Step { effects, ask })
+    }
+
+    /// The plugin that drives it.
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// The private key of the run, if `agreement` was used.
+    pub fn agreement(&self) -> Option<&SecretKey> {
+        self.state()?.agreement.as_ref()
+    }
+
+    /// The server key of the run and the share that this node keeps, if `sharing` was used.
+    pub fn sharing(&self) -> Option<(&ServerKey, &Share)> {
+        let split = self.state()?.sharing.as_ref()?;
+        Some((&split.key, &split.kept))
+    }
+
+    fn state(&self) -> Option<&RunState> {
+        match &self.instance.store.data().subject {
+            Subject::Run(run) => Some(run),
+            Subject::Message(_) => None,
+        }
+    }
+
+    fn checked(&self, ask: Vec<initiator::Addressed>) -> Result<Vec<(NodeId, Outgoing)>, Refused> {
+        let Some(run) = self.state() else {
+            return Err(Refused::OutOfPlace("ask"));
+        };
+        let mut asked: Vec<(NodeId, Outgoing)> = Vec::with_capacity(ask.len().min(run.parties.len()));
+        for addressed in ask {
+            let party = other_party(&addressed.to, run)?;
+            if asked.iter().any(|(other, _)| *other == party) {
+                return Err(Refused::Second("request to one party in a round"));
+            }
+            asked.push((party, outgoing_of(addressed.message, &self.plugin)?));
+        }
+        Ok(asked)
+    }
+}

@@ -1,0 +1,103 @@
+use crate::message::SecaggId;
+
+/// Why the key store cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file is not a redb file, or is damaged beyond what redb repairs by itself.
+    #[error("the file cannot be read as a key store: {0}")]
+    Unreadable(String),
+    /// A redb file, but not one of ours or not of this version.
+    #[error("the file was not made by this version of backchannel")]
+    Foreign,
+    /// One record is damaged.
+    #[error("the record of {0} is damaged")]
+    Damaged(String),
+    /// The file belongs to another node.
+    #[error("the store belongs to node {owner}")]
+    OtherNode {
+        /// The node it belongs to.
+        owner: String,
+    },
+    /// Another process has it open.
+    #[error("another process has the store open")]
+    InUse,
+    /// The disk would not.
+    #[error("the disk refused: {0}")]
+    Io(#[from] std::io::Error),
+    /// There is no such context.
+    #[error("there is no secagg context {0}")]
+    NoContext(SecaggId),
+    /// A vector was protected in this round, or a later one, before.
+    #[error("round {round} was used: the last one was {last}")]
+    RoundUsed {
+        /// The round asked for.
+        round: u64,
+        /// The highest used.
+        last: u64,
+    },
+}
+
+impl StoreError {
+    /// What the operator can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) | Self::Damaged(_) => {
+                "restore the file from a backup, or move it away to start with a new identity (peers then set up their channels again)"
+            }
+            Self::Foreign => "check the data directory; move the file away if it is not backchannel's",
+            Self::OtherNode { .. } => "give each node its own data directory, or start this one with the id the store belongs to",
+            Self::InUse => "stop the other node that runs on this data directory",
+            Self::Io(_) => "check free space, permissions and the disk itself",
+            Self::NoContext(_) => "run the set-up first, or check the id with `backchannel status`",
+            Self::RoundUsed { .. } => "use a higher round: protecting two vectors in one round would reveal their difference",
+        }
+    }
+}
+
+impl From<redb::DatabaseError> for StoreError {
+    fn from(error: redb::DatabaseError) -> Self {
+        match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => Self::InUse,
+            redb::DatabaseError::Storage(storage) => storage.into(),
+            other => Self::Unreadable(other.to_string()),
+        }
+    }
+}
+
+impl From<redb::StorageError> for StoreError {
+    fn from(error: redb::StorageError) -> Self {
+        match error {
+            // A file that is not redb's at all is reported as an I/O error of kind InvalidData.
+            redb::StorageError::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Self::Unreadable(io.to_string()),
+            redb::StorageError::Io(io) => Self::Io(io),
+            other => Self::Unreadable(other.to_string()),
+        }
+    }
+}
+
+impl From<redb::TableError> for StoreError {
+    fn from(error: redb::TableError) -> Self {
+        match error {
+            redb::TableError::Storage(storage) => storage.into(),
+            _ => Self::Foreign,
+        }
+    }
+}
+
+impl From<redb::TransactionError> for StoreError {
+    fn from(error: redb::TransactionError) -> Self {
+        match error {
+            redb::TransactionError::Storage(storage) => storage.into(),
+            other => Self::Unreadable(other.to_string()),
+        }
+    }
+}
+
+impl From<redb::CommitError> for StoreError {
+    fn from(error: redb::CommitError) -> Self {
+        match error {
+            redb::CommitError::Storage(storage) => storage.into(),
+            other => Self::Unreadable(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! What survives a restart: the node's seed, its channels, its secagg contexts and the researcher's certificate.
+//!
+//! One [redb] file in the data directory, mode 0600. Every change is committed and synced before the caller goes on,
+//! so a key is on disk before anything is signed or sealed with it. Values are MessagePack records ([`records`]).
+//!
+//! What is not here: which keys a message is opened with ([`crate::channels`]), encryption of the file at rest.
+
+mod error;
+mod file;
+pub mod records;
+
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use zeroize::Zeroizing;
+
+use crate::message::{NodeId, SecaggId};
+use crate::randomness::Randomness;
+pub use error::StoreError;
+use records::{ChannelRecord, ContextRecord, Seed};
+
+const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
+const CHANNELS: TableDefinition<&str, &[u8]> = TableDefinition::new("channels");
+const CONTEXTS: TableDefinition<&str, &[u8]> = TableDefinition::new("contexts");
+
+/// Written into each file; a file with another value was made by another version of backchannel.
+const FORMAT: &[u8] = b"backchannel key store 1";
+
+/// An open key store. Calls block for a disk sync (about 0.2 ms on an SSD) when they write.
+pub struct KeyStore {
+    database: Database,
+    seed: Seed,
+}
+
+impl KeyStore {
+    /// Opens the store at `path`, or makes it with a fresh seed when there is none.
+    ///
+    /// A store belongs to one node: opening another's is refused, as is a file that is no key store, one that
+    /// is damaged, and one that another process has open. Nothing is ever replaced by a new identity.
+    pub fn open(path: &Path, node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
+        if !path.exists() {
+            file::create(path, |database| initialise(database, node, randomness))?;
+        }
+        Self::from_database(file::open(path)?, node)
+    }
+
+    /// A store that is gone with the process: for tests and simulations.
+    pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
+        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
+        initialise(&database, node, randomness)?;
+        Self::from_database(database, node)
+    }
+
+    fn from_database(database: Database, node: &NodeId) -> Result<Self, StoreError> {
+        let transaction = database.begin_read()?;
+        let about = match transaction.open_table(ABOUT) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Err(StoreError::Foreign),
+            Err(other) => return Err(other.into()),
+        };
+        let value = |key| -> Result<Zeroizing<Vec<u8>>, StoreError> {
+            let found = about.get(key)?.ok_or(StoreError::Foreign)?;
+            Ok(Zeroizing::new(found.value().to_vec()))
+        };
+        if value("format")?.as_slice() != FORMAT {
+            return Err(StoreError::Foreign);
+        }
+        let owner = value("node_id")?;
+        if owner.as_slice() != node.as_ref().as_bytes() {
+            return Err(StoreError::OtherNode {
+                owner: String::from_utf8_lossy(&owner).into_owned(),
+            });
+        }
+        let seed = Seed::try_from(value("seed")?.as_slice()).map_err(|_| StoreError::Damaged("seed".into()))?;
+        drop(about);
+        drop(transaction);
+        Ok(Self { database, seed })
+    }
+
+    /// The node's seed, drawn when the store was made. Channel keys and the key of the compilation cache derive from it.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// All channels, by peer.
+    pub fn channels(&self) -> Result<Vec<(NodeId, ChannelRecord)>, StoreError> {
+        self.scan(CHANNELS)?
+            .into_iter()
+            .map(|(peer, bytes)| {
+                let node = NodeId::try_from(peer.as_str()).map_err(|_| StoreError::Damaged(format!("channel {peer}")))?;
+                Ok((node, records::decode(&bytes, || format!("channel {peer}"))?))
+            })
+            .collect()
+    }
+
+    /// Keeps a channel, in place of an earlier one with that peer.
+    pub fn put_channel(&self, peer: &NodeId, channel: &ChannelRecord) -> Result<(), StoreError> {
+        self.put(CHANNELS, peer.as_ref(), &records::encode(channel)?)
+    }
+
+    /// A secagg context.
+    pub fn context(&self, id: &SecaggId) -> Result<Option<ContextRecord>, StoreError> {
+        match self.get(CONTEXTS, id.as_ref())? {
+            Some(bytes) => Ok(Some(records::decode(&bytes, || format!("context {id}"))?)),
+            None => Ok(None),
+        }
+    }
+
+    /// All secagg contexts.
+    pub fn contexts(&self) -> Result<Vec<(SecaggId, ContextRecord)>, StoreError> {
+        self.scan(CONTEXTS)?
+            .into_iter()
+            .map(|(id, bytes)| {
+                let secagg = SecaggId::try_from(id.as_str()).map_err(|_| StoreError::Damaged(format!("context {id}")))?;
+                Ok((secagg, records::decode(&bytes, || format!("context {id}"))?))
+            })
+            .collect()
+    }
+
+    /// Keeps a secagg context, in place of an earlier one of that id.
+    pub fn put_context(&self, id: &SecaggId, context: &ContextRecord) -> Result<(), StoreError> {
+        self.put(CONTEXTS, id.as_ref(), &records::encode(context)?)
+    }
+
+    /// Marks `round` of a context as used and returns the context. Masks are a function of context and round alone, so
+    /// a second vector under the same round would give away the difference of the two: rounds only ever go up, and
+    /// the mark is on disk before this returns.
+    pub fn claim_round(&self, id: &SecaggId, round: u64) -> Result<ContextRecord, StoreError> {
+        let transaction = self.database.begin_write()?;
+        let record = {
+            let mut table = transaction.open_table(CONTEXTS)?;
+            let bytes = match table.get(id.as_ref())? {
+                Some(found) => Zeroizing::new(found.value().to_vec()),
+                None => return Err(StoreError::NoContext(id.clone())),
+            };
+            let mut record: ContextRecord = records::decode(&bytes, || format!("context {id}"))?;
+            if let Some(last) = record.last_round
+                && round <= last
+            {
+                return Err(StoreError::RoundUsed { round, last });
+            }
+            record.last_round = Some(round);
+            table.insert(id.as_ref(), records::encode(&record)?.as_slice())?;
+            record
+        };
+        transaction.commit()?;
+        Ok(record)
+    }
+
+    /// Forgets a secagg context; `false` when there is none.
+    pub fn remove_context(&self, id: &SecaggId) -> Result<bool, StoreError> {
+        let transaction = self.database.begin_write()?;
+        let existed = transaction.open_table(CONTEXTS)?.remove(id.as_ref())?.is_some();
+        transaction.commit()?;
+        Ok(existed)
+    }
+
+    /// The certificate (DER) that the researcher at `address` showed when this node first met it.
+    pub fn researcher_certificate(&self, address: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.get(ABOUT, &certificate_key(address))?.map(|der| der.to_vec()))
+    }
+
+    /// Remembers the researcher's certificate (DER).
+    pub fn put_researcher_certificate(&self, address: &str, der: &[u8]) -> Result<(), StoreError> {
+        self.put(ABOUT, &certificate_key(address), der)
+    }
+
+    fn get(&self, table: TableDefinition<&str, &[u8]>, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let table = self.database.begin_read()?.open_table(table)?;
+        Ok(table.get(key)?.map(|found| Zeroizing::new(found.value().to_vec())))
+    }
+
+    fn scan(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, StoreError> {
+        let table = self.database.begin_read()?.open_table(table)?;
+        table
+            .iter()?
+            .map(|entry| {
+                let (key, value) = entry?;
+                Ok((key.value().to_owned(), Zeroizing::new(value.value().to_vec())))
+            })
+            .collect()
+    }
+
+    fn put(&self, table: TableDefinition<&str, &[u8]>, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(table)?.insert(key, value)?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn certificate_key(address: &str) -> String {
+    format!("researcher_certificate {address}")
+}
+
+fn initialise(database: &Database, node: &NodeId, randomness: &Randomness) -> Result<(), StoreError> {
+    let seed = Seed::draw(randomness);
+    let transaction = database.begin_write()?;
+    {
+        let mut about = transaction.open_table(ABOUT)?;
+        about.insert("format", FORMAT)?;
+        about.insert("node_id", node.as_ref().as_bytes())?;
+        about.insert("seed", seed.as_bytes().as_slice())?;
+        transaction.open_table(CHANNELS)?;
+        transaction.open_table(CONTEXTS)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::records::Secret32;
+    use super::*;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::try_from(name).expect("a valid id")
+    }
+
+    fn open(path: &Path, name: &str) -> Result<KeyStore, StoreError> {
+        KeyStore::open(path, &node(name), &Randomness::from_seed(1))
+    }
+
+    fn context() -> ContextRecord {
+        ContextRecord {
+            researcher: "R".into(),
+            experiment: "exp".into(),
+            parties: vec!["a".into(), "b".into()],
+            secret: records::ContextSecret::Pairs([("b".to_owned(), Secret32::from([7; 32]))].into()),
+            last_round: None,
+        }
+    }
+
+    #[test]
+    fn refuses_a_file_that_is_not_a_store() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        std::fs::write(&path, b"name,age\nada,36\n").expect("written");
+
+        assert!(matches!(open(&path, "a"), Err(StoreError::Unreadable(_))));
+        assert_eq!(std::fs::read(&path).expect("still there"), b"name,age\nada,36\n");
+    }
+
+    #[test]
+    fn refuses_a_redb_file_of_another_program() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        drop(Database::create(&path).expect("made"));
+
+        assert!(matches!(open(&path, "a"), Err(StoreError::Foreign)));
+    }
+
+    #[test]
+    fn refuses_a_truncated_or_flipped_store_or_finds_the_same_seed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        let seed = *open(&path, "a").expect("made").seed().as_bytes();
+        let whole = std::fs::read(&path).expect("read");
+
+        let mut broken: Vec<Vec<u8>> = (0..whole.len()).step_by(701).map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            bytes
+        }).collect();
+        broken.extend([0, 1, 100, whole.len() / 2, whole.len() - 1].map(|length| whole[..length].to_vec()));
+        for bytes in broken {
+            std::fs::write(&path, bytes).expect("written");
+            if let Ok(store) = open(&path, "a") {
+                assert_eq!(*store.seed().as_bytes(), seed, "never a silent new identity");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_the_store_of_another_node() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        drop(open(&path, "a").expect("made"));
+
+        assert!(matches!(open(&path, "b"), Err(StoreError::OtherNode { owner }) if owner == "a"));
+    }
+
+    #[test]
+    fn refuses_a_store_that_is_open_elsewhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        let _first = open(&path, "a").expect("made");
+
+        assert!(matches!(open(&path, "a"), Err(StoreError::InUse)));
+    }
+
+    #[test]
+    fn refuses_a_round_that_was_used_even_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        let id = SecaggId::try_from("s").expect("valid");
+        let store = open(&path, "a").expect("made");
+        store.put_context(&id, &context()).expect("kept");
+        store.claim_round(&id, 4).expect("first use");
+        drop(store);
+
+        let store = open(&path, "a").expect("opened");
+        assert!(matches!(store.claim_round(&id, 4), Err(StoreError::RoundUsed { round: 4, last: 4 })));
+        assert!(matches!(store.claim_round(&id, 3), Err(StoreError::RoundUsed { .. })));
+        assert!(store.claim_round(&id, 5).is_ok());
+    }
+
+    #[test]
+    fn keeps_contexts_channels_and_seed_across_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        let id = SecaggId::try_from("s").expect("valid");
+        let channel = ChannelRecord { own: Secret32::from([3; 32]), peer: vec![4; 65] };
+        let store = open(&path, "a").expect("made");
+        let seed = *store.seed().as_bytes();
+        store.put_context(&id, &context()).expect("kept");
+        store.put_channel(&node("b"), &channel).expect("kept");
+        drop(store);
+
+        let store = open(&path, "a").expect("opened");
+        assert_eq!(*store.seed().as_bytes(), seed);
+        assert_eq!(store.context(&id).expect("read"), Some(context()));
+        assert_eq!(store.channels().expect("read"), vec![(node("b"), channel)]);
+        assert!(store.remove_context(&id).expect("removed"));
+        assert!(!store.remove_context(&id).expect("none left"));
+    }
+
+    #[test]
+    fn is_private_on_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        drop(open(&path, "a").expect("made"));
+
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

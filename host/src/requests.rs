@@ -1,0 +1,205 @@
+//! Requests that this node made and whose replies it waits for (the `send_nodes` of the reference).
+//!
+//! A reply counts only if it comes from the peer that was asked, through the plugin that asked, and once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::message::{NodeId, RequestId};
+use crate::randomness::Randomness;
+
+/// How long a peer may take to answer (reference: `TIMEOUT_NODE_TO_NODE_REQUEST`).
+pub const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The pending requests of one node.
+#[derive(Clone, Default)]
+pub struct Requests(Arc<Mutex<HashMap<RequestId, Pending>>>);
+
+struct Pending {
+    plugin: String,
+    peer: NodeId,
+    reply: oneshot::Sender<Vec<u8>>,
+}
+
+/// A request under way; dropping it forgets the request.
+pub struct Ticket {
+    requests: Requests,
+    id: RequestId,
+    peer: NodeId,
+    reply: oneshot::Receiver<Vec<u8>>,
+}
+
+/// What became of a round of requests.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gathered {
+    /// The replies, in the order of the requests.
+    pub answered: Vec<(NodeId, Vec<u8>)>,
+    /// Who had not answered at the deadline.
+    pub silent: Vec<NodeId>,
+}
+
+/// A reply to nothing: no request of this id is pending with that peer and plugin.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{peer} answers a request {id:?} that {plugin} has not made to it, or that was answered")]
+pub struct NotAsked {
+    /// Who answered.
+    pub peer: NodeId,
+    /// The plugin that treated the answer.
+    pub plugin: String,
+    /// The request it claims to answer.
+    pub id: Option<RequestId>,
+}
+
+impl Requests {
+    /// Makes ready for a reply from `peer`, to be treated by `plugin`.
+    pub fn register(&self, plugin: &str, peer: &NodeId, randomness: &Randomness) -> Ticket {
+        let id = RequestId::fresh(&mut randomness.clone());
+        let (reply, receiver) = oneshot::channel();
+        let pending = Pending {
+            plugin: plugin.to_owned(),
+            peer: peer.clone(),
+            reply,
+        };
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.clone(), pending);
+        Ticket {
+            requests: self.clone(),
+            id,
+            peer: peer.clone(),
+            reply: receiver,
+        }
+    }
+
+    /// Checks that `plugin` waits for a reply from `peer` to request `id`.
+    pub fn check(&self, plugin: &str, peer: &NodeId, id: Option<&RequestId>) -> Result<(), NotAsked> {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match id.and_then(|id| pending.get(id)) {
+            Some(request) if request.plugin == plugin && request.peer == *peer => Ok(()),
+            _ => Err(NotAsked {
+                peer: peer.clone(),
+                plugin: plugin.to_owned(),
+                id: id.cloned(),
+            }),
+        }
+    }
+
+    /// Hands `body` to whoever made request `id`, under the conditions of [`Requests::check`].
+    pub fn deliver(&self, plugin: &str, peer: &NodeId, id: Option<&RequestId>, body: Vec<u8>) -> Result<(), NotAsked> {
+        self.check(plugin, peer, id)?;
+        let request = id.and_then(|id| self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id));
+        // The asker may have given up in this very moment: then nobody misses the body.
+        if let Some(request) = request {
+            let _ = request.reply.send(body);
+        }
+        Ok(())
+    }
+
+    /// How many requests wait for their reply.
+    pub fn pending(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl Ticket {
+    /// The id that the request must carry.
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The reply, or nothing at `deadline`.
+    pub async fn reply_by(mut self, deadline: Instant) -> Option<Vec<u8>> {
+        timeout_at(deadline, &mut self.reply).await.ok()?.ok()
+    }
+
+    /// Waits for the replies to all `tickets` until `deadline`.
+    pub async fn gather(tickets: Vec<Ticket>, deadline: Instant) -> Gathered {
+        let replies = join_all(tickets.into_iter().map(|ticket| async move {
+            let peer = ticket.peer.clone();
+            (peer, ticket.reply_by(deadline).await)
+        }));
+        let mut gathered = Gathered {
+            answered: Vec::new(),
+            silent: Vec::new(),
+        };
+        for (peer, reply) in replies.await {
+            match reply {
+                Some(body) => gathered.answered.push((peer, body)),
+                None => gathered.silent.push(peer),
+            }
+        }
+        gathered
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.requests
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::try_from(name).expect("a valid id")
+    }
+
+    fn ask(requests: &Requests, peer: &str) -> Ticket {
+        requests.register("key-request", &node(peer), &Randomness::from_seed(peer.len() as u64))
+    }
+
+    #[tokio::test]
+    async fn refuses_a_reply_from_another_peer_or_plugin_or_to_nothing() {
+        let requests = Requests::default();
+        let ticket = ask(&requests, "b");
+
+        assert!(requests.deliver("key-request", &node("c"), Some(ticket.id()), vec![1]).is_err());
+        assert!(requests.deliver("other", &node("b"), Some(ticket.id()), vec![1]).is_err());
+        assert!(requests.deliver("key-request", &node("b"), None, vec![1]).is_err());
+        assert_eq!(requests.pending(), 1);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_second_reply() {
+        let requests = Requests::default();
+        let ticket = ask(&requests, "b");
+        let id = ticket.id().clone();
+        requests.deliver("key-request", &node("b"), Some(&id), vec![1]).expect("the first");
+
+        assert!(requests.deliver("key-request", &node("b"), Some(&id), vec![2]).is_err());
+        assert_eq!(ticket.reply_by(Instant::now()).await, Some(vec![1]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_who_stayed_silent_at_the_deadline() {
+        let requests = Requests::default();
+        let tickets = vec![ask(&requests, "b"), ask(&requests, "cc")];
+        requests
+            .deliver("key-request", &node("cc"), Some(tickets[1].id()), vec![7])
+            .expect("asked");
+
+        let gathered = Ticket::gather(tickets, Instant::now() + REPLY_TIMEOUT).await;
+        assert_eq!(gathered.answered, vec![(node("cc"), vec![7])]);
+        assert_eq!(gathered.silent, vec![node("b")]);
+        assert_eq!(requests.pending(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn forgets_a_request_that_nobody_waits_for() {
+        let requests = Requests::default();
+        drop(ask(&requests, "b"));
+        assert_eq!(requests.pending(), 0);
+    }
+}

@@ -1,0 +1,60 @@
+use crate::channels::ChannelError;
+use crate::handlers::CallError;
+use crate::message::NodeId;
+use crate::overlay::OpenError;
+use crate::post::PostError;
+use crate::requests::NotAsked;
+
+/// Why a message was dropped. The peer hears nothing; the operator gets one line and a counter.
+#[derive(Debug, thiserror::Error)]
+pub enum Dropped {
+    /// Ours: more messages than this node takes in.
+    #[error("FB324: no room for another message")]
+    NoRoom,
+    /// Ours: not done in time.
+    #[error("FB324: not treated within 60 s")]
+    Deadline,
+    /// Ours: the node stops.
+    #[error("the node is stopping")]
+    Stopping,
+    /// The relay's: addressed to another node.
+    #[error("FB324: addressed to {0}, not to this node")]
+    NotForUs(NodeId),
+    /// The peer's or the relay's: it cannot be opened.
+    #[error("FB324: {0}")]
+    Unopened(#[from] OpenError),
+    /// The peer's: no plugin treats its kind.
+    #[error("FB324: no plugin treats messages of kind {0:?}")]
+    UnknownKind(String),
+    /// The plugin's.
+    #[error("FB324: {0}")]
+    Call(#[from] CallError),
+    /// The peer's: a reply that nobody asked for.
+    #[error("FB324: {0}")]
+    NotAsked(#[from] NotAsked),
+    /// The peer's key was not taken.
+    #[error("{0}")]
+    Channel(#[from] ChannelError),
+    /// The reply could not be sent.
+    #[error("{0}")]
+    Unsent(#[from] PostError),
+}
+
+impl Dropped {
+    /// The counter's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoRoom => "no room",
+            Self::Deadline => "deadline",
+            Self::Stopping => "stopping",
+            Self::NotForUs(_) => "not for us",
+            Self::Unopened(_) => "cannot be opened",
+            Self::UnknownKind(_) => "unknown kind",
+            Self::Call(CallError::Failure { .. }) => "failure of a plugin",
+            Self::Call(_) => "plugin stopped",
+            Self::NotAsked(_) => "not asked for",
+            Self::Channel(_) => "bad channel key",
+            Self::Unsent(_) => "unsent",
+        }
+    }
+}

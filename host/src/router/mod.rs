@@ -1,0 +1,196 @@
+//! The way in: one task per overlay message, from the relay's bytes to the effects of a handler.
+//!
+//! ```text
+//! submit → room? → the sender's turn → open → handle (may be cancelled) → finalize → effects (never cancelled)
+//! ```
+//!
+//! One message never delays another: waiting costs a parked task. Everything is bounded: messages in the node, messages
+//! in work, messages in work for one sender (which anyone may pretend to be), and time.
+
+mod dropped;
+mod effects;
+mod turns;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::channels::Channels;
+use crate::counters::Counters;
+use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
+use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
+use crate::overlay::{self, ChannelKeys};
+use crate::post::{Occasion, Post};
+use crate::requests::Requests;
+pub use dropped::Dropped;
+use turns::Turns;
+
+/// From arrival to the end of `handle` (reference: 60 s per message).
+pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(60);
+/// Messages that wait for their turn (reference: a queue of 1000).
+const QUEUE: usize = 1000;
+/// Messages in work. Less than the engine's instances: runs need some too.
+const IN_WORK: usize = 1000;
+/// Messages in work for one sender. What a sender's unanswerable requests can block is its own turn.
+const IN_WORK_PER_SENDER: usize = 200;
+
+/// Treats the overlay messages of one node.
+pub struct Router {
+    own: NodeId,
+    plugins: Arc<Plugins>,
+    services: Services,
+    channels: Arc<Channels>,
+    requests: Requests,
+    post: Arc<Post>,
+    counters: Counters,
+    room: Arc<Semaphore>,
+    work: Arc<Semaphore>,
+    turns: Turns,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// A message that was opened, verified and handled; what is left must not be cancelled.
+struct Handled {
+    plugin: Arc<Plugin>,
+    sender: Sender,
+    found: Found,
+}
+
+/// Who sent the message at hand, as verified.
+struct Sender {
+    researcher: ResearcherId,
+    source: NodeId,
+    request_id: Option<RequestId>,
+    setup: bool,
+}
+
+impl Router {
+    /// A router for node `own`.
+    pub fn new(
+        own: NodeId,
+        plugins: Arc<Plugins>,
+        services: Services,
+        requests: Requests,
+        post: Arc<Post>,
+        counters: Counters,
+    ) -> Self {
+        Self {
+            own,
+            plugins,
+            channels: services.channels.clone(),
+            services,
+            requests,
+            post,
+            counters,
+            room: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
+            work: Arc::new(Semaphore::new(IN_WORK)),
+            turns: Turns::new(IN_WORK_PER_SENDER),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Takes a message in, or counts and drops it when there is no room. Never waits.
+    pub fn submit(self: &Arc<Self>, message: OverlayMessage) {
+        let Ok(room) = self.room.clone().try_acquire_owned() else {
+            return self.report(&message.source, &Dropped::NoRoom);
+        };
+        let router = self.clone();
+        self.tasks.spawn(async move {
+            let source = message.source.clone();
+            if let Err(dropped) = router.treat(message, room).await {
+                router.report(&source, &dropped);
+            }
+        });
+    }
+
+    /// Cancels what may be cancelled, and waits for what may not.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn treat(&self, message: OverlayMessage, _room: OwnedSemaphorePermit) -> Result<(), Dropped> {
+        let deadline = Instant::now() + MESSAGE_DEADLINE;
+        let source = message.source.clone();
+        let cancellable = async {
+            let _turn = self.turns.take(&source).await;
+            let _work = self.work.acquire().await;
+            self.handle(message).await
+        };
+        let handled = tokio::select! {
+            handled = timeout_at(deadline, cancellable) => handled.map_err(|_| Dropped::Deadline)??,
+            () = self.stopping.cancelled() => return Err(Dropped::Stopping),
+        };
+        match handled {
+            Some(handled) => self.finish(handled).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Everything up to the end of `handle`: changes nothing that outlives it.
+    async fn handle(&self, message: OverlayMessage) -> Result<Option<Handled>, Dropped> {
+        if message.dest != self.own {
+            return Err(Dropped::NotForUs(message.dest));
+        }
+        let (inner, assurance) = self.open(&message).await?;
+        self.counters.received(&inner.kind);
+        let plugin = self
+            .plugins
+            .for_kind(&inner.kind)
+            .ok_or_else(|| Dropped::UnknownKind(inner.kind.clone()))?;
+        let envelope = Envelope {
+            researcher_id: message.researcher_id.to_string(),
+            source: inner.source.to_string(),
+            setup: message.setup,
+            assurance,
+        };
+        let guest_message = Message {
+            fields: inner.fields_msgpack(),
+            kind: inner.kind,
+            request_id: inner.request_id.as_ref().map(ToString::to_string),
+        };
+        let found = plugin.handle(self.services.clone(), envelope, guest_message).await?;
+        Ok(found.map(|found| Handled {
+            plugin: plugin.clone(),
+            sender: Sender {
+                researcher: message.researcher_id,
+                source: inner.source,
+                request_id: inner.request_id,
+                setup: message.setup,
+            },
+            found,
+        }))
+    }
+
+    async fn open(&self, message: &OverlayMessage) -> Result<(Inner, Assurance), Dropped> {
+        if message.setup {
+            let inner = overlay::open(ChannelKeys::published(), message)?;
+            return Ok((inner, Assurance::PublishedKey));
+        }
+        let keys = match self.channels.keys(&message.source) {
+            Some(keys) => keys,
+            None => {
+                self.post
+                    .channel(&message.researcher_id, &message.source, Occasion::StrangersMessage)
+                    .await?
+            }
+        };
+        Ok((overlay::open(&keys, message)?, Assurance::ChannelKey))
+    }
+
+    fn report(&self, source: &NodeId, dropped: &Dropped) {
+        self.counters.dropped(dropped.name());
+        match dropped {
+            Dropped::Stopping => tracing::debug!(%source, "{dropped}"),
+            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!(%source, "{dropped}"),
+            _ => tracing::warn!(%source, "{dropped}"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The end of a set-up: the secrets are computed here, stored, and only then does the researcher hear of success.
+
+use zeroize::Zeroizing;
+
+use super::{Established, SetupError, Setups};
+use crate::handlers::{Run, SecaggResult, Setup};
+use crate::key_store::records::{ContextRecord, ContextSecret, Secret32};
+use crate::message::{Integer, NodeId};
+use crate::primitives;
+use crate::secure_sum::additive::Share;
+
+impl Setups {
+    pub(super) async fn establish(&self, run: &Run, setup: &Setup, result: SecaggResult) -> Result<Established, SetupError> {
+        let (secret, established) = match result {
+            SecaggResult::PairSecrets(keys) => (pair_secrets(run, setup, &keys)?, Established::PairSecrets),
+            SecaggResult::ServerKey(shares) => server_key(run, &shares)?,
+        };
+        let record = ContextRecord {
+            researcher: setup.researcher.to_string(),
+            experiment: setup.experiment.to_string(),
+            parties: setup.parties.iter().map(ToString::to_string).collect(),
+            secret,
+            last_round: None,
+        };
+        let (store, id) = (self.store.clone(), setup.run.clone());
+        tokio::task::spawn_blocking(move || store.put_context(&id, &record))
+            .await
+            .map_err(|_| SetupError::Stopping)??;
+        Ok(established)
+    }
+}
+
+/// ConcatKDF(ECDH(own, peer), secagg_id ‖ sorted ids) with each peer, as the reference's `DHKeyAgreement`.
+fn pair_secrets(run: &Run, setup: &Setup, keys: &[(NodeId, Vec<u8>)]) -> Result<ContextSecret, SetupError> {
+    let own = run.agreement().ok_or_else(|| SetupError::Plugin {
+        plugin: run.plugin().name().into(),
+        why: "pair secrets without a key of the run",
+    })?;
+    let mut secrets = std::collections::BTreeMap::new();
+    for (peer, pem) in keys {
+        let public = primitives::parse_public_key_pem(pem).map_err(|_| SetupError::BadContribution {
+            peer: peer.clone(),
+            what: "something that is not a P-256 public key (FB629)",
+        })?;
+        let shared = primitives::ecdh(own, &public);
+        let ids = primitives::sorted_ids(setup.own.as_str(), peer.as_str());
+        let secret = primitives::concat_kdf(&*shared, &[setup.run.as_str().as_bytes(), ids.as_bytes()]);
+        secrets.insert(peer.to_string(), Secret32::from(*secret));
+    }
+    Ok(ContextSecret::Pairs(secrets))
+}
+
+/// Own share + received shares is the reply; the researcher's key is minus the sum of all replies.
+fn server_key(run: &Run, shares: &[(NodeId, Vec<u8>)]) -> Result<(ContextSecret, Established), SetupError> {
+    let (key, kept) = run.sharing().ok_or_else(|| SetupError::Plugin {
+        plugin: run.plugin().name().into(),
+        why: "a server key without a split of the run",
+    })?;
+    let mut received = Vec::with_capacity(shares.len());
+    for (peer, bytes) in shares {
+        let bad = |_| SetupError::BadContribution {
+            peer: peer.clone(),
+            what: "a share that is too long",
+        };
+        received.push(Share::from_signed_bytes_be(bytes).map_err(bad)?);
+    }
+    let reply: Zeroizing<Vec<u8>> = kept.sum(&received).to_signed_bytes_be();
+    let reply_share = Integer::from_signed_bytes_be(&reply).map_err(|_| SetupError::Plugin {
+        plugin: run.plugin().name().into(),
+        why: "a sum of shares that is too long",
+    })?;
+    Ok((
+        ContextSecret::ServerKey(key.to_signed_bytes_be().to_vec()),
+        Established::ServerKey { reply_share },
+    ))
+}
