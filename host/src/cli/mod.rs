@@ -1,0 +1,87 @@
+//! The commands, one file each.
+
+mod column;
+mod daemon;
+mod demo;
+mod handler;
+mod node;
+mod output;
+mod problem;
+mod relay;
+mod secagg;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use output::Format;
+pub use problem::{Exit, Problem};
+
+/// Node-to-node messages of a federated-learning network: through the researcher's server, readable by the nodes only,
+/// each protocol a sandboxed wasm component.
+#[derive(Debug, Parser)]
+#[command(name = "backchannel", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How results are shown.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Format,
+    /// What is logged to standard error: a level, or `module=level` pairs [default: info for daemons, else warn].
+    #[arg(long, global = true, env = "BACKCHANNEL_LOG", value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole network on this machine: a relay, nodes, their set-ups and a secure sum.
+    Demo(demo::Demo),
+    /// Run a relay: the researcher's side.
+    Relay(relay::RelayCommand),
+    /// Run a node beside a researcher.
+    Node(node::NodeCommand),
+    /// Show how a running node or relay fares.
+    Status(status::StatusCommand),
+    /// Set up secure aggregation, and use it.
+    #[command(subcommand)]
+    Secagg(secagg::Secagg),
+    /// Look at handlers.
+    #[command(subcommand)]
+    Handler(handler::Handler),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> ExitCode {
+        let daemon = matches!(self.command, Command::Node(_) | Command::Relay(_));
+        let default = if daemon { "info" } else { "warn" };
+        let format = self.output;
+        if let Err(problem) = daemon::log(self.log.as_deref().unwrap_or(default)) {
+            return problem.report(format);
+        }
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let todo = "raise the limits of threads and open files";
+                return Problem::new(Exit::Failed, "the program cannot start its threads", error, todo).report(format);
+            }
+        };
+        let done = runtime.block_on(async {
+            match self.command {
+                Command::Demo(demo) => demo.run(format).await,
+                Command::Relay(relay) => relay.run(format).await,
+                Command::Node(node) => node.run(format).await,
+                Command::Status(status) => status.run(format).await,
+                Command::Secagg(secagg) => secagg.run(format).await,
+                Command::Handler(handler) => handler.run(format),
+            }
+        });
+        // Threads that still wait for a disk or a name server must not keep a finished command alive.
+        runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => problem.report(format),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::daemon::{Ready, until_told_to_stop};
+use super::{Exit, Format, Problem};
+use crate::message::NodeId;
+use crate::node::{Node, NodeConfig, NodeError};
+use crate::transport::connect::{ConnectError, ServerAddress};
+
+/// Run a node beside a researcher.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backchannel node --id hospital-a --researcher relay.example.org:50051 --data /var/lib/backchannel\n  backchannel node --config node.toml")]
+pub(super) struct NodeCommand {
+    /// A TOML file with the same settings: id, name, researcher, certificate, data. Flags go before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The node's id, one of a kind in the network.
+    #[arg(long)]
+    id: Option<String>,
+    /// The node's name for people [default: its id].
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the researcher's server listens.
+    #[arg(long, value_name = "HOST:PORT")]
+    researcher: Option<String>,
+    /// The researcher's certificate, PEM. Without it the one met first is trusted from then on.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// The data directory: keys, contexts, control socket.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// `node.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    id: Option<String>,
+    name: Option<String>,
+    researcher: Option<String>,
+    certificate: Option<PathBuf>,
+    data: Option<PathBuf>,
+}
+
+impl NodeCommand {
+    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+        let config = self.settings()?;
+        let node = Node::start(config).await.map_err(problem)?;
+        let ready = Ready {
+            event: "ready",
+            id: node.id().to_string(),
+            address: node.researcher_address(),
+            fingerprint: node.researcher_fingerprint().to_string(),
+        };
+        until_told_to_stop(format, &ready).await?;
+        node.stop().await;
+        Ok(())
+    }
+
+    fn settings(self) -> Result<NodeConfig, Problem> {
+        let file = match &self.config {
+            Some(path) => read_config(path)?,
+            None => ConfigFile::default(),
+        };
+        let missing = |what: &str| {
+            let why = format!("neither --{what} nor `{what}` in a --config file is given");
+            Problem::new(Exit::Input, format!("the node has no {what}"), why, format!("give --{what}"))
+        };
+        let id = self.id.or(file.id).ok_or_else(|| missing("id"))?;
+        let id = NodeId::try_from(id.as_str()).map_err(|error| {
+            Problem::new(Exit::Input, format!("{id:?} cannot be a node's id"), error, "choose another id")
+        })?;
+        let researcher = self.researcher.or(file.researcher).ok_or_else(|| missing("researcher"))?;
+        let researcher: ServerAddress = researcher.parse().map_err(|error| {
+            Problem::new(
+                Exit::Input,
+                format!("{researcher:?} cannot be a researcher's address"),
+                error,
+                "write it as HOST:PORT, such as relay.example.org:50051",
+            )
+        })?;
+        Ok(NodeConfig {
+            name: self.name.or(file.name).unwrap_or_else(|| id.to_string()),
+            id,
+            researcher,
+            certificate: self.certificate.or(file.certificate),
+            data: self.data.or(file.data).ok_or_else(|| missing("data"))?,
+        })
+    }
+}
+
+fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
+    let what = || format!("the configuration {} cannot be used", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem::new(Exit::Input, what(), error, "check the path and its permissions"))?;
+    toml::from_str(&text).map_err(|error| {
+        let todo = "correct that line; the keys are id, name, researcher, certificate and data";
+        Problem::new(Exit::Input, what(), error.to_string().trim_end(), todo)
+    })
+}
+
+fn problem(error: NodeError) -> Problem {
+    let exit = match &error {
+        NodeError::Data { .. } | NodeError::Certificate { .. } => Exit::Input,
+        NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => Exit::Refused,
+        NodeError::Researcher(ConnectError::Unreachable { .. }) => Exit::Unreachable,
+        NodeError::Researcher(_) => Exit::Refused,
+        NodeError::Randomness(_) | NodeError::Runtime(_) | NodeError::Control(_) => Exit::Failed,
+    };
+    let todo = error.advice();
+    Problem::new(exit, "the node cannot start", error, todo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_line_of_an_unknown_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, "id = \"a\"\nreseacher = \"r:1\"\n").expect("written");
+
+        let problem = read_config(&path).expect_err("refused");
+        let text = format!("{:?}", miette::Report::new(problem));
+        assert!(text.contains("line 2") && text.contains("reseacher"), "{text}");
+    }
+}

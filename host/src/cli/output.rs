@@ -1,0 +1,74 @@
+//! Results as text for people or JSON for programs, and progress for whoever waits.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tokio::time::{Instant, interval_at};
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object.
+    Json,
+}
+
+impl Format {
+    /// Shows a result on standard output. A reader that went away (`| head`) is no error.
+    pub fn show<T: Serialize + fmt::Display>(self, result: &T) {
+        let text = match self {
+            Self::Text => result.to_string(),
+            Self::Json => serde_json::to_string(result).unwrap_or_else(|error| format!("{{\"ok\":false,\"error\":\"{error}\"}}")),
+        };
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{}", text.trim_end());
+        let _ = out.flush();
+    }
+}
+
+/// Does `work`, saying on standard error what is going on once it takes longer than a second.
+pub async fn with_progress<T>(doing: &str, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let terminal = std::io::stderr().is_terminal();
+    let bar = ProgressBar::hidden();
+    let every = if terminal { Duration::from_millis(100) } else { Duration::from_secs(5) };
+    let mut ticks = interval_at(started + Duration::from_secs(1), every);
+    tokio::pin!(work);
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            _ = ticks.tick() => {
+                if terminal {
+                    if bar.is_hidden() {
+                        bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+                        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                            bar.set_style(style);
+                        }
+                    }
+                    bar.set_message(format!("{doing} ({} s)", started.elapsed().as_secs()));
+                    bar.tick();
+                } else {
+                    eprintln!("{doing} … {} s", started.elapsed().as_secs());
+                }
+            }
+        }
+    };
+    bar.finish_and_clear();
+    done
+}
+
+/// Rows under headings.
+pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_preset(comfy_table::presets::NOTHING)
+        .set_header(headings.iter().copied())
+        .add_rows(rows);
+    table
+}
