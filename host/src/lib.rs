@@ -1,3 +1,5 @@
 //! placeholder
 
 pub mod message;
+pub mod overlay;
+pub mod primitives;
