@@ -3,3 +3,4 @@
 pub mod message;
 pub mod overlay;
 pub mod primitives;
+pub mod secure_sum;
