@@ -1,3 +1,6 @@
 //! placeholder
 
 pub mod message;
+pub mod overlay;
+pub mod primitives;
+pub mod secure_sum;

@@ -30,14 +30,19 @@ impl Integer {
         if minimal.len() > MAX_INTEGER_BYTES {
             return Err(IntegerTooLong(minimal.len()));
         }
-        let fill = sign_byte(minimal);
-        Ok(Self(if minimal.len() <= 8 {
-            let mut wide = [fill; 8];
+        Ok(Self::from_bounded_bytes_be(minimal))
+    }
+
+    /// The same for bytes whose length the caller bounds.
+    pub(crate) fn from_bounded_bytes_be(bytes: &[u8]) -> Self {
+        let minimal = trim(bytes);
+        Self(if minimal.len() <= 8 {
+            let mut wide = [sign_byte(minimal); 8];
             wide[8 - minimal.len()..].copy_from_slice(minimal);
             Repr::Small(i64::from_be_bytes(wide))
         } else {
             Repr::Large(Zeroizing::new(minimal.to_vec()))
-        }))
+        })
     }
 
     /// Minimal two's complement, big-endian: at least one byte.
