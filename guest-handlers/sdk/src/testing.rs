@@ -1,0 +1,314 @@
+//! A host made of plain values, so that `cargo test` runs handlers without wasm.
+//!
+//! A [`Node`] holds what the host would hold and drives the handler as the host would: each capability answers only
+//! where the contract lets it. Grants, limits and the checks of effects are the real host's; here effects are looked at.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use crate::log::Level;
+use crate::{
+    Answer, Assurance, Effect, Envelope, Failure, Handler, Initiator, Message, Setup, Step, fields,
+};
+
+/// What one node's host has to offer, and the log that was written to it.
+#[derive(Clone, Default)]
+pub struct Node(Rc<RefCell<Holdings>>);
+
+#[derive(Default)]
+struct Holdings {
+    material: BTreeMap<String, Vec<u8>>,
+    channel_key: Option<Vec<u8>>,
+    run_key: Option<Vec<u8>>,
+    shares: BTreeMap<String, Vec<u8>>,
+    log: Vec<(Level, String)>,
+}
+
+impl Node {
+    /// A node that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `material::wait(run)` gives `body`: it is published, and for the sender of the message at hand.
+    pub fn with_material(self, run: &str, body: &[u8]) -> Self {
+        let material = &mut self.0.borrow_mut().material;
+        material.insert(run.to_owned(), body.to_vec());
+        self.clone()
+    }
+
+    /// `channel_keys::own_public_key()` gives `pem`.
+    pub fn with_channel_key(self, pem: &[u8]) -> Self {
+        self.0.borrow_mut().channel_key = Some(pem.to_vec());
+        self
+    }
+
+    /// `agreement::public_key()` gives `pem`.
+    pub fn with_run_key(self, pem: &[u8]) -> Self {
+        self.0.borrow_mut().run_key = Some(pem.to_vec());
+        self
+    }
+
+    /// `sharing::share_for(peer)` gives `share`; whoever has no share is no party.
+    pub fn with_share(self, peer: &str, share: &[u8]) -> Self {
+        let shares = &mut self.0.borrow_mut().shares;
+        shares.insert(peer.to_owned(), share.to_vec());
+        self.clone()
+    }
+
+    /// Lets `H` treat a message: `handle`, then `finalize` if it found something. No effect otherwise.
+    ///
+    /// # Errors
+    ///
+    /// That of the half that failed.
+    pub fn treat<H: Handler>(
+        &self,
+        envelope: Envelope,
+        message: Message,
+    ) -> Result<Vec<Effect>, Failure> {
+        match self.during(Phase::Handle, || H::handle(envelope, message))? {
+            Some(outcome) => self.during(Phase::Finalize, || H::finalize(outcome)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Begins a run of `I`.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Initiator::begin`].
+    pub fn begin<I: Initiator>(&self, setup: Setup) -> Result<I, Failure> {
+        self.during(Phase::Run, || I::begin(setup))
+    }
+
+    /// Takes a run's next step.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Initiator::step`].
+    pub fn step<I: Initiator>(&self, run: &mut I, answers: Vec<Answer>) -> Result<Step, Failure> {
+        self.during(Phase::Run, || run.step(answers))
+    }
+
+    /// The lines written so far.
+    pub fn log(&self) -> Vec<(Level, String)> {
+        self.0.borrow().log.clone()
+    }
+
+    fn during<T>(&self, phase: Phase, call: impl FnOnce() -> T) -> T {
+        let current = Current {
+            node: self.clone(),
+            phase,
+        };
+        CURRENT.set(Some(current));
+        let _reset = Reset;
+        call()
+    }
+}
+
+/// An envelope from `source`, assured by its channel key.
+pub fn envelope(source: &str) -> Envelope {
+    Envelope {
+        researcher_id: "RESEARCHER_1".into(),
+        source: source.into(),
+        setup: false,
+        assurance: Assurance::ChannelKey,
+    }
+}
+
+/// A message of `kind` with the fields of a struct or map.
+///
+/// # Panics
+///
+/// When `fields` is neither.
+pub fn message<T: Serialize>(kind: &str, fields: &T) -> Message {
+    Message {
+        kind: kind.into(),
+        request_id: Some("request_1".into()),
+        fields: fields::encode(fields).expect("a struct or map"),
+    }
+}
+
+/// Where the contract says a call comes from.
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Handle,
+    Finalize,
+    Run,
+}
+
+struct Current {
+    node: Node,
+    phase: Phase,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+/// Takes the node away when the call ends, by a panic too.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+/// What a capability gives at the node and phase of the running call; `None` outside of one.
+fn current<T>(give: impl FnOnce(&mut Holdings, Phase) -> T) -> Option<T> {
+    CURRENT.with_borrow(|current| {
+        let current = current.as_ref()?;
+        Some(give(&mut current.node.0.borrow_mut(), current.phase))
+    })
+}
+
+fn no_node<T>() -> Result<T, Failure> {
+    Err(Failure::unavailable("not called through a testing::Node"))
+}
+
+pub(crate) mod material {
+    use super::{Phase, current};
+
+    pub(crate) fn wait(run: &str) -> Option<Vec<u8>> {
+        current(|held, phase| match phase {
+            Phase::Handle => held.material.get(run).cloned(),
+            Phase::Finalize | Phase::Run => None,
+        })?
+    }
+}
+
+pub(crate) mod channel_keys {
+    use super::{Phase, current, no_node};
+    use crate::Failure;
+
+    pub(crate) fn own_public_key() -> Result<Vec<u8>, Failure> {
+        current(|held, phase| match (phase, &held.channel_key) {
+            (Phase::Run, _) => Err(Failure::refused("no message at hand")),
+            (_, Some(pem)) => Ok(pem.clone()),
+            (_, None) => Err(Failure::unavailable("the node has no channel key")),
+        })
+        .unwrap_or_else(no_node)
+    }
+}
+
+pub(crate) mod agreement {
+    use super::{Phase, current, no_node};
+    use crate::Failure;
+
+    pub(crate) fn public_key() -> Result<Vec<u8>, Failure> {
+        current(|held, phase| match (phase, &held.run_key) {
+            (Phase::Run, Some(pem)) => Ok(pem.clone()),
+            (Phase::Run, None) => Err(Failure::unavailable("the node has no run key")),
+            _ => Err(Failure::refused("no run at hand")),
+        })
+        .unwrap_or_else(no_node)
+    }
+}
+
+pub(crate) mod sharing {
+    use super::{Phase, current, no_node};
+    use crate::Failure;
+
+    pub(crate) fn share_for(peer: &str) -> Result<Vec<u8>, Failure> {
+        current(|held, phase| match (phase, held.shares.get(peer)) {
+            (Phase::Run, Some(share)) => Ok(share.clone()),
+            (Phase::Run, None) => Err(Failure::refused(format!("{peer} is not another party"))),
+            _ => Err(Failure::refused("no run at hand")),
+        })
+        .unwrap_or_else(no_node)
+    }
+}
+
+pub(crate) mod log {
+    use super::current;
+    use crate::log::Level;
+
+    pub(crate) fn write(level: Level, text: &str) {
+        current(|held, _| held.log.push((level, text.to_owned())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{agreement, log, material, sharing};
+
+    /// Asks for everything in both halves and in a run, and logs what it got.
+    struct Asker;
+
+    fn ask(place: &str) {
+        let waited = material::wait("run").is_some();
+        let key = agreement::public_key().is_ok();
+        let share = sharing::share_for("peer").is_ok();
+        log::info(&format!("{place}: {waited} {key} {share}"));
+    }
+
+    impl Handler for Asker {
+        type Outcome = ();
+        fn handle(_: Envelope, _: Message) -> Result<Option<()>, Failure> {
+            ask("handle");
+            Ok(Some(()))
+        }
+        fn finalize((): ()) -> Result<Vec<Effect>, Failure> {
+            ask("finalize");
+            Ok(Vec::new())
+        }
+    }
+
+    impl Initiator for Asker {
+        fn begin(_: Setup) -> Result<Self, Failure> {
+            ask("begin");
+            Ok(Self)
+        }
+        fn step(&mut self, _: Vec<Answer>) -> Result<Step, Failure> {
+            unreachable!("this test only begins")
+        }
+    }
+
+    fn full_node() -> Node {
+        let node = Node::new().with_material("run", b"body");
+        node.with_run_key(b"pem").with_share("peer", &[1])
+    }
+
+    #[test]
+    fn capabilities_answer_only_where_the_contract_lets_them() {
+        let node = full_node();
+
+        let message = message("Kind", &BTreeMap::<String, u8>::new());
+        node.treat::<Asker>(envelope("peer"), message).unwrap();
+        let setup = Setup {
+            kind: "Kind".into(),
+            researcher_id: "R".into(),
+            run: "run".into(),
+            experiment_id: "e".into(),
+            node_id: "me".into(),
+            parties: vec!["me".into(), "peer".into()],
+        };
+        node.begin::<Asker>(setup).unwrap();
+
+        let lines: Vec<_> = node.log().into_iter().map(|(_, line)| line).collect();
+        let expected = [
+            "handle: true false false",
+            "finalize: false false false",
+            "begin: false true true",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_node_after_its_call() {
+        let node = full_node();
+        let message = message("Kind", &BTreeMap::<String, u8>::new());
+        node.treat::<Asker>(envelope("peer"), message).unwrap();
+
+        assert_eq!(material::wait("run"), None);
+        assert!(matches!(
+            agreement::public_key(),
+            Err(Failure::Unavailable(_))
+        ));
+    }
+}
