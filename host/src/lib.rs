@@ -1,3 +1,5 @@
 //! placeholder
 
 pub mod message;
+pub mod proto;
+pub mod transport;
