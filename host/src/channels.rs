@@ -17,11 +17,12 @@ use crate::key_store::records::{ChannelRecord, Secret32};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::NodeId;
 use crate::overlay::ChannelKeys;
-use crate::primitives;
+use crate::primitives::{self, KeyFormatError};
 
 /// The channels of one node.
 pub struct Channels {
     store: Arc<KeyStore>,
+    published: &'static ChannelKeys,
     ready: RwLock<BTreeMap<NodeId, Arc<ChannelKeys>>>,
 }
 
@@ -52,10 +53,12 @@ impl Channels {
             let damaged = || StoreError::Damaged(format!("channel {peer}"));
             let own = SecretKey::from_slice(record.own.as_bytes()).map_err(|_| damaged())?;
             let public = PublicKey::from_sec1_bytes(&record.peer).map_err(|_| damaged())?;
-            ready.insert(peer, Arc::new(ChannelKeys::new(own, public)));
+            ready.insert(peer, Arc::new(ChannelKeys::new(&own, &public)));
         }
+        let published = ChannelKeys::published().map_err(|_| StoreError::Damaged("the published key".into()))?;
         Ok(Self {
             store,
+            published,
             ready: RwLock::new(ready),
         })
     }
@@ -69,6 +72,11 @@ impl Channels {
             .cloned()
     }
 
+    /// The keys that channel set-ups are protected with, for what that is worth: they are published.
+    pub fn published(&self) -> &'static ChannelKeys {
+        self.published
+    }
+
     /// The peers with a ready channel.
     pub fn peers(&self) -> Vec<NodeId> {
         self.ready
@@ -80,7 +88,7 @@ impl Channels {
     }
 
     /// This node's public key on the channel with `peer`: PEM, SubjectPublicKeyInfo.
-    pub fn own_public_key(&self, peer: &NodeId) -> String {
+    pub fn own_public_key(&self, peer: &NodeId) -> Result<String, KeyFormatError> {
         let public = match self.keys(peer) {
             Some(keys) => keys.own_public_key(),
             None => self.derived_key(peer).public_key(),
@@ -94,7 +102,7 @@ impl Channels {
         let public =
             primitives::parse_public_key_pem(pem).map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
         let own = match self.keys(peer) {
-            Some(keys) => keys.own_secret_key().clone(),
+            Some(keys) => keys.own_secret_key(),
             None => self.derived_key(peer),
         };
         let record = ChannelRecord {
@@ -110,7 +118,7 @@ impl Channels {
         self.ready
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(peer.clone(), Arc::new(ChannelKeys::new(own, public)));
+            .insert(peer.clone(), Arc::new(ChannelKeys::new(&own, &public)));
         Ok(())
     }
 
@@ -133,6 +141,10 @@ mod tests {
         Arc::new(KeyStore::open(path, &node("a"), &Randomness::from_seed(1)).expect("a store"))
     }
 
+    fn own_key(channels: &Channels, peer: &str) -> String {
+        channels.own_public_key(&node(peer)).expect("a key")
+    }
+
     #[test]
     fn refuses_a_key_that_is_none_and_stays_as_it_was() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -149,13 +161,13 @@ mod tests {
     fn answers_the_same_key_before_and_after_a_crash_and_stores_nothing_for_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
-        let first = Channels::load(store(&path)).expect("loaded").own_public_key(&node("b"));
+        let first = own_key(&Channels::load(store(&path)).expect("loaded"), "b");
 
         let kept = store(&path);
         assert!(kept.channels().expect("read").is_empty());
         let again = Channels::load(kept).expect("loaded");
-        assert_eq!(again.own_public_key(&node("b")), first);
-        assert_ne!(again.own_public_key(&node("c")), first, "each peer sees another key");
+        assert_eq!(own_key(&again, "b"), first);
+        assert_ne!(own_key(&again, "c"), first, "each peer sees another key");
     }
 
     #[test]
@@ -164,14 +176,15 @@ mod tests {
         let path = folder.path().join("s");
         let peer = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
         let channels = Channels::load(store(&path)).expect("loaded");
-        let own = channels.own_public_key(&node("b"));
+        let own = own_key(&channels, "b");
+        let pem = primitives::public_key_pem(&peer).expect("a key");
         channels
-            .set_peer_key(&node("b"), primitives::public_key_pem(&peer).as_bytes())
+            .set_peer_key(&node("b"), pem.as_bytes())
             .expect("taken");
         drop(channels);
 
         let channels = Channels::load(store(&path)).expect("loaded");
-        assert_eq!(channels.own_public_key(&node("b")), own);
+        assert_eq!(own_key(&channels, "b"), own);
         assert_eq!(channels.peers(), vec![node("b")]);
     }
 }

@@ -7,10 +7,10 @@
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,10 +25,10 @@ use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::router::Router;
 use crate::setups::Setups;
-use crate::transport::Transport;
-use crate::transport::TransportConfig;
-use crate::transport::certificate::{Certificate, CertificateError, Fingerprint};
-use crate::transport::connect::{ConnectError, ServerAddress, fetch_certificate};
+use crate::transport::{
+    Certificate, CertificateError, ConnectError, Fingerprint, Link, Malformed, ServerAddress, Transport, TransportConfig,
+    TransportState, fetch_certificate,
+};
 
 /// Messages between transport and the rest of the node, each way.
 const BETWEEN: usize = 1000;
@@ -51,13 +51,14 @@ pub struct NodeConfig {
 /// A running node.
 pub struct Node {
     config: NodeConfig,
-    researcher: ResearcherId,
+    certificate: Certificate,
     store: Arc<KeyStore>,
     channels: Arc<Channels>,
     plugins: Arc<Plugins>,
     requests: Requests,
     router: Arc<Router>,
-    transport: Transport,
+    link: watch::Receiver<TransportState>,
+    transport: Mutex<Option<Transport>>,
     counters: Counters,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -136,7 +137,10 @@ impl NodeError {
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
             Self::Plugin(error) => error.advice(),
             Self::Certificate { .. } => "ask the researcher for the server's certificate in PEM form".into(),
-            Self::Researcher(error) => error.advice().into(),
+            Self::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => {
+                "ask the researcher for a certificate whose O= is the researcher's id".into()
+            }
+            Self::Researcher(_) => "check host, port and firewall, and that the researcher's server runs".into(),
             Self::OtherCertificate { .. } => {
                 "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
             }
@@ -153,7 +157,6 @@ impl Node {
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
-        let researcher = certificate.researcher_id().clone();
 
         let channels = Arc::new(Channels::load(store.clone()).map_err(|source| store_error(&config.data, source))?);
         let counters = Counters::default();
@@ -194,9 +197,9 @@ impl Node {
         let (incoming, inbox) = mpsc::channel(BETWEEN);
         let transport = Transport::start(
             TransportConfig {
-                node: config.id.clone(),
-                address: config.researcher.clone(),
-                certificate,
+                node_id: config.id.clone(),
+                relay: config.researcher.clone(),
+                certificate: certificate.clone(),
             },
             incoming,
             outgoing,
@@ -204,13 +207,14 @@ impl Node {
         );
         let node = Arc::new(Self {
             config,
-            researcher,
+            certificate,
             store,
             channels,
             plugins,
             requests,
             router: router.clone(),
-            transport,
+            link: transport.state(),
+            transport: Mutex::new(Some(transport)),
             counters,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -228,7 +232,10 @@ impl Node {
         self.tasks.close();
         self.tasks.wait().await;
         self.router.stop().await;
-        self.transport.stop().await;
+        let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(transport) = transport {
+            transport.stop().await;
+        }
     }
 
     /// Its id.
@@ -243,7 +250,12 @@ impl Node {
 
     /// Whom it works with, by the certificate.
     pub fn researcher_id(&self) -> &ResearcherId {
-        &self.researcher
+        self.certificate.researcher_id()
+    }
+
+    /// The SHA-256 of the certificate it must show.
+    pub fn researcher_fingerprint(&self) -> Fingerprint {
+        self.certificate.fingerprint()
     }
 
     /// Where that listens.
@@ -253,11 +265,14 @@ impl Node {
 
     /// How the node stands with it.
     pub fn connection(&self) -> Connection {
-        let state = self.transport.state();
-        Connection {
-            connected: state.is_connected(),
-            text: state.to_string(),
-        }
+        let state = self.link.borrow();
+        let (connected, text) = match &state.link {
+            Link::Connecting => (false, "connecting".to_owned()),
+            Link::Connected { since } => (true, format!("for {} s", since.elapsed().as_secs())),
+            Link::Disconnected { since, error } => (false, format!("for {} s: {error}", since.elapsed().as_secs())),
+            Link::Stopped => (false, "stopped".to_owned()),
+        };
+        Connection { connected, text }
     }
 
     /// Since its start.
@@ -288,7 +303,7 @@ impl Node {
 
 /// Overlays to the router, the rest to the set-ups. Neither ever holds up the other.
 async fn sort(
-    mut inbox: mpsc::Receiver<ToNode>,
+    mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>,
     router: Arc<Router>,
     setups: Arc<Setups>,
     outbox: mpsc::Sender<ToResearcher>,
@@ -300,8 +315,13 @@ async fn sort(
             () = stopping.cancelled() => return,
         };
         match message {
-            Some(ToNode::Overlay(message)) => router.submit(message),
-            Some(request) => {
+            Some(Ok(ToNode::Overlay(message))) => router.submit(message),
+            Some(Err(malformed)) => {
+                if let Some(answer) = setups.answer_malformed(malformed) {
+                    let _ = outbox.send(answer).await;
+                }
+            }
+            Some(Ok(request)) => {
                 let (setups, outbox) = (setups.clone(), outbox.clone());
                 tokio::spawn(async move {
                     if let Some(answer) = setups.answer(request).await {

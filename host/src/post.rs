@@ -111,7 +111,7 @@ impl Post {
         request_id: Option<RequestId>,
         outgoing: Outgoing,
     ) -> Result<(), PostError> {
-        self.seal_and_hand_over(ChannelKeys::published(), researcher, to, request_id, outgoing, true)
+        self.seal_and_hand_over(self.channels.published(), researcher, to, request_id, outgoing, true)
             .await
     }
 

@@ -7,7 +7,7 @@ use super::daemon::{Ready, until_told_to_stop};
 use super::{Exit, Format, Problem};
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
-use crate::transport::connect::{ConnectError, ServerAddress};
+use crate::transport::{ConnectError, ServerAddress};
 
 /// Run a node beside a researcher.
 #[derive(Debug, Args)]
@@ -105,8 +105,8 @@ fn problem(error: NodeError) -> Problem {
     let exit = match &error {
         NodeError::Data { .. } | NodeError::Certificate { .. } => Exit::Input,
         NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => Exit::Refused,
-        NodeError::Researcher(ConnectError::Unreachable { .. }) => Exit::Unreachable,
-        NodeError::Researcher(_) => Exit::Refused,
+        NodeError::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => Exit::Refused,
+        NodeError::Researcher(_) => Exit::Unreachable,
         NodeError::Randomness(_) | NodeError::Runtime(_) | NodeError::Control(_) => Exit::Failed,
     };
     let todo = error.advice();

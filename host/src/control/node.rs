@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::key_store::StoreError;
 use crate::key_store::records::ContextSecret;
-use crate::message::{NodeId, SecaggId};
+use crate::message::{Integer, NodeId, SecaggId};
 use crate::node::Node;
 use crate::proto::control::node_server;
 use crate::proto::control::{
@@ -118,10 +118,11 @@ impl node_server::Node for NodeControl {
         let ContextSecret::ServerKey(bytes) = &record.secret else {
             return Err(Status::failed_precondition(format!("{id} is a dh context: it has no server key")));
         };
-        let key = ServerKey::from_signed_bytes_be(bytes)
-            .map_err(|_| Status::data_loss(format!("the record of {id} is damaged")))?;
+        let damaged = || Status::data_loss(format!("the record of {id} is damaged"));
+        let key = Integer::from_signed_bytes_be(bytes).map_err(|_| damaged())?;
+        let key = ServerKey::from_integer(&key).map_err(|_| damaged())?;
         Ok(Response::new(CommitmentReply {
-            commitment: key.commitment(),
+            commitment: key.commitment().to_vec(),
         }))
     }
 }

@@ -62,11 +62,11 @@ pub(super) struct RunState {
     pub(super) own: NodeId,
     pub(super) parties: Vec<NodeId>,
     pub(super) agreement: Option<SecretKey>,
-    pub(super) sharing: Option<Split>,
+    pub(super) sharing: Option<SharedKey>,
 }
 
 /// A server key and its shares.
-pub(super) struct Split {
+pub(super) struct SharedKey {
     pub(super) key: ServerKey,
     pub(super) kept: Share,
     pub(super) given: BTreeMap<NodeId, Share>,

@@ -35,6 +35,16 @@ impl ChannelKeys {
         }
     }
 
+    /// This node's private key on the channel, to be stored.
+    pub fn own_secret_key(&self) -> SecretKey {
+        SecretKey::from(self.signing.as_nonzero_scalar())
+    }
+
+    /// This node's public key on the channel.
+    pub fn own_public_key(&self) -> PublicKey {
+        PublicKey::from(self.signing.verifying_key())
+    }
+
     /// The key pair published with Fed-BioMed, used against itself: for channel set-up only, and proof of nothing.
     ///
     /// Fails only if the file in the source tree is damaged.

@@ -45,8 +45,7 @@ impl Router {
                 let (channels, peer) = (self.channels.clone(), sender.source.clone());
                 // Waits for the disk.
                 let set = tokio::task::spawn_blocking(move || channels.set_peer_key(&peer, &pem));
-                set.await.map_err(|_| Dropped::Stopping)??;
-                Ok(self.requests.deliver(plugin, &sender.source, id, Vec::new())?)
+                Ok(set.await.map_err(|_| Dropped::Stopping)??)
             }
             Effect::Publish(_) => Err(misplaced(plugin, "publish")),
             Effect::Establish(_) => Err(misplaced(plugin, "establish")),

@@ -23,7 +23,7 @@ use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
-use crate::overlay::{self, ChannelKeys};
+use crate::overlay;
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 pub use dropped::Dropped;
@@ -171,7 +171,7 @@ impl Router {
 
     async fn open(&self, message: &OverlayMessage) -> Result<(Inner, Assurance), Dropped> {
         if message.setup {
-            let inner = overlay::open(ChannelKeys::published(), message)?;
+            let inner = overlay::open(self.channels.published(), message)?;
             return Ok((inner, Assurance::PublishedKey));
         }
         let keys = match self.channels.keys(&message.source) {

@@ -4,6 +4,7 @@
 //! splits a server key into shares (scheme `server-key`). All equal to Fed-BioMed 6.4 to the last bit.
 
 pub mod additive;
+pub mod fixed_point;
 pub mod lom;
 pub mod quantize;
 

@@ -1,7 +1,5 @@
 //! The end of a set-up: the secrets are computed here, stored, and only then does the researcher hear of success.
 
-use zeroize::Zeroizing;
-
 use super::{Established, SetupError, Setups};
 use crate::handlers::{Run, SecaggResult, Setup};
 use crate::key_store::records::{ContextRecord, ContextSecret, Secret32};
@@ -44,7 +42,7 @@ fn pair_secrets(run: &Run, setup: &Setup, keys: &[(NodeId, Vec<u8>)]) -> Result<
         })?;
         let shared = primitives::ecdh(own, &public);
         let ids = primitives::sorted_ids(setup.own.as_str(), peer.as_str());
-        let secret = primitives::concat_kdf(&*shared, &[setup.run.as_str().as_bytes(), ids.as_bytes()]);
+        let secret = primitives::concat_kdf(&*shared, &[setup.run.as_str().as_bytes(), &ids]);
         secrets.insert(peer.to_string(), Secret32::from(*secret));
     }
     Ok(ContextSecret::Pairs(secrets))
@@ -58,19 +56,14 @@ fn server_key(run: &Run, shares: &[(NodeId, Vec<u8>)]) -> Result<(ContextSecret,
     })?;
     let mut received = Vec::with_capacity(shares.len());
     for (peer, bytes) in shares {
-        let bad = |_| SetupError::BadContribution {
+        let bad = || SetupError::BadContribution {
             peer: peer.clone(),
             what: "a share that is too long",
         };
-        received.push(Share::from_signed_bytes_be(bytes).map_err(bad)?);
+        let share = Integer::from_signed_bytes_be(bytes).map_err(|_| bad())?;
+        received.push(Share::from_integer(&share).map_err(|_| bad())?);
     }
-    let reply: Zeroizing<Vec<u8>> = kept.sum(&received).to_signed_bytes_be();
-    let reply_share = Integer::from_signed_bytes_be(&reply).map_err(|_| SetupError::Plugin {
-        plugin: run.plugin().name().into(),
-        why: "a sum of shares that is too long",
-    })?;
-    Ok((
-        ContextSecret::ServerKey(key.to_signed_bytes_be().to_vec()),
-        Established::ServerKey { reply_share },
-    ))
+    let reply_share = Share::sum(received.iter().chain([kept])).to_integer();
+    let key = key.to_integer().to_signed_bytes_be().to_vec();
+    Ok((ContextSecret::ServerKey(key), Established::ServerKey { reply_share }))
 }

@@ -17,6 +17,7 @@ use crate::message::{
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
+use crate::transport::Malformed;
 use crate::requests::{REPLY_TIMEOUT, Requests, Ticket};
 
 /// The most rounds of one run.
@@ -190,6 +191,13 @@ impl Setups {
             }
             ToNode::Overlay(_) => None,
         }
+    }
+
+    /// The answer to what came from the researcher and could not be read; `None` when it names no researcher.
+    pub fn answer_malformed(&self, malformed: Malformed) -> Option<ToResearcher> {
+        tracing::warn!("FB301: {}", malformed.error);
+        let extra_msg = format!("FB301: {}", malformed.error);
+        Some(self.error(malformed.request_id, malformed.researcher_id?, "FB301", extra_msg))
     }
 
     async fn set_up(&self, kind: &'static str, request: SetupRequest) -> ToResearcher {

@@ -1,6 +1,6 @@
 use super::n2n::sharing;
 use super::{Failure, refused};
-use crate::handlers::state::{CallState, Split, Subject};
+use crate::handlers::state::{CallState, SharedKey, Subject};
 use crate::secure_sum::additive::ServerKey;
 
 impl sharing::Host for CallState {
@@ -11,19 +11,21 @@ impl sharing::Host for CallState {
         };
         let (own, parties) = (&run.own, &run.parties);
         let randomness = &mut self.services.randomness;
-        let split = run.sharing.get_or_insert_with(|| {
-            let others: Vec<_> = parties.iter().filter(|party| *party != own).cloned().collect();
-            let key = ServerKey::draw(randomness);
-            let (given, kept) = key.split(others.len(), randomness);
-            Split {
-                key,
-                kept,
-                given: others.into_iter().zip(given).collect(),
+        let split = match &mut run.sharing {
+            Some(split) => split,
+            none => {
+                let key = ServerKey::random(randomness);
+                let split = key.split(parties.len(), randomness)?;
+                let others = parties.iter().filter(|party| *party != own).cloned();
+                none.insert(SharedKey {
+                    given: others.zip(split.given).collect(),
+                    kept: split.kept,
+                    key,
+                })
             }
-        });
-        let share = split.given.iter().find(|(party, _)| party.as_ref() == peer);
-        match share {
-            Some((_, share)) => Ok(Ok(share.to_signed_bytes_be().to_vec())),
+        };
+        match split.given.iter().find(|(party, _)| party.as_str() == peer) {
+            Some((_, share)) => Ok(Ok(share.to_integer().to_signed_bytes_be().to_vec())),
             None => refused("shares are for the other parties of the run"),
         }
     }

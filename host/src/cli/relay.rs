@@ -1,0 +1,114 @@
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::daemon::{Ready, until_told_to_stop};
+use super::{Exit, Format, Problem};
+use crate::control::{self, RelayControl};
+use crate::message::ResearcherId;
+use crate::node::make_private_folder;
+use crate::randomness::Randomness;
+use crate::relay::{Relay, RelayConfig, RelayError};
+
+/// Run a relay: the researcher's side.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backchannel relay --researcher-id RESEARCHER_a --data relay --listen 0.0.0.0:50051 --host relay.example.org")]
+pub(super) struct RelayCommand {
+    /// The researcher's id: the certificate's `O=`, and in every message.
+    #[arg(long, value_name = "ID")]
+    researcher_id: String,
+    /// The data directory: certificate and key, the researcher's secrets, control socket.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes any that is free.
+    #[arg(long, default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// The name or address under which nodes reach the relay, for the certificate [default: the address listened on].
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Use this certificate, PEM, instead of a self-signed one.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+}
+
+impl RelayCommand {
+    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+        let what = "the relay cannot start";
+        let researcher_id = ResearcherId::try_from(self.researcher_id.as_str()).map_err(|error| {
+            let what = format!("{:?} cannot be a researcher's id", self.researcher_id);
+            Problem::new(Exit::Input, what, error, "choose another id")
+        })?;
+        let randomness = Randomness::from_system()
+            .map_err(|error| Problem::new(Exit::Failed, what, error, "wait until the machine has booted"))?;
+        let data = |error| {
+            let why = format!("the data directory {} cannot be used: {error}", self.data.display());
+            Problem::new(Exit::Input, what, why, "name a directory that you may write to with --data")
+        };
+        make_private_folder(&self.data).map_err(data)?;
+        let _lock = lock(&self.data)?;
+        let config = RelayConfig {
+            listen: self.listen,
+            host: self.host.unwrap_or_else(|| self.listen.ip().to_string()),
+            researcher_id: researcher_id.clone(),
+            data_dir: self.data.clone(),
+            identity: self.certificate.zip(self.key),
+        };
+        let relay = Relay::start(config, randomness.clone()).await.map_err(problem)?;
+        let relay = Arc::new(relay);
+        let ready = Ready {
+            event: "ready",
+            id: researcher_id.to_string(),
+            address: relay.local_addr().to_string(),
+            fingerprint: relay.certificate().fingerprint().to_string(),
+        };
+        let stop = CancellationToken::new();
+        let control = RelayControl::new(relay.clone(), researcher_id, self.data.clone(), randomness);
+        control::serve_relay(&self.data, control, stop.clone()).map_err(|error| {
+            let todo = error.advice();
+            Problem::new(Exit::Failed, what, error, todo)
+        })?;
+        until_told_to_stop(format, &ready).await?;
+        stop.cancel();
+        relay.stop().await;
+        Ok(())
+    }
+}
+
+/// Keeps a second relay off the same data directory.
+fn lock(data: &Path) -> Result<std::fs::File, Problem> {
+    let path = data.join("relay.lock");
+    let what = "the relay cannot start";
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| {
+        let why = format!("{} cannot be written: {error}", path.display());
+        Problem::new(Exit::Input, what, why, "name a directory that you may write to with --data")
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Problem::new(
+            Exit::Refused,
+            what,
+            format!("another relay runs on {}", data.display()),
+            "stop it, or give this one its own data directory",
+        )),
+    }
+}
+
+fn problem(error: RelayError) -> Problem {
+    let (exit, todo) = match &error {
+        RelayError::PortInUse { .. } => (Exit::Unreachable, "stop the program that listens there, or choose another port with --listen"),
+        RelayError::NotOurAddress { .. } | RelayError::NotAllowed { .. } | RelayError::Listen { .. } => {
+            (Exit::Unreachable, "choose another address or port with --listen")
+        }
+        RelayError::Certificate(_) | RelayError::OtherResearcher { .. } | RelayError::Tls(_) => {
+            (Exit::Refused, "give a certificate whose O= is the researcher's id, with its key, or another data directory")
+        }
+    };
+    Problem::new(exit, "the relay cannot start", error, todo)
+}

@@ -1,0 +1,156 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Protected;
+use crate::cli::{Exit, Format, Problem};
+use crate::secure_sum::fixed_point::FixedPoint;
+use crate::secure_sum::lom;
+
+/// Add up what all parties protected.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backchannel secagg aggregate a.json b.json c.json")]
+pub(in crate::cli) struct Aggregate {
+    /// One file per party, as `secagg protect -o json` wrote it.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// A secure sum.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::cli) struct Sum {
+    ok: bool,
+    secagg_id: String,
+    round: u64,
+    pub(in crate::cli) column: String,
+    pub(in crate::cli) count: u64,
+    pub(in crate::cli) sum: f64,
+    pub(in crate::cli) mean: f64,
+}
+
+impl Aggregate {
+    pub(super) fn run(self, format: Format) -> Result<(), Problem> {
+        let protected = self.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+        format.show(&aggregate(&protected)?);
+        Ok(())
+    }
+}
+
+fn read(file: &Path) -> Result<Protected, Problem> {
+    let what = || format!("{} cannot be aggregated", file.display());
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Problem::new(Exit::Input, what(), error, "check the path and its permissions"))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Problem::new(Exit::Input, what(), error, "give a file that `secagg protect -o json` wrote"))
+}
+
+/// Adds up the contributions of all parties. One missing, twice or of another round would make the result random, so that is
+/// an error.
+#[allow(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
+pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem> {
+    let problem = |why: String, todo: &str| Problem::new(Exit::Input, "the contributions do not add up", why, todo);
+    let Some(first) = protected.first() else {
+        return Err(problem("there are none".into(), "give one file per party"));
+    };
+    let same = |one: &Protected| {
+        (one.secagg_id == first.secagg_id, one.round == first.round, one.column == first.column, one.parties == first.parties)
+            == (true, true, true, true)
+    };
+    if let Some(other) = protected.iter().find(|one| !same(one)) {
+        let why = format!("{} and {} protected different things (set-up, round, column or parties)", first.node, other.node);
+        return Err(problem(why, "have all parties protect the same column in the same round of the same set-up"));
+    }
+    let parties: BTreeSet<_> = first.parties.iter().collect();
+    let given: BTreeSet<_> = protected.iter().map(|one| &one.node).collect();
+    let missing: Vec<_> = parties.difference(&given).map(|party| party.as_str()).collect();
+    if !missing.is_empty() {
+        let why = format!("nothing from {}", missing.join(", "));
+        return Err(problem(why, "ask them to protect theirs: without all parties the masks do not cancel out"));
+    }
+    if given.len() != protected.len() || given != parties {
+        return Err(problem("a party is there twice, or one that is none".into(), "give one file per party"));
+    }
+    let vectors = protected.iter().map(vector).collect::<Result<Vec<_>, _>>()?;
+    let sums = lom::aggregate(&vectors).map_err(|error| problem(error.to_string(), "protect them again"))?;
+    let encoding = FixedPoint::new(parties.len()).map_err(|error| problem(error.to_string(), "give one file per party"))?;
+    let [sum, count] = sums[..] else {
+        return Err(problem("the vectors are too short".into(), "protect them again"));
+    };
+    let sum = encoding.decode_sum(sum);
+    Ok(Sum {
+        ok: true,
+        secagg_id: first.secagg_id.clone(),
+        round: first.round,
+        column: first.column.clone(),
+        count,
+        sum,
+        mean: sum / count as f64,
+    })
+}
+
+fn vector(one: &Protected) -> Result<Vec<u64>, Problem> {
+    let numbers = one.vector.iter().map(|number| number.parse()).collect::<Result<_, _>>();
+    numbers.map_err(|error| {
+        let what = format!("the contribution of {} cannot be read", one.node);
+        Problem::new(Exit::Input, what, error, "give the file as `secagg protect -o json` wrote it")
+    })
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} over all parties, round {} of {}", self.column, self.round, self.secagg_id)?;
+        writeln!(f, "count  {}", self.count)?;
+        writeln!(f, "sum    {}", self.sum)?;
+        write!(f, "mean   {}", self.mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contribution(node: &str, sum: u64, count: u64) -> Protected {
+        Protected {
+            node: node.into(),
+            secagg_id: "s".into(),
+            round: 1,
+            parties: vec!["a".into(), "b".into()],
+            column: "age".into(),
+            vector: [sum.to_string(), count.to_string()],
+        }
+    }
+
+    fn text(problem: Problem) -> String {
+        format!("{:?}", miette::Report::new(problem))
+    }
+
+    #[test]
+    fn names_the_party_whose_contribution_is_missing() {
+        let problem = aggregate(&[contribution("a", 1, 1)]).expect_err("refused");
+        assert!(text(problem).contains("nothing from b"));
+    }
+
+    #[test]
+    fn refuses_contributions_that_do_not_belong_together() {
+        let other_round = Protected { round: 2, ..contribution("b", 1, 1) };
+        assert!(aggregate(&[contribution("a", 1, 1), other_round]).is_err());
+        let stranger = contribution("mallory", 1, 1);
+        assert!(aggregate(&[contribution("a", 1, 1), contribution("b", 1, 1), stranger]).is_err());
+        assert!(aggregate(&[contribution("a", 1, 1), contribution("b", 1, 1), contribution("b", 1, 1)]).is_err());
+    }
+
+    #[test]
+    fn adds_up_sums_and_counts() {
+        let encoding = FixedPoint::new(2).expect("two");
+        let encoded = |numbers: &[f64]| encoding.encode_sum(numbers).expect("small");
+        // Masks that cancel out, as pair secrets make them.
+        let a = contribution("a", encoded(&[1.0, 2.5]).wrapping_add(99), 2_u64.wrapping_sub(7));
+        let b = contribution("b", encoded(&[-0.5]).wrapping_sub(99), 1 + 7);
+
+        let sum = aggregate(&[a, b]).expect("complete");
+        assert_eq!((sum.count, sum.sum, sum.mean), (3, 3.0, 1.0));
+    }
+}

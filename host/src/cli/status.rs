@@ -1,0 +1,231 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use tonic::Code;
+
+use super::output::{table, with_progress};
+use super::{Exit, Format, Problem};
+use crate::control;
+use crate::proto::control::node_client::NodeClient;
+use crate::proto::control::relay_client::RelayClient;
+use crate::proto::control::{NodeStatus, RelayStatus, StatusRequest};
+
+/// Show how a running node or relay fares.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  backchannel status --data /var/lib/backchannel")]
+pub(super) struct StatusCommand {
+    /// The data directory of the node or relay.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+}
+
+impl StatusCommand {
+    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+        let channel = with_progress("connecting", connect(&self.data)).await?;
+        match NodeClient::new(channel.clone()).status(StatusRequest {}).await {
+            Ok(status) => format.show(&ShownNode::from(status.into_inner())),
+            Err(status) if status.code() == Code::Unimplemented => {
+                let status = RelayClient::new(channel).status(StatusRequest {}).await;
+                format.show(&ShownRelay::from(status.map_err(|status| failed("the relay does not answer", &status))?.into_inner()));
+            }
+            Err(status) => return Err(failed("the node does not answer", &status)),
+        }
+        Ok(())
+    }
+}
+
+/// A channel to the control socket in `data`.
+pub(super) async fn connect(data: &std::path::Path) -> Result<tonic::transport::Channel, Problem> {
+    control::connect(data).await.map_err(|error| {
+        let todo = error.advice();
+        let what = format!("the node or relay of {} cannot be reached", data.display());
+        Problem::new(Exit::Unreachable, what, error, todo)
+    })
+}
+
+/// What a control interface refused. Its second line, if it has one, is advice.
+pub(super) fn failed(what: &str, status: &tonic::Status) -> Problem {
+    let (why, todo) = status.message().split_once('\n').unwrap_or((status.message(), ""));
+    let (exit, default) = match status.code() {
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => (Exit::Input, "check the arguments against `backchannel status`"),
+        Code::Unavailable => (Exit::Unreachable, "check that it is running"),
+        _ => (Exit::Failed, "look at its log"),
+    };
+    Problem::new(exit, what, why, if todo.is_empty() { default } else { todo })
+}
+
+#[derive(Serialize)]
+struct ShownNode {
+    role: &'static str,
+    id: String,
+    name: String,
+    version: String,
+    researcher: String,
+    researcher_address: String,
+    connected: bool,
+    connection: String,
+    uptime_ms: u64,
+    channels: Vec<String>,
+    contexts: Vec<ShownContext>,
+    plugins: Vec<ShownPlugin>,
+    sent: BTreeMap<String, u64>,
+    received: BTreeMap<String, u64>,
+    dropped: BTreeMap<String, u64>,
+    pending: u64,
+}
+
+#[derive(Serialize)]
+struct ShownContext {
+    secagg_id: String,
+    scheme: String,
+    experiment_id: String,
+    parties: Vec<String>,
+    last_round: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ShownPlugin {
+    name: String,
+    version: String,
+    sha256: String,
+    kinds: Vec<String>,
+    grants: Vec<String>,
+}
+
+impl From<NodeStatus> for ShownNode {
+    fn from(status: NodeStatus) -> Self {
+        Self {
+            role: "node",
+            id: status.node_id,
+            name: status.name,
+            version: status.version,
+            researcher: status.researcher_id,
+            researcher_address: status.researcher_address,
+            connected: status.connected,
+            connection: status.connection,
+            uptime_ms: status.uptime_ms,
+            channels: status.channels,
+            contexts: status
+                .contexts
+                .into_iter()
+                .map(|context| ShownContext {
+                    secagg_id: context.secagg_id,
+                    scheme: context.scheme,
+                    experiment_id: context.experiment_id,
+                    parties: context.parties,
+                    last_round: context.last_round,
+                })
+                .collect(),
+            plugins: status
+                .plugins
+                .into_iter()
+                .map(|plugin| ShownPlugin {
+                    name: plugin.name,
+                    version: plugin.version,
+                    sha256: plugin.digest,
+                    kinds: plugin.kinds,
+                    grants: plugin.grants,
+                })
+                .collect(),
+            sent: status.sent.into_iter().collect(),
+            received: status.received.into_iter().collect(),
+            dropped: status.dropped.into_iter().collect(),
+            pending: status.pending,
+        }
+    }
+}
+
+impl fmt::Display for ShownNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let linked = if self.connected { "connected" } else { "not connected" };
+        writeln!(f, "node {} ({}), backchannel {}", self.id, self.name, self.version)?;
+        writeln!(f, "researcher {} at {}: {linked} {}", self.researcher, self.researcher_address, self.connection)?;
+        writeln!(f, "channels ready: {}", or_none(&self.channels.join(", ")))?;
+        let contexts = self.contexts.iter().map(|context| {
+            let round = context.last_round.map_or_else(|| "-".to_owned(), |round| round.to_string());
+            vec![context.secagg_id.clone(), context.scheme.clone(), context.experiment_id.clone(), context.parties.join(", "), round]
+        });
+        writeln!(f, "\n{}", table(&["secagg context", "scheme", "experiment", "parties", "last round"], contexts.collect()))?;
+        let plugins = self.plugins.iter().map(|plugin| {
+            vec![format!("{} {}", plugin.name, plugin.version), plugin.sha256.chars().take(16).collect(), plugin.kinds.join(", "), plugin.grants.join(", ")]
+        });
+        writeln!(f, "\n{}", table(&["plugin", "sha256", "treats", "granted"], plugins.collect()))?;
+        let kinds: std::collections::BTreeSet<_> = self.sent.keys().chain(self.received.keys()).collect();
+        let count = |counts: &BTreeMap<String, u64>, kind: &str| counts.get(kind).copied().unwrap_or_default().to_string();
+        let kinds = kinds.into_iter().map(|kind| vec![kind.clone(), count(&self.sent, kind), count(&self.received, kind)]);
+        writeln!(f, "\n{}", table(&["message", "sent", "received"], kinds.collect()))?;
+        write!(f, "\ndropped: {}", counts(&self.dropped))
+    }
+}
+
+#[derive(Serialize)]
+struct ShownRelay {
+    role: &'static str,
+    researcher: String,
+    version: String,
+    address: String,
+    fingerprint: String,
+    uptime_ms: u64,
+    nodes: Vec<ShownMailbox>,
+    forwarded: BTreeMap<String, u64>,
+    dropped: BTreeMap<String, u64>,
+}
+
+#[derive(Serialize)]
+struct ShownMailbox {
+    id: String,
+    connected: bool,
+    queued: u64,
+    last_seen_ms: u64,
+}
+
+impl From<RelayStatus> for ShownRelay {
+    fn from(status: RelayStatus) -> Self {
+        Self {
+            role: "relay",
+            researcher: status.researcher_id,
+            version: status.version,
+            address: status.address,
+            fingerprint: status.fingerprint,
+            uptime_ms: status.uptime_ms,
+            nodes: status
+                .nodes
+                .into_iter()
+                .map(|node| ShownMailbox {
+                    id: node.node_id,
+                    connected: node.connected,
+                    queued: node.queued,
+                    last_seen_ms: node.last_seen_ms,
+                })
+                .collect(),
+            forwarded: status.forwarded.into_iter().collect(),
+            dropped: status.dropped.into_iter().collect(),
+        }
+    }
+}
+
+impl fmt::Display for ShownRelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "relay of {} at {}, backchannel {}", self.researcher, self.address, self.version)?;
+        writeln!(f, "certificate SHA-256 {}", self.fingerprint)?;
+        let nodes = self.nodes.iter().map(|node| {
+            let linked = if node.connected { "connected".to_owned() } else { format!("last seen {} s ago", node.last_seen_ms / 1000) };
+            vec![node.id.clone(), linked, node.queued.to_string()]
+        });
+        writeln!(f, "\n{}", table(&["node", "state", "queued"], nodes.collect()))?;
+        writeln!(f, "\nforwarded: {}", counts(&self.forwarded))?;
+        write!(f, "dropped: {}", counts(&self.dropped))
+    }
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let shown: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    or_none(&shown.join(", ")).to_owned()
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}

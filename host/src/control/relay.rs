@@ -1,0 +1,211 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand_core::Rng;
+use tonic::{Request, Response, Status};
+
+use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
+use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher};
+use crate::node::make_private_folder;
+use crate::proto::control::answer::Outcome;
+use crate::proto::control::relay_server;
+use crate::proto::control::{
+    Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, Scheme, SetUpReply, SetUpRequest, StatusRequest,
+};
+use crate::randomness::Randomness;
+use crate::relay::{self, Answers, REPLY_LIMIT, Relay, Run};
+use crate::secure_sum::additive::{ServerKey, Share};
+
+/// Answers the command line in a relay's, that is, a researcher's name.
+pub struct RelayControl {
+    relay: Arc<Relay>,
+    researcher: ResearcherId,
+    data: PathBuf,
+    randomness: Randomness,
+    started: Instant,
+}
+
+impl RelayControl {
+    /// For a running relay with this data directory.
+    pub fn new(relay: Arc<Relay>, researcher: ResearcherId, data: PathBuf, randomness: Randomness) -> Self {
+        Self {
+            relay,
+            researcher,
+            data,
+            randomness,
+            started: Instant::now(),
+        }
+    }
+
+    fn drawn(&self, given: String, prefix: &str) -> String {
+        if !given.is_empty() {
+            return given;
+        }
+        let mut bytes = [0; 16];
+        self.randomness.clone().fill_bytes(&mut bytes);
+        format!("{prefix}{}", uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    /// The researcher's server key: minus the sum of what the nodes reported. Kept in a file of its own, as the researcher
+    /// needs it to decrypt.
+    fn keep_server_key(&self, id: &SecaggId, answers: &Answers) -> Result<Vec<u8>, Status> {
+        let mut shares = Vec::with_capacity(answers.answered.len());
+        for (node, answer) in &answers.answered {
+            let ToResearcher::AdditiveSSSetupReply { share, .. } = answer else {
+                return Err(Status::internal(format!("{node} answered with another message")));
+            };
+            shares.push(Share::from_integer(share).map_err(|error| Status::internal(format!("{node}: {error}")))?);
+        }
+        let key = ServerKey::of_researcher(&shares);
+        keep(&self.data.join("server-keys"), id, &key)
+            .map_err(|error| Status::internal(format!("the researcher's key cannot be kept: {error}")))?;
+        Ok(key.commitment().to_vec())
+    }
+}
+
+#[tonic::async_trait]
+impl relay_server::Relay for RelayControl {
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<RelayStatus>, Status> {
+        let counts = self.relay.counts();
+        let named = |counts: BTreeMap<&'static str, u64>| counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        let nodes = self.relay.nodes().into_iter().map(|node| Mailbox {
+            node_id: node.id.to_string(),
+            connected: node.connected,
+            queued: node.queued as u64,
+            last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        });
+        Ok(Response::new(RelayStatus {
+            researcher_id: self.researcher.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            address: self.relay.local_addr().to_string(),
+            fingerprint: self.relay.certificate().fingerprint().to_string(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            nodes: nodes.collect(),
+            forwarded: named(counts.forwarded),
+            dropped: counts.dropped_because.into_iter().map(|(reason, count)| (reason.to_string(), count)).collect(),
+        }))
+    }
+
+    async fn set_up(&self, request: Request<SetUpRequest>) -> Result<Response<SetUpReply>, Status> {
+        let started = Instant::now();
+        let scheme = request.get_ref().scheme();
+        let request = request.into_inner();
+        let parties = parties_of(request.parties)?;
+        if parties.len() < 2 {
+            return Err(Status::invalid_argument("secure aggregation needs at least two parties\nname two or more"));
+        }
+        let run = Run {
+            secagg_id: id_of("secagg id", &self.drawn(request.secagg_id, "secagg_"))?,
+            experiment_id: id_of("experiment id", &self.drawn(request.experiment_id, "exp_"))?,
+            parties: parties.clone(),
+        };
+        let ask = match scheme {
+            Scheme::Dh => relay::Request::PairSecrets(run.clone()),
+            Scheme::ServerKey => relay::Request::ServerKey(run.clone()),
+            Scheme::Unspecified => return Err(Status::invalid_argument("no scheme\nname dh or server-key")),
+        };
+        let answers = self.ask(&ask, &parties).await;
+        let ok = answers.shown.iter().all(|answer| answer.outcome() == Outcome::Done);
+        let commitment = match scheme {
+            Scheme::ServerKey if ok => self.keep_server_key(&run.secagg_id, &answers.answers)?,
+            _ => Vec::new(),
+        };
+        Ok(Response::new(SetUpReply {
+            ok,
+            secagg_id: run.secagg_id.to_string(),
+            experiment_id: run.experiment_id.to_string(),
+            answers: answers.shown,
+            commitment,
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }))
+    }
+
+    async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteReply>, Status> {
+        let request = request.into_inner();
+        let parties = parties_of(request.parties)?;
+        let secagg_id: SecaggId = id_of("secagg id", &request.secagg_id)?;
+        let key = key_path(&self.data.join("server-keys"), &secagg_id);
+        let ask = relay::Request::Delete {
+            secagg_id,
+            element: if key.exists() { SERVER_KEY } else { PAIR_SECRETS },
+            experiment_id: None,
+        };
+        let answers = self.ask(&ask, &parties).await.shown;
+        let ok = answers.iter().all(|answer| answer.outcome() == Outcome::Done);
+        if ok && key.exists() {
+            std::fs::remove_file(&key).map_err(|error| Status::internal(format!("{}: {error}", key.display())))?;
+        }
+        Ok(Response::new(DeleteReply { ok, answers }))
+    }
+}
+
+/// The answers, and what of them is shown, one for each party in the order asked.
+struct Asked {
+    answers: Answers,
+    shown: Vec<Answer>,
+}
+
+impl RelayControl {
+    async fn ask(&self, request: &relay::Request, parties: &[NodeId]) -> Asked {
+        let answers = self.relay.ask(request, parties, REPLY_LIMIT).await;
+        let shown = parties.iter().map(|party| shown(party, &answers)).collect();
+        Asked { answers, shown }
+    }
+}
+
+fn shown(party: &NodeId, answers: &Answers) -> Answer {
+    let (outcome, text) = if let Some(answer) = answers.answered.get(party) {
+        match answer {
+            ToResearcher::SecaggReply(reply)
+            | ToResearcher::SecaggDeleteReply(reply)
+            | ToResearcher::AdditiveSSSetupReply { reply, .. } => of_reply(reply),
+            _ => (Outcome::Done, String::new()),
+        }
+    } else if let Some(failure) = answers.failed.get(party) {
+        (Outcome::Failed, failure.text.clone())
+    } else if answers.not_connected.contains(party) {
+        (Outcome::NotConnected, String::new())
+    } else {
+        (Outcome::Silent, String::new())
+    };
+    Answer {
+        node_id: party.to_string(),
+        outcome: outcome.into(),
+        text,
+    }
+}
+
+fn of_reply(reply: &SecaggReply) -> (Outcome, String) {
+    let outcome = if reply.success { Outcome::Done } else { Outcome::Failed };
+    (outcome, reply.msg.clone().unwrap_or_default())
+}
+
+fn parties_of(names: Vec<String>) -> Result<Vec<NodeId>, Status> {
+    names.iter().map(|name| id_of("party", name)).collect()
+}
+
+fn id_of<'a, T: TryFrom<&'a str, Error = crate::message::IdError>>(what: &str, text: &'a str) -> Result<T, Status> {
+    T::try_from(text).map_err(|error| Status::invalid_argument(format!("{what} {text:?}: {error}\ncorrect it")))
+}
+
+/// Ids may hold anything but control characters, slashes among them, so the file's name is the id in hex.
+fn key_path(folder: &Path, id: &SecaggId) -> PathBuf {
+    folder.join(hex::encode(id.as_str()))
+}
+
+fn keep(folder: &Path, id: &SecaggId, key: &ServerKey) -> std::io::Result<()> {
+    make_private_folder(folder)?;
+    let bytes = key.to_integer().to_signed_bytes_be();
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(key_path(folder, id))?;
+    file.write_all(&bytes)?;
+    file.sync_all()
+}
