@@ -1,0 +1,322 @@
+//! A node's side of `ResearcherService`: polls for messages, hands on what comes, and comes back when the connection
+//! is lost.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_core::Rng;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+
+use super::backoff::Backoff;
+use super::certificate::Certificate;
+use super::chunks::Reassembly;
+use super::connect::{ServerAddress, connect};
+use super::outbox;
+use super::state::{Link, LinkError, TransportState};
+use crate::message::researcher::reply_address;
+use crate::message::{
+    MAX_MESSAGE_BYTES, MessageError, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, ToNode,
+    ToResearcher,
+};
+use crate::proto::researcher::TaskRequest;
+use crate::proto::researcher::researcher_service_client::ResearcherServiceClient;
+
+/// How long a poll may last. Longer than the 3600 s that a relay holds it, so that it is the relay that ends it.
+const POLL_LIMIT: Duration = Duration::from_secs(3660);
+
+/// A server of the reference answers nothing before it has a message, so after this time a poll counts as held.
+const HELD_AFTER: Duration = Duration::from_millis(100);
+
+/// A poll that ends without a message sooner than this was not held.
+const SHORTEST_HOLD: Duration = Duration::from_secs(1);
+
+pub(super) type Client = ResearcherServiceClient<Channel>;
+
+/// What a transport needs to know.
+#[derive(Debug, Clone)]
+pub struct TransportConfig {
+    /// Under which id this node polls.
+    pub node_id: NodeId,
+    /// Where the relay listens.
+    pub relay: ServerAddress,
+    /// The only certificate that the relay may show. Messages must come in the name of its researcher.
+    pub certificate: Certificate,
+}
+
+/// A message from the researcher that could not be read. The reference answers with an `ErrorMessage` FB301.
+#[derive(Debug)]
+pub struct Malformed {
+    /// To be repeated in the answer, as far as the message says so.
+    pub request_id: Option<RequestId>,
+    /// Who asks, as far as the message says so.
+    pub researcher_id: Option<ResearcherId>,
+    /// What is wrong with it.
+    pub error: MessageError,
+}
+
+/// A running transport. Dropping it stops it at once; [`Transport::stop`] does so without losing messages.
+pub struct Transport {
+    state: watch::Receiver<TransportState>,
+    stop: CancellationToken,
+    polling: JoinHandle<()>,
+    sending: JoinHandle<()>,
+}
+
+impl Transport {
+    /// Starts to connect, and from then on hands what comes to `incoming` and sends what comes out of `outgoing`. Must
+    /// be called within a tokio runtime.
+    ///
+    /// Messages wait at the relay while `incoming` is full. One from `outgoing` is kept until the relay has
+    /// acknowledged it, at most 300 s; as the acknowledgement may be lost, the relay may get it twice. Messages may
+    /// overtake each other. `rng` spreads the waits between attempts.
+    pub fn start(
+        config: TransportConfig,
+        incoming: mpsc::Sender<Result<ToNode, Malformed>>,
+        outgoing: mpsc::Receiver<ToResearcher>,
+        rng: impl Rng + Send + 'static,
+    ) -> Self {
+        let (state_sender, state) = watch::channel(TransportState::new());
+        let (client_sender, clients) = watch::channel(None);
+        let shared = Arc::new(Shared {
+            backoff: Backoff::new(rng),
+            state: state_sender,
+        });
+        let stop = CancellationToken::new();
+        let poller = Poller {
+            config,
+            shared: Arc::clone(&shared),
+            clients: client_sender,
+            incoming,
+        };
+        let polling = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                // `clients` keeps the connection for what is still to be sent.
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = poller.incoming.closed() => {}
+                    () = poller.run() => {}
+                }
+                poller.shared.update(|state| state.link = Link::Stopped);
+            }
+        });
+        let sending = tokio::spawn(outbox::run(shared, outgoing, clients, stop.clone()));
+        Self {
+            state,
+            stop,
+            polling,
+            sending,
+        }
+    }
+
+    /// The state, now and at each change.
+    pub fn state(&self) -> watch::Receiver<TransportState> {
+        self.state.clone()
+    }
+
+    /// Stops polling, waits up to 2 s for the relay to take what was to be sent, and returns the last state.
+    pub async fn stop(mut self) -> TransportState {
+        self.stop.cancel();
+        for task in [&mut self.polling, &mut self.sending] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the transport ended early");
+            }
+        }
+        self.state.borrow().clone()
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What polling and sending have in common.
+pub(super) struct Shared {
+    pub(super) backoff: Backoff,
+    state: watch::Sender<TransportState>,
+}
+
+impl Shared {
+    pub(super) fn update(&self, change: impl FnOnce(&mut TransportState)) {
+        self.state.send_modify(change);
+    }
+}
+
+struct Poller {
+    config: TransportConfig,
+    shared: Arc<Shared>,
+    clients: watch::Sender<Option<Client>>,
+    incoming: mpsc::Sender<Result<ToNode, Malformed>>,
+}
+
+impl Poller {
+    /// Connects and polls, again and again.
+    async fn run(&self) {
+        let mut failures = 0;
+        loop {
+            let error = match connect(&self.config.relay, &self.config.certificate).await {
+                Ok(channel) => self.poll_until_lost(channel, &mut failures).await,
+                Err(error) => error.into(),
+            };
+            self.clients.send_replace(None);
+            self.report(error);
+            sleep(self.shared.backoff.after(failures)).await;
+            failures += 1;
+        }
+    }
+
+    fn report(&self, error: LinkError) {
+        self.shared.update(|state| {
+            let mut since = Instant::now();
+            match &state.link {
+                // An attempt that fails like the one before is no news.
+                Link::Disconnected {
+                    error: before,
+                    since: earlier,
+                } => {
+                    since = *earlier;
+                    if before.to_string() != error.to_string() {
+                        tracing::warn!(%error, "FB628: no connection to the relay, trying again");
+                    }
+                }
+                _ => tracing::warn!(%error, "FB628: no connection to the relay, trying again"),
+            }
+            state.link = Link::Disconnected {
+                since,
+                error: error.into(),
+            };
+        });
+    }
+
+    async fn poll_until_lost(&self, channel: Channel, failures: &mut u32) -> LinkError {
+        let client = ResearcherServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        loop {
+            let began = Instant::now();
+            match self.poll(&client).await {
+                Ok(0) if began.elapsed() < SHORTEST_HOLD => return LinkError::PollNotHeld,
+                Ok(_) => *failures = 0,
+                Err(error) => {
+                    if began.elapsed() >= SHORTEST_HOLD {
+                        *failures = 0;
+                    }
+                    return error;
+                }
+            }
+        }
+    }
+
+    /// Polls once; returns how many messages came: one, or none if nothing came in all the time.
+    async fn poll(&self, client: &Client) -> Result<usize, LinkError> {
+        let deadline = Instant::now() + POLL_LIMIT;
+        let mut request = Request::new(TaskRequest {
+            node: self.config.node_id.to_string(),
+            protocol_version: PROTOCOL_VERSION.to_owned(),
+        });
+        request.set_timeout(POLL_LIMIT);
+        let mut own = client.clone();
+        let mut call = pin!(own.get_task_unary(request));
+        let answer = match timeout(HELD_AFTER, &mut call).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.held(client);
+                match timeout_at(deadline, call).await {
+                    Ok(answer) => answer,
+                    Err(_) => return Ok(0),
+                }
+            }
+        };
+        let mut slices = answer
+            .map_err(|status| self.call_failed(status))?
+            .into_inner();
+        self.held(client);
+        let mut message = Reassembly::default();
+        let mut count = 0;
+        loop {
+            match timeout_at(deadline, slices.message()).await {
+                Ok(Ok(Some(slice))) => {
+                    if let Some(bytes) = message.push(slice.into())? {
+                        count += 1;
+                        self.hand_on(&bytes).await;
+                    }
+                }
+                Ok(Ok(None)) => {
+                    message.end()?;
+                    return Ok(count);
+                }
+                Ok(Err(status)) => return Err(self.call_failed(status)),
+                Err(_) => return Ok(count),
+            }
+        }
+    }
+
+    fn call_failed(&self, status: tonic::Status) -> LinkError {
+        match status.code() {
+            Code::AlreadyExists => LinkError::IdInUse(self.config.node_id.clone()),
+            _ => LinkError::Call(status),
+        }
+    }
+
+    /// The relay holds a poll: from now on it takes messages from this node.
+    fn held(&self, client: &Client) {
+        if self.clients.borrow().is_some() {
+            return;
+        }
+        self.clients.send_replace(Some(client.clone()));
+        self.shared.update(|state| {
+            state.connections += 1;
+            state.link = Link::Connected {
+                since: Instant::now(),
+            };
+        });
+        tracing::info!(relay = %self.config.relay, "connected to the relay");
+    }
+
+    async fn hand_on(&self, bytes: &[u8]) {
+        let message = ToNode::decode(bytes).map_err(|error| {
+            let (request_id, researcher_id) = reply_address(bytes);
+            Malformed {
+                request_id,
+                researcher_id,
+                error,
+            }
+        });
+        let claimed = match &message {
+            Ok(message) => researcher_of(message),
+            Err(malformed) => malformed.researcher_id.as_ref(),
+        };
+        let own = self.config.certificate.researcher_id();
+        if let Some(foreign) = claimed.filter(|claimed| *claimed != own) {
+            tracing::warn!(researcher = %foreign, expected = %own, "FB628: a message of another researcher is dropped");
+            self.shared.update(|state| state.foreign += 1);
+            return;
+        }
+        self.shared.update(|state| {
+            state.received += 1;
+            state.malformed += u64::from(message.is_err());
+        });
+        // Fails only when nobody reads any more, and then the whole transport is about to end.
+        let _ = self.incoming.send(message).await;
+    }
+}
+
+fn researcher_of(message: &ToNode) -> Option<&ResearcherId> {
+    match message {
+        ToNode::Ping { researcher_id, .. }
+        | ToNode::Search { researcher_id, .. }
+        | ToNode::List { researcher_id, .. }
+        | ToNode::SecaggDelete { researcher_id, .. } => Some(researcher_id),
+        ToNode::SecaggSetup(setup) | ToNode::ServerKeySetup(setup) => Some(&setup.researcher_id),
+        ToNode::Overlay(overlay) => Some(&overlay.researcher_id),
+        ToNode::Other { researcher_id, .. } => researcher_id.as_ref(),
+    }
+}

@@ -1,0 +1,19 @@
+//! How a node talks to its researcher's server: gRPC over TLS with a pinned certificate, messages in slices, and a
+//! connection that comes back.
+//!
+//! Knows nothing of the keys of channels, of handlers, or of what a message says beyond its researcher.
+//!
+//! Reading order: [`chunks`], [`certificate`], [`connect`], then [`Transport`], which puts them together.
+
+mod backoff;
+pub mod certificate;
+pub mod chunks;
+mod client;
+pub mod connect;
+mod outbox;
+mod state;
+
+pub use certificate::{Certificate, CertificateError, Fingerprint, ServerIdentity};
+pub use client::{Malformed, Transport, TransportConfig};
+pub use connect::{AddressError, ConnectError, ServerAddress, fetch_certificate};
+pub use state::{Link, LinkError, TransportState};

@@ -1,0 +1,92 @@
+//! What a transport says about itself.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::chunks::ChunkError;
+use super::connect::ConnectError;
+use crate::message::NodeId;
+
+/// Whether there is a connection, and what went through it. Counts begin with the transport.
+#[derive(Debug, Clone)]
+pub struct TransportState {
+    /// The connection.
+    pub link: Link,
+    /// How many times it was made.
+    pub connections: u64,
+    /// Messages that came and were handed on, malformed ones included.
+    pub received: u64,
+    /// Messages that came and could not be read.
+    pub malformed: u64,
+    /// Messages that came in the name of another researcher than the certificate's, and were dropped.
+    pub foreign: u64,
+    /// Messages that the relay has taken.
+    pub acknowledged: u64,
+    /// Messages that the relay said it will never take, and were dropped.
+    pub refused: u64,
+    /// Messages that the relay did not take in time, and were dropped.
+    pub expired: u64,
+    /// Messages that wait for the relay to take them.
+    pub unacknowledged: usize,
+}
+
+impl TransportState {
+    pub(super) fn new() -> Self {
+        Self {
+            link: Link::Connecting,
+            connections: 0,
+            received: 0,
+            malformed: 0,
+            foreign: 0,
+            acknowledged: 0,
+            refused: 0,
+            expired: 0,
+            unacknowledged: 0,
+        }
+    }
+}
+
+/// The connection to the relay.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// The first attempt is under way.
+    Connecting,
+    /// The relay holds a poll of ours.
+    Connected {
+        /// Since when.
+        since: Instant,
+    },
+    /// It failed or was lost, and is being tried again.
+    Disconnected {
+        /// Since when.
+        since: Instant,
+        /// Why the last attempt failed.
+        error: Arc<LinkError>,
+    },
+    /// Stopped on request.
+    Stopped,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It could not be made.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It was lost, or the relay refused to serve us.
+    #[error("the relay ended the connection: {} ({:?})", .0.message(), .0.code())]
+    Call(tonic::Status),
+    /// Another connection polls under our id.
+    #[error(
+        "the relay already serves a node named {0}: an old connection is dropped within 20 s, \
+         otherwise another node uses this id"
+    )]
+    IdInUse(NodeId),
+    /// The relay sent slices that make no message.
+    #[error("the relay sent a broken message: {0}")]
+    Chunks(#[from] ChunkError),
+    /// The relay ends polls at once, with no message. Polling on would be a loop that never rests.
+    #[error("the relay does not hold polls")]
+    PollNotHeld,
+}
