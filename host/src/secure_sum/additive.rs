@@ -45,6 +45,19 @@ pub enum ShareError {
     NotAPoint,
 }
 
+impl ShareError {
+    /// Why we refuse what the reference may take; `None` where it has no such thing.
+    pub fn stricter_than_reference(&self) -> Option<&'static str> {
+        match self {
+            Self::TooLong(_) => Some("the size of a share is bounded"),
+            Self::TooFewParties => {
+                Some("a key of one party would be told to the researcher as it is")
+            }
+            Self::NotAPoint => None,
+        }
+    }
+}
+
 /// A party's key, or the researcher's. Cannot be printed; zeroized when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerKey(Zeroizing<Wide>);
