@@ -102,13 +102,8 @@ pub enum NodeError {
     #[error("a plugin cannot be loaded: {0}")]
     Plugin(#[from] LoadError),
     /// The researcher's certificate file.
-    #[error("the researcher's certificate {path} cannot be used: {source}")]
-    Certificate {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: CertificateError,
-    },
+    #[error("the researcher's certificate cannot be used: {0}")]
+    Certificate(CertificateError),
     /// The researcher cannot be met.
     #[error(transparent)]
     Researcher(#[from] ConnectError),
@@ -136,7 +131,7 @@ impl NodeError {
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
             Self::Plugin(error) => error.advice(),
-            Self::Certificate { .. } => "ask the researcher for the server's certificate in PEM form".into(),
+            Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
             Self::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => {
                 "ask the researcher for a certificate whose O= is the researcher's id".into()
             }
@@ -220,7 +215,7 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        control::serve_node(&node.config.data, NodeControl(node.clone()), node.stopping.clone())?;
+        let _ = control::serve_node(&node.config.data, NodeControl(node.clone()), node.stopping.clone())?;
         node.tasks.spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
         Ok(node)
     }
@@ -359,12 +354,13 @@ async fn meet_researcher(config: &NodeConfig, store: &KeyStore) -> Result<Certif
     let address = config.researcher.to_string();
     let failed = |source| store_error(&config.data, source);
     if let Some(path) = &config.certificate {
-        let unusable = |source| NodeError::Certificate {
-            path: path.clone(),
-            source,
-        };
-        let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
-        return still_shown(config, Certificate::from_pem(&pem).map_err(unusable)?).await;
+        let pem = std::fs::read(path).map_err(|source| {
+            NodeError::Certificate(CertificateError::File {
+                path: path.clone(),
+                source,
+            })
+        })?;
+        return still_shown(config, Certificate::from_pem(&pem).map_err(NodeError::Certificate)?).await;
     }
     let Some(der) = store.researcher_certificate(&address).map_err(failed)? else {
         let seen = fetch_certificate(&config.researcher).await?;

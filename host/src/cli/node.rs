@@ -103,7 +103,7 @@ fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
 
 fn problem(error: NodeError) -> Problem {
     let exit = match &error {
-        NodeError::Data { .. } | NodeError::Certificate { .. } => Exit::Input,
+        NodeError::Data { .. } | NodeError::Certificate(_) => Exit::Input,
         NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => Exit::Refused,
         NodeError::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => Exit::Refused,
         NodeError::Researcher(_) => Exit::Unreachable,

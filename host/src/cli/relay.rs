@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -69,13 +70,17 @@ impl RelayCommand {
         };
         let stop = CancellationToken::new();
         let control = RelayControl::new(relay.clone(), researcher_id, self.data.clone(), randomness);
-        control::serve_relay(&self.data, control, stop.clone()).map_err(|error| {
+        let controlled = control::serve_relay(&self.data, control, stop.clone()).map_err(|error| {
             let todo = error.advice();
             Problem::new(Exit::Failed, what, error, todo)
         })?;
         until_told_to_stop(format, &ready).await?;
         stop.cancel();
-        relay.stop().await;
+        // Somebody's open connection to the control socket must not keep the relay alive.
+        let _ = tokio::time::timeout(Duration::from_secs(1), controlled).await;
+        if let Some(relay) = Arc::into_inner(relay) {
+            relay.stop().await;
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hyper_util::rt::TokioIo;
+use tokio::task::JoinHandle;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -63,23 +64,29 @@ impl ControlError {
 }
 
 /// Serves a node's control socket until `stop`.
-pub fn serve_node(data: &Path, control: NodeControl, stop: CancellationToken) -> Result<(), ControlError> {
+pub fn serve_node(data: &Path, control: NodeControl, stop: CancellationToken) -> Result<JoinHandle<()>, ControlError> {
     let listener = bind(data)?;
     let serving = Server::builder()
         .add_service(NodeServer::new(control))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned());
-    tokio::spawn(serving);
-    Ok(())
+    Ok(serve(serving))
 }
 
 /// Serves a relay's control socket until `stop`.
-pub fn serve_relay(data: &Path, control: RelayControl, stop: CancellationToken) -> Result<(), ControlError> {
+pub fn serve_relay(data: &Path, control: RelayControl, stop: CancellationToken) -> Result<JoinHandle<()>, ControlError> {
     let listener = bind(data)?;
     let serving = Server::builder()
         .add_service(RelayServer::new(control))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned());
-    tokio::spawn(serving);
-    Ok(())
+    Ok(serve(serving))
+}
+
+fn serve(serving: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async {
+        if let Err(error) = serving.await {
+            tracing::error!("the control interface ended: {error}");
+        }
+    })
 }
 
 /// A client of the socket in `data`.

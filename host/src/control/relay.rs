@@ -9,7 +9,7 @@ use rand_core::Rng;
 use tonic::{Request, Response, Status};
 
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
-use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher};
+use crate::message::{NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher};
 use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
@@ -17,7 +17,7 @@ use crate::proto::control::{
     Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, Scheme, SetUpReply, SetUpRequest, StatusRequest,
 };
 use crate::randomness::Randomness;
-use crate::relay::{self, Answers, REPLY_LIMIT, Relay, Run};
+use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
 use crate::secure_sum::additive::{ServerKey, Share};
 
 /// Answers the command line in a relay's, that is, a researcher's name.
@@ -86,7 +86,7 @@ impl relay_server::Relay for RelayControl {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             nodes: nodes.collect(),
             forwarded: named(counts.forwarded),
-            dropped: counts.dropped_because.into_iter().map(|(reason, count)| (reason.to_string(), count)).collect(),
+            dropped: counts.dropped_because.into_iter().map(|(reason, count)| (words(reason).to_owned(), count)).collect(),
         }))
     }
 
@@ -151,9 +151,20 @@ struct Asked {
 
 impl RelayControl {
     async fn ask(&self, request: &relay::Request, parties: &[NodeId]) -> Asked {
-        let answers = self.relay.ask(request, parties, REPLY_LIMIT).await;
+        let answers = self.relay.ask(request, &parties.iter().cloned().collect(), REPLY_LIMIT).await;
         let shown = parties.iter().map(|party| shown(party, &answers)).collect();
         Asked { answers, shown }
+    }
+}
+
+fn words(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Full => "mailbox full",
+        DropReason::Expired => "too old",
+        DropReason::UnknownNode => "to unknown nodes",
+        DropReason::Unreadable => "unreadable",
+        DropReason::Foreign => "of another researcher",
+        DropReason::Unasked => "not asked for",
     }
 }
 

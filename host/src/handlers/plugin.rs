@@ -109,7 +109,7 @@ impl Plugin {
         &self.name
     }
 
-    pub(super) fn shared_name(&self) -> &Arc<str> {
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 

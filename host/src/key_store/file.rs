@@ -20,7 +20,7 @@ pub(super) fn create(path: &Path, initialise: impl FnOnce(&Database) -> Result<(
     let _ = std::fs::remove_file(&new);
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
     {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_file(file)?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(redb::backends::FileBackend::new(file)?)?;
         initialise(&database)?;
     }
     std::fs::rename(&new, path)?;
