@@ -369,4 +369,42 @@ mod tests {
         let error = Value::decode(&letters.encode()).unwrap_err();
         assert!(error.stricter_than_reference().is_some());
     }
+
+    /// 20,000 hostile inputs: noise, and sound messages with bytes changed.
+    #[test]
+    fn whatever_is_read_is_written_and_read_alike() {
+        use rand_core::{Rng, SeedableRng};
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+        let large = Integer::from_signed_bytes_be(&[7; 20]).unwrap();
+        let sound = Value::Map(vec![
+            ("text".into(), "é".into()),
+            (
+                5.into(),
+                Value::Tuple(vec![large.into(), Value::Float(0.5)]),
+            ),
+            ("set".into(), Value::Set(vec![1.into(), true.into()])),
+            ("list".into(), Value::List(vec![Value::Bin(vec![0; 300])])),
+        ])
+        .encode();
+        let mut read = 0;
+        for round in 0..20_000 {
+            let mut input = sound.clone();
+            if round % 2 == 0 {
+                input.truncate(rng.next_u32() as usize % 64);
+                rng.fill_bytes(&mut input);
+            } else {
+                for _ in 0..=rng.next_u32() % 3 {
+                    let position = rng.next_u32() as usize % input.len();
+                    input[position] = rng.next_u32() as u8;
+                }
+            }
+            if let Ok(value) = Value::decode(&input) {
+                read += 1;
+                let written = value.encode();
+                let again = Value::decode(&written).unwrap();
+                assert_eq!(again.encode(), written, "{input:02x?}");
+            }
+        }
+        assert!(read > 1000, "only {read} inputs got through");
+    }
 }
