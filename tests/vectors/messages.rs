@@ -43,20 +43,52 @@ fn again(class: &str, sent: &[u8]) -> Result<Vec<u8>, String> {
 /// other is taken.
 fn check_fields(case: &Json, message: &Value) {
     let class = text(case, "class");
-    for field in list(case, "fields") {
-        let [name, presence] = [0, 2].map(|index| field[index].as_str().expect("text"));
+    let fields = list(case, "fields");
+    // Beside its fields a message says its class.
+    assert_eq!(message.as_map().map(<[_]>::len), Some(fields.len() + 1));
+    let kind = message
+        .get("__type_message__")
+        .and_then(|kind| kind.get("class"));
+    assert_eq!(kind.and_then(Value::as_str), Some(class));
+    for field in fields {
+        let [name, kind, presence] = [0, 1, 2].map(|index| field[index].as_str().expect("text"));
+        assert!(message.get(name).is_some(), "{class}.{name}");
+        let is_optional = match presence {
+            "required" => false,
+            "optional" => true,
+            // Of `protocol_version`, which the reference's reader requires all the same.
+            default if default.starts_with("default ") => false,
+            other => panic!("{class}.{name}: an unknown presence: {other}"),
+        };
         let missing = with_field(message, name, None).encode();
-        let is_optional = presence == "optional";
         assert_eq!(
             again(class, &missing).is_ok(),
             is_optional,
             "{class}.{name}"
         );
-        let mistyped = with_field(message, name, Some(Value::Float(1.5))).encode();
-        assert!(again(class, &mistyped).is_err(), "{class}.{name}");
+        for (python, value) in samples() {
+            if !kind.contains(python) {
+                let mistyped = with_field(message, name, Some(value)).encode();
+                assert!(again(class, &mistyped).is_err(), "{class}.{name}: {python}");
+            }
+        }
     }
     let unknown = with_field(message, "unknown_field", Some(Value::Nil)).encode();
     assert!(again(class, &unknown).is_err(), "{class}");
+}
+
+/// A value of each type, with Python's word for it.
+fn samples() -> [(&'static str, Value); 8] {
+    [
+        ("Optional", Value::Nil),
+        ("bool", Value::Bool(true)),
+        ("int", 1.into()),
+        ("float", Value::Float(1.5)),
+        ("str", "text".into()),
+        ("bytes", Value::Bin(vec![1])),
+        ("list", Value::List(vec![])),
+        ("dict", Value::Map(vec![])),
+    ]
 }
 
 fn check_feedback(case: &Json) {

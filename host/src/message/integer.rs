@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::MAX_INTEGER_BYTES;
 
-/// A signed integer of up to [`MAX_INTEGER_BYTES`](super::MAX_INTEGER_BYTES) bytes.
+/// A signed integer of up to [`MAX_INTEGER_BYTES`] bytes.
 ///
 /// Large ones are shares and keys as a rule, so they are zeroized when dropped, and `Debug` shows their size only.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ enum Repr {
     Large(Zeroizing<Vec<u8>>),
 }
 
-/// An integer has more than [`MAX_INTEGER_BYTES`](super::MAX_INTEGER_BYTES) bytes.
+/// An integer has more than [`MAX_INTEGER_BYTES`] bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an integer has at most {MAX_INTEGER_BYTES} bytes, this one has {0}")]
 pub struct IntegerTooLong(pub usize);

@@ -154,14 +154,14 @@ pub fn open(keys: &ChannelKeys, message: &OverlayMessage) -> Result<Inner, OpenE
 /// The message of a payload, once its signature is found good. Keys other than the two are ignored, as in the reference.
 fn verified(keys: &ChannelKeys, payload: Value) -> Result<Inner, OpenError> {
     let signature = payload.get("signature").ok_or(OpenError::PayloadForm)?;
-    let message = payload.get("message").ok_or(OpenError::PayloadForm)?;
     let der = signature.as_bin().ok_or(OpenError::Signature)?;
     let signature = Signature::from_der(der).map_err(|_| OpenError::Signature)?;
+    let message = payload.take("message").ok_or(OpenError::PayloadForm)?;
     let signed = Zeroizing::new(message.encode());
     keys.verifying
         .verify(&signed, &signature)
         .map_err(|_| OpenError::Signature)?;
-    Ok(Inner::from_value(message.clone())?)
+    Ok(Inner::from_value(message)?)
 }
 
 /// The key of one message, the same in both directions.
