@@ -116,14 +116,7 @@ impl Guests {
     pub fn compile(&self, target_dir: &Path) -> Result<Vec<Vec<u8>>> {
         ensure_target()?;
         let mut cargo = cargo();
-        cargo.args([
-            "build",
-            "--lib",
-            "--locked",
-            "--profile=guest",
-            "--target",
-            TARGET,
-        ]);
+        cargo.args(["build", "--lib", "--profile=guest", "--target", TARGET]);
         for guest in &self.packages {
             cargo.args(["--package", &guest.name]);
         }

@@ -2,7 +2,8 @@
 //!
 //! rmp-serde writes fields but does not read them. It takes bytes for text and arrays for structs, where the peers of
 //! the reference refuse both; and its errors quote the value that did not fit, which can be a share of a secret, while
-//! ours go to a log. This one also spares a component 50 KiB, the half of it that prints floating-point numbers.
+//! ours go to a log. It would also make a small component of 94 KB where this one makes 37: a third of that is the
+//! printing of floating-point numbers in those errors.
 
 use std::fmt;
 
