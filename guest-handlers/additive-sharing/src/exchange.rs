@@ -1,6 +1,7 @@
 use backchannel_sdk::{Effect, Envelope, Failure, Handler, Integer, Message, Outgoing, material};
 
-use crate::{Share, ShareReply, ShareRequest};
+use crate::share::Share;
+use crate::{ShareReply, ShareRequest};
 
 /// The handler of `AdditiveSSharingRequest` and `AdditiveSSharingReply`.
 pub struct ShareExchange;

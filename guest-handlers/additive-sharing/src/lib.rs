@@ -13,12 +13,14 @@
 
 mod exchange;
 mod server_key;
+mod share;
 
 pub use exchange::{Outcome, ShareExchange};
 pub use server_key::ServerKey;
 
-use backchannel_sdk::{Integer, export_protocol};
+use backchannel_sdk::export_protocol;
 use serde::{Deserialize, Serialize};
+use share::Share;
 
 /// The fields of `AdditiveSSharingRequest`.
 #[derive(Serialize, Deserialize)]
@@ -33,14 +35,6 @@ struct ShareRequest {
 struct ShareReply {
     secagg_id: String,
     share: Share,
-}
-
-/// The kind allows two forms; a server key has the first.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Share {
-    One(Integer),
-    List(Vec<Integer>),
 }
 
 export_protocol!(ShareExchange, ServerKey);

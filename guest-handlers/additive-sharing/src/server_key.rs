@@ -3,7 +3,8 @@ use backchannel_sdk::{
     Setup, Step, fields, sharing,
 };
 
-use crate::{Share, ShareReply, ShareRequest};
+use crate::share::Share;
+use crate::{ShareReply, ShareRequest};
 
 /// Bytes of the longest share that the contract lets a guest pass on (`peer-share`). An honest one has about 256.
 const LONGEST_SHARE: usize = 288;

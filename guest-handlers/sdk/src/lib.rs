@@ -38,6 +38,7 @@ extern crate self as backchannel_sdk;
 pub mod bindings;
 mod bytes;
 mod capabilities;
+mod decoder;
 pub mod fields;
 mod handler;
 mod initiator;

@@ -35,9 +35,9 @@ impl Node {
 
     /// `material::wait(run)` gives `body`: it is published, and for the sender of the message at hand.
     pub fn with_material(self, run: &str, body: &[u8]) -> Self {
-        let material = &mut self.0.borrow_mut().material;
-        material.insert(run.to_owned(), body.to_vec());
-        self.clone()
+        let (run, body) = (run.to_owned(), body.to_vec());
+        self.0.borrow_mut().material.insert(run, body);
+        self
     }
 
     /// `channel_keys::own_public_key()` gives `pem`.
@@ -54,9 +54,9 @@ impl Node {
 
     /// `sharing::share_for(peer)` gives `share`; whoever has no share is no party.
     pub fn with_share(self, peer: &str, share: &[u8]) -> Self {
-        let shares = &mut self.0.borrow_mut().shares;
-        shares.insert(peer.to_owned(), share.to_vec());
-        self.clone()
+        let (peer, share) = (peer.to_owned(), share.to_vec());
+        self.0.borrow_mut().shares.insert(peer, share);
+        self
     }
 
     /// Lets `H` treat a message: `handle`, then `finalize` if it found something. No effect otherwise.
