@@ -2,4 +2,5 @@
 
 pub mod message;
 pub mod proto;
+pub mod relay;
 pub mod transport;

@@ -20,6 +20,7 @@ pub use inner::Inner;
 pub use integer::{Integer, IntegerTooLong};
 pub use overlay::OverlayMessage;
 pub use record::MessageError;
+pub(crate) use record::check_version;
 pub use replies::{SecaggReply, ToResearcher};
 pub use researcher::{SetupRequest, ToNode};
 pub use value::{DecodeError, Value};

@@ -314,7 +314,7 @@ pub(super) fn write_researcher<'a>(
 }
 
 /// The reference's rule: the same major number, and minor and micro numbers not above ours, which are zero.
-fn check_version(version: &str) -> Result<(), MessageError> {
+pub(crate) fn check_version(version: &str) -> Result<(), MessageError> {
     let mut numbers = Vec::new();
     for part in version.split('.') {
         let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
