@@ -162,14 +162,16 @@ async fn a_reply_that_nobody_asked_for_is_counted_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let relay = start_relay(folder.path(), 0).await.unwrap();
     let a = Node::start("a", &relay);
-    let pong = ToResearcher::PingReply {
+    let reply = ToResearcher::Error {
         request_id: Some("request_1".parse().unwrap()),
         researcher_id: researcher(),
         node_id: a.id.clone(),
         node_name: "a".to_owned(),
+        extra_msg: String::new(),
+        errnum: None,
     };
 
-    a.outgoing.send(pong).await.unwrap();
+    a.outgoing.send(reply).await.unwrap();
 
     a.until(|state| state.acknowledged == 1).await;
     assert_eq!(relay.counts().dropped_because[&DropReason::Unasked], 1);

@@ -32,7 +32,8 @@ pub enum DropReason {
     Unreadable,
     /// It was meant for another researcher.
     Foreign,
-    /// It answers no request, or a request to someone else, or answers it a second time.
+    /// It answers no request, or a request to someone else, or answers it a second time. Replies to a ping, with which a
+    /// relay also greets, are not counted here.
     Unasked,
 }
 

@@ -141,8 +141,9 @@ impl Service {
             reply => {
                 if self.requests.answer(reply) {
                     self.tally.answered(class);
-                } else {
-                    tracing::debug!(class, "a reply that nobody waits for");
+                } else if class != "PingReply" {
+                    // Pings also greet, and then nobody waits for the reply.
+                    tracing::debug!(class, "a reply that nobody waits for is dropped");
                     self.tally.dropped(class, DropReason::Unasked);
                 }
             }
