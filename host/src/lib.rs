@@ -1,4 +1,57 @@
-//! placeholder
+//! backchannel: how the nodes of a federated-learning network talk to each other *through* the researcher's server.
+//!
+//! ```text
+//!        node                          researcher's server                   node
+//!  ┌───────────────────┐             ┌──────────────────────┐        ┌───────────────────┐
+//!  │ handler (wasm)    │             │                      │        │    handler (wasm) │
+//!  │   ▲ message       │             │  relay: one mailbox  │        │       effects │   │
+//!  │   │       │effects│             │  per node; sees who  │        │               ▼   │
+//!  │ router    ▼       │   gRPC/TLS  │  talks to whom, and  │        │      post, router │
+//!  │ open     seal     │ ──────────▶ │  ciphertext          │ ◀───── │       seal   open │
+//!  └───────────────────┘             └──────────────────────┘        └───────────────────┘
+//! ```
+//!
+//! This crate is the native host. It does transport, overlay cryptography and key storage; every protocol message is
+//! treated by a *handler*, a sandboxed wasm component that has no access to any of these. On the wire it is
+//! Fed-BioMed 6.4, byte for byte.
+//!
+//! It does not train models, and holds no data sets: a hospital runs it beside what does.
+//!
+//! # In reading order
+//!
+//! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
+//!   [`primitives`].
+//! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
+//! - [`handlers`]: plugins, what they may import, what comes out of them.
+//! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
+//! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
+//! - [`secure_sum`]: what the agreed keys are for.
+//! - [`node`]: all of it wired together. `control` and [`cli`]: how people reach it.
+//!
+//! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
+//!
+//! # A message, sealed and opened
+//!
+//! ```
+//! use backchannel::message::{Inner, NodeId, ResearcherId, Value};
+//! use backchannel::overlay::{self, ChannelKeys};
+//! use backchannel::primitives::derive_secret_key;
+//! use backchannel::randomness::Randomness;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (a, b) = (derive_secret_key(&[1; 32], b"a"), derive_secret_key(&[2; 32], b"b"));
+//! let fields = Value::Map(vec![("secagg_id".into(), "run 1".into())]);
+//! let request = Inner::new(NodeId::try_from("a")?, NodeId::try_from("b")?, None, "KeyRequest", fields)?;
+//!
+//! let researcher = ResearcherId::try_from("researcher")?;
+//! let keys_at_a = ChannelKeys::new(&a, &b.public_key());
+//! let sealed = overlay::seal(&keys_at_a, &researcher, &request, false, &mut Randomness::from_system()?)?;
+//!
+//! let keys_at_b = ChannelKeys::new(&b, &a.public_key());
+//! assert_eq!(overlay::open(&keys_at_b, &sealed)?, request);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod channels;
 pub mod cli;

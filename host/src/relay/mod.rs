@@ -1,0 +1,305 @@
+//! The researcher's side: a server that passes overlay messages between nodes, and asks nodes to set up keys.
+//!
+//! A relay reads of an overlay message who sent it, for whom it is and through which researcher it goes, and passes on
+//! the very bytes that came. It holds no keys and could not read more.
+//!
+//! Mailboxes are in memory only. A relay that stops hands out what it can within a second; what nodes had not handed
+//! over yet they keep and bring to the next one.
+//!
+//! Reading order: [`mailbox`], `nodes`, `requests`, `service`, then [`Relay`].
+
+mod counts;
+pub mod mailbox;
+mod nodes;
+mod requests;
+mod service;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand_core::Rng;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
+
+pub use counts::{Counts, DropReason};
+pub use nodes::{MAX_NODES, MAX_TOTAL_BYTES, NodeStatus};
+pub use requests::{Answers, Failure, REPLY_LIMIT, Request, Run};
+
+use crate::message::{NodeId, ResearcherId};
+use crate::proto::researcher::researcher_service_server::ResearcherServiceServer;
+use crate::transport::{Certificate, CertificateError, ServerIdentity};
+use counts::Tally;
+use nodes::Nodes;
+use service::{Budget, Service};
+
+/// Largest gRPC message taken: gRPC's default, of which the reference's slices leave 194 KiB. Longer ones would be
+/// held in memory before we could count them.
+const MAX_GRPC_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// A connection is tested so often, and given up when the test is not answered for as long: until then its node cannot
+/// come back.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Most calls at a time on one connection. A node needs one poll and 32 replies.
+const MAX_CALLS: u32 = 128;
+
+/// How often messages that are too old are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a stopping relay hands out what is there, and then how long connections may take to close.
+const STOP_STEP: Duration = Duration::from_secs(1);
+
+/// What a relay needs to know.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// Where to listen; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// The name or address under which nodes reach the relay: for the certificate.
+    pub host: String,
+    /// The researcher on whose behalf it works.
+    pub researcher_id: ResearcherId,
+    /// Where certificate and key are kept.
+    pub data_dir: PathBuf,
+    /// Certificate and key to use instead: PEM files. The certificate must have the researcher's id as its `O=`.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// Another program listens there.
+    #[error("{listen} is in use by another program: stop that, or listen on another port")]
+    PortInUse {
+        /// Where the relay was to listen.
+        listen: SocketAddr,
+    },
+    /// The address is not this machine's.
+    #[error(
+        "{listen} is not an address of this machine: listen on one that is, or on 0.0.0.0 for all"
+    )]
+    NotOurAddress {
+        /// Where the relay was to listen.
+        listen: SocketAddr,
+    },
+    /// The system does not allow it.
+    #[error("the system does not allow to listen on {listen}: ports below 1024 need a privilege")]
+    NotAllowed {
+        /// Where the relay was to listen.
+        listen: SocketAddr,
+    },
+    /// Listening failed otherwise.
+    #[error("cannot listen on {listen}: {source}")]
+    Listen {
+        /// Where the relay was to listen.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificate or its key is of no use.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The certificate is another researcher's. Nodes would refuse every message.
+    #[error(
+        "the certificate names the researcher {found}, not {expected}: use that id, or another data directory or \
+         certificate"
+    )]
+    OtherResearcher {
+        /// The researcher configured.
+        expected: ResearcherId,
+        /// The certificate's `O=`.
+        found: ResearcherId,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up with this certificate and key: {0}")]
+    Tls(#[source] tonic::transport::Error),
+}
+
+/// A running relay. Dropping it stops it at once; [`Relay::stop`] does so in order.
+pub struct Relay {
+    service: Arc<Service>,
+    certificate: Certificate,
+    address: SocketAddr,
+    server: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Listens and serves. The certificate is the configured one, or that of the last start in the same data
+    /// directory, or a new one. `rng` makes request ids.
+    pub async fn start(
+        config: RelayConfig,
+        rng: impl Rng + Send + 'static,
+    ) -> Result<Self, RelayError> {
+        let identity = match &config.identity {
+            Some((certificate, key)) => ServerIdentity::load(certificate, key)?,
+            None => {
+                ServerIdentity::load_or_make(&config.data_dir, &config.host, &config.researcher_id)?
+            }
+        };
+        let certificate = identity.certificate().clone();
+        if *certificate.researcher_id() != config.researcher_id {
+            return Err(RelayError::OtherResearcher {
+                expected: config.researcher_id,
+                found: certificate.researcher_id().clone(),
+            });
+        }
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|e| cannot_listen(config.listen, e))?;
+        let address = listener
+            .local_addr()
+            .map_err(|e| cannot_listen(config.listen, e))?;
+
+        let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
+        let tally = Arc::new(Tally::default());
+        let service = Arc::new(Service {
+            researcher_id: config.researcher_id,
+            nodes: Arc::new(Nodes::new(Arc::clone(&tally), stopping.clone())),
+            requests: Arc::default(),
+            tally,
+            rng: Mutex::new(Box::new(rng)),
+            stopping,
+            closing,
+            budget: Budget::new(),
+        });
+        let tls = ServerTlsConfig::new()
+            .identity(identity.for_tonic())
+            .timeout(HANDSHAKE_LIMIT);
+        let router = Server::builder()
+            .tls_config(tls)
+            .map_err(RelayError::Tls)?
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE))
+            .max_concurrent_streams(MAX_CALLS)
+            .add_service(
+                ResearcherServiceServer::from_arc(Arc::clone(&service))
+                    .max_decoding_message_size(MAX_GRPC_MESSAGE)
+                    .max_encoding_message_size(MAX_GRPC_MESSAGE),
+            );
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let closed = service.closing.clone().cancelled_owned();
+        let server = tokio::spawn(async move {
+            if let Err(error) = router.serve_with_incoming_shutdown(incoming, closed).await {
+                tracing::error!(%error, "the relay's server ended");
+            }
+        });
+        let sweeper = tokio::spawn({
+            let nodes = Arc::clone(&service.nodes);
+            async move {
+                loop {
+                    sleep(SWEEP_INTERVAL).await;
+                    nodes.sweep();
+                }
+            }
+        });
+        tracing::info!(%address, fingerprint = %certificate.fingerprint(), "the relay listens");
+        Ok(Self {
+            service,
+            certificate,
+            address,
+            server,
+            sweeper,
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it shows to nodes.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The nodes it knows, sorted by id.
+    pub fn nodes(&self) -> Vec<NodeStatus> {
+        self.service.nodes.list()
+    }
+
+    /// What went through since it started.
+    pub fn counts(&self) -> Counts {
+        self.service.tally.read()
+    }
+
+    /// Sends a request to those of `nodes` that are connected, and waits for their replies until all have come or
+    /// `limit` is over ([`REPLY_LIMIT`] is the reference's). Dropping the future gives up the request; what is sent is
+    /// sent.
+    pub async fn ask(
+        &self,
+        request: &Request,
+        nodes: &BTreeSet<NodeId>,
+        limit: Duration,
+    ) -> Answers {
+        let deadline = Instant::now() + limit;
+        let id = self.service.request_id();
+        let (mut asked, mut not_connected): (BTreeSet<NodeId>, BTreeSet<NodeId>) = nodes
+            .iter()
+            .cloned()
+            .partition(|node| self.service.nodes.is_connected(node));
+        let expected = self
+            .service
+            .requests
+            .expect(id.clone(), request, asked.clone());
+        let letter = self.service.letter(request, id);
+        asked.retain(|node| {
+            let posted = self.service.nodes.post(node, letter.clone()).is_ok();
+            if !posted {
+                expected.forget(node);
+                not_connected.insert(node.clone());
+            }
+            posted
+        });
+        let answers = expected.gather(asked, deadline).await;
+        Answers {
+            not_connected,
+            ..answers
+        }
+    }
+
+    /// Takes no more messages, hands out what waits for connected nodes, and closes; within 2 s in all.
+    pub async fn stop(mut self) {
+        self.service.stopping.cancel();
+        let handed_out = async {
+            while self.service.nodes.anything_due() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout(STOP_STEP, handed_out).await.is_err() {
+            tracing::warn!("the relay stops with messages that their nodes did not fetch in time");
+        }
+        self.service.closing.cancel();
+        if timeout(STOP_STEP, &mut self.server).await.is_err() {
+            tracing::debug!("connections that did not close in time are left to their keep-alive");
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.service.stopping.cancel();
+        self.service.closing.cancel();
+        self.server.abort();
+        self.sweeper.abort();
+    }
+}
+
+fn cannot_listen(listen: SocketAddr, source: io::Error) -> RelayError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => RelayError::PortInUse { listen },
+        io::ErrorKind::AddrNotAvailable => RelayError::NotOurAddress { listen },
+        io::ErrorKind::PermissionDenied => RelayError::NotAllowed { listen },
+        _ => RelayError::Listen { listen, source },
+    }
+}

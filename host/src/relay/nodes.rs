@@ -1,0 +1,623 @@
+//! The nodes a relay knows: their mailboxes, and who is polling.
+//!
+//! A node becomes known when it polls. Nobody proves who they are (the protocol has no client authentication), so
+//! everything here is bounded, and a node's mailbox goes to one poll at a time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::counts::{DropReason, Tally};
+use super::mailbox::{Letter, MAX_AGE, Mailbox};
+use crate::message::NodeId;
+
+/// Most nodes known at a time.
+pub const MAX_NODES: usize = 1024;
+
+/// Most bytes in all mailboxes together, what is being sent included.
+pub const MAX_TOTAL_BYTES: usize = 1024 * 1024 * 1024;
+
+/// A node that has not polled for so long counts as disconnected, as in the reference. Its mailbox is kept.
+const DISCONNECTED_AFTER: Duration = Duration::from_secs(10);
+
+/// For so long after its start a relay takes messages for nodes that have not polled yet. After a restart they are on
+/// their way back, and one that is quicker than its peer must not lose what it has to say.
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// A node is greeted anew at most so often. Behind a proxy every poll may come from another address.
+const GREETING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A node as a relay sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its id.
+    pub id: NodeId,
+    /// Whether it polls, or did within the last 10 s.
+    pub connected: bool,
+    /// When its last poll began or ended; `None` if messages wait for it and it has not come yet.
+    pub last_seen: Option<Instant>,
+    /// Where it polled from last.
+    pub address: Option<SocketAddr>,
+    /// How many messages wait for it.
+    pub queued: usize,
+    /// How many bytes they have.
+    pub queued_bytes: usize,
+}
+
+/// Why a poll is not held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PollRefused {
+    #[error("another connection polls under this node id")]
+    InUse,
+    #[error("the relay knows {MAX_NODES} nodes and none of them has left")]
+    TooManyNodes,
+}
+
+/// Why a poll ended without a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PollEnded {
+    /// The same client has begun another poll.
+    Replaced,
+    /// The relay is stopping and there is nothing left for this node.
+    Stopping,
+}
+
+pub(super) struct Nodes {
+    state: Mutex<State>,
+    tally: Arc<Tally>,
+    /// Cancelled when no new messages are taken any more.
+    stopping: CancellationToken,
+}
+
+struct State {
+    known: BTreeMap<NodeId, Known>,
+    /// In all mailboxes and under way: a client that stops reading must not make room for more.
+    bytes: usize,
+    polls: u64,
+    settled: Instant,
+}
+
+#[derive(Default)]
+struct Known {
+    mailbox: Mailbox,
+    poll: Option<u64>,
+    address: Option<SocketAddr>,
+    last_seen: Option<Instant>,
+    greeted: Option<Instant>,
+    /// Sent in part and not yet known to have arrived.
+    under_way: usize,
+    wake: Arc<Notify>,
+}
+
+impl Known {
+    fn connected(&self, now: Instant) -> bool {
+        self.poll.is_some()
+            || self
+                .last_seen
+                .is_some_and(|seen| now.saturating_duration_since(seen) < DISCONNECTED_AFTER)
+    }
+
+    /// Nothing of it is worth keeping.
+    fn gone(&self, now: Instant) -> bool {
+        self.poll.is_none()
+            && self.under_way == 0
+            && self
+                .last_seen
+                .is_none_or(|seen| now.saturating_duration_since(seen) >= MAX_AGE)
+    }
+}
+
+impl State {
+    fn expire(&mut self, id: &NodeId, now: Instant, tally: &Tally) {
+        if let Some(node) = self.known.get_mut(id) {
+            while let Some(letter) = node.mailbox.take_expired(now) {
+                self.bytes -= letter.message.len();
+                tally.dropped(letter.class, DropReason::Expired);
+            }
+        }
+    }
+
+    /// Makes room for one more node: the one that has been away longest is forgotten.
+    fn make_room(&mut self, now: Instant, tally: &Tally) -> bool {
+        if self.known.len() < MAX_NODES {
+            return true;
+        }
+        let gone = self.known.iter().filter(|(_, node)| node.gone(now));
+        // Those that never came last: what waits for them is recent.
+        let longest = gone.min_by_key(|(_, node)| (node.last_seen.is_none(), node.last_seen));
+        let Some(id) = longest.map(|(id, _)| id.clone()) else {
+            return false;
+        };
+        self.forget(&id, tally);
+        true
+    }
+
+    fn forget(&mut self, id: &NodeId, tally: &Tally) {
+        if let Some(mut node) = self.known.remove(id) {
+            self.bytes -= node.mailbox.bytes();
+            while let Some(letter) = node.mailbox.take() {
+                tally.dropped(letter.class, DropReason::UnknownNode);
+            }
+        }
+    }
+}
+
+impl Nodes {
+    pub(super) fn new(tally: Arc<Tally>, stopping: CancellationToken) -> Self {
+        let state = State {
+            known: BTreeMap::new(),
+            bytes: 0,
+            polls: 0,
+            settled: Instant::now() + SETTLING,
+        };
+        Self {
+            state: Mutex::new(state),
+            tally,
+            stopping,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a poll of `id`. An older one under the same id goes on and the new one is refused, unless both come from
+    /// the same connection: then the client has given up the older one and we have not heard yet. A client whose
+    /// connection broke is let in again when the broken one is noticed, by keep-alive within 20 s.
+    pub(super) fn begin_poll(
+        self: &Arc<Self>,
+        id: NodeId,
+        address: Option<SocketAddr>,
+    ) -> Result<Poll, PollRefused> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if !state.known.contains_key(&id) && !state.make_room(now, &self.tally) {
+            return Err(PollRefused::TooManyNodes);
+        }
+        state.polls += 1;
+        let number = state.polls;
+        let node = state.known.entry(id.clone()).or_default();
+        if node.poll.is_some() {
+            if address.is_none() || node.address != address {
+                return Err(PollRefused::InUse);
+            }
+            node.wake.notify_waiters();
+        }
+        let new_connection = node.last_seen.is_none() || node.address != address;
+        let greeted_lately = node
+            .greeted
+            .is_some_and(|then| now.saturating_duration_since(then) < GREETING_INTERVAL);
+        let greet = new_connection && !greeted_lately;
+        if greet {
+            node.greeted = Some(now);
+        }
+        node.poll = Some(number);
+        node.address = address;
+        node.last_seen = Some(now);
+        Ok(Poll {
+            nodes: Arc::clone(self),
+            id,
+            number,
+            greet,
+        })
+    }
+
+    /// Puts a message into a node's mailbox, or drops and counts it.
+    pub(super) fn post(&self, id: &NodeId, letter: Letter) -> Result<(), DropReason> {
+        let (class, length, now) = (letter.class, letter.message.len(), Instant::now());
+        let mut state = self.lock();
+        let outcome = if !state.known.contains_key(id)
+            && (now >= state.settled || state.known.len() >= MAX_NODES)
+        {
+            Err(DropReason::UnknownNode)
+        } else {
+            state.expire(id, now, &self.tally);
+            let room = MAX_TOTAL_BYTES.saturating_sub(state.bytes);
+            let node = state.known.entry(id.clone()).or_default();
+            if length <= room && node.mailbox.push(letter).is_ok() {
+                node.wake.notify_waiters();
+                state.bytes += length;
+                Ok(())
+            } else {
+                Err(DropReason::Full)
+            }
+        };
+        match outcome {
+            Ok(()) => self.tally.forwarded(class),
+            Err(reason) => self.tally.dropped(class, reason),
+        }
+        outcome
+    }
+
+    /// Whether a node has polled since the relay started and is remembered.
+    pub(super) fn knows(&self, id: &NodeId) -> bool {
+        self.lock()
+            .known
+            .get(id)
+            .is_some_and(|node| node.last_seen.is_some())
+    }
+
+    /// Whether a node polls, or did within the last 10 s.
+    pub(super) fn is_connected(&self, id: &NodeId) -> bool {
+        self.lock()
+            .known
+            .get(id)
+            .is_some_and(|node| node.connected(Instant::now()))
+    }
+
+    /// All nodes, sorted by id.
+    pub(super) fn list(&self) -> Vec<NodeStatus> {
+        let now = Instant::now();
+        let state = self.lock();
+        let status = |(id, node): (&NodeId, &Known)| NodeStatus {
+            id: id.clone(),
+            connected: node.connected(now),
+            last_seen: node.last_seen,
+            address: node.address,
+            queued: node.mailbox.len(),
+            queued_bytes: node.mailbox.bytes(),
+        };
+        state.known.iter().map(status).collect()
+    }
+
+    /// Whether something is still to be sent to a node that is there to get it.
+    pub(super) fn anything_due(&self) -> bool {
+        let now = Instant::now();
+        self.lock()
+            .known
+            .values()
+            .any(|node| node.under_way > 0 || (node.connected(now) && !node.mailbox.is_empty()))
+    }
+
+    /// Drops messages that are too old, and nodes that were expected back after a restart and did not come. To be
+    /// called now and then: otherwise the mailbox of a node that has gone keeps its memory.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let ids: Vec<NodeId> = state.known.keys().cloned().collect();
+        for id in ids {
+            state.expire(&id, now, &self.tally);
+            let never_came = state
+                .known
+                .get(&id)
+                .is_some_and(|node| node.last_seen.is_none());
+            if never_came && now >= state.settled {
+                state.forget(&id, &self.tally);
+            }
+        }
+    }
+}
+
+/// A poll that a relay holds. Dropping it says that the node no longer polls.
+pub(super) struct Poll {
+    nodes: Arc<Nodes>,
+    id: NodeId,
+    number: u64,
+    greet: bool,
+}
+
+impl Poll {
+    /// Whether the node seems to be new here and does not know its researcher.
+    pub(super) fn wants_greeting(&self) -> bool {
+        self.greet
+    }
+
+    /// Puts a message of the relay's own before all others.
+    pub(super) fn post_first(&self, letter: Letter) {
+        let mut state = self.nodes.lock();
+        let length = letter.message.len();
+        if let Some(node) = state.known.get_mut(&self.id) {
+            self.nodes.tally.forwarded(letter.class);
+            node.mailbox.put_first(letter);
+            state.bytes += length;
+        }
+    }
+
+    /// Waits for the next message. Cancelling this loses nothing.
+    pub(super) async fn next(self) -> Result<Delivery, PollEnded> {
+        loop {
+            let wake = {
+                let mut state = self.nodes.lock();
+                state.expire(&self.id, Instant::now(), &self.nodes.tally);
+                let node = state
+                    .known
+                    .get_mut(&self.id)
+                    .filter(|node| node.poll == Some(self.number));
+                let Some(node) = node else {
+                    return Err(PollEnded::Replaced);
+                };
+                if let Some(letter) = node.mailbox.take() {
+                    node.under_way += 1;
+                    drop(state);
+                    return Ok(Delivery {
+                        poll: self,
+                        letter: Some(letter),
+                    });
+                }
+                // Registered under the lock, so that no message slips in between.
+                let mut wake = Box::pin(Arc::clone(&node.wake).notified_owned());
+                wake.as_mut().enable();
+                wake
+            };
+            tokio::select! {
+                () = wake => {}
+                () = self.nodes.stopping.cancelled() => return Err(PollEnded::Stopping),
+            }
+        }
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        let mut state = self.nodes.lock();
+        if let Some(node) = state
+            .known
+            .get_mut(&self.id)
+            .filter(|node| node.poll == Some(self.number))
+        {
+            node.poll = None;
+            node.last_seen = Some(Instant::now());
+        }
+    }
+}
+
+/// A message being sent. Unless [`Delivery::done`] is called, dropping it puts the message back.
+pub(super) struct Delivery {
+    poll: Poll,
+    letter: Option<Letter>,
+}
+
+impl Delivery {
+    /// The message; empty once delivered.
+    pub(super) fn message(&self) -> prost::bytes::Bytes {
+        self.letter
+            .as_ref()
+            .map(|letter| letter.message.clone())
+            .unwrap_or_default()
+    }
+
+    /// The message has been sent in full.
+    pub(super) fn done(mut self) {
+        if let Some(letter) = self.letter.take() {
+            self.poll.nodes.tally.delivered(letter.class);
+            let mut state = self.poll.nodes.lock();
+            state.bytes -= letter.message.len();
+            if let Some(node) = state.known.get_mut(&self.poll.id) {
+                node.under_way -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        let Some(letter) = self.letter.take() else {
+            return;
+        };
+        let mut state = self.poll.nodes.lock();
+        // It is there: a node is not forgotten while something is under way to it.
+        if let Some(node) = state.known.get_mut(&self.poll.id) {
+            node.under_way -= 1;
+            node.mailbox.put_first(letter);
+            node.wake.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes() -> (Arc<Nodes>, CancellationToken) {
+        let stopping = CancellationToken::new();
+        (
+            Arc::new(Nodes::new(Arc::default(), stopping.clone())),
+            stopping,
+        )
+    }
+
+    fn id(text: &str) -> NodeId {
+        text.parse().unwrap()
+    }
+
+    fn letter(text: &'static str) -> Letter {
+        Letter {
+            message: text.into(),
+            class: "OverlayMessage",
+            came: Instant::now(),
+        }
+    }
+
+    fn from(port: u16) -> Option<SocketAddr> {
+        Some(([127, 0, 0, 1], port).into())
+    }
+
+    /// What the next poll gets.
+    async fn next(nodes: &Arc<Nodes>, node: &str) -> prost::bytes::Bytes {
+        let delivery = nodes
+            .begin_poll(id(node), from(1))
+            .unwrap()
+            .next()
+            .await
+            .unwrap();
+        let message = delivery.message();
+        delivery.done();
+        message
+    }
+
+    #[tokio::test]
+    async fn refuses_a_second_poll_from_another_connection() {
+        let (nodes, _stopping) = nodes();
+        let first = nodes.begin_poll(id("a"), from(1)).unwrap();
+
+        assert_eq!(
+            nodes.begin_poll(id("a"), from(2)).err(),
+            Some(PollRefused::InUse)
+        );
+        assert_eq!(
+            nodes.begin_poll(id("a"), None).err(),
+            Some(PollRefused::InUse)
+        );
+
+        drop(first);
+        assert!(nodes.begin_poll(id("a"), from(2)).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_second_poll_of_the_same_connection_replaces_the_first() {
+        let (nodes, _stopping) = nodes();
+        let first = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
+        tokio::task::yield_now().await;
+
+        let second = nodes.begin_poll(id("a"), from(1)).unwrap();
+
+        assert_eq!(first.await.unwrap().err(), Some(PollEnded::Replaced));
+        nodes.post(&id("a"), letter("x")).unwrap();
+        assert_eq!(second.next().await.unwrap().message(), "x");
+    }
+
+    #[tokio::test]
+    async fn a_message_whose_delivery_broke_goes_out_first() {
+        let (nodes, _stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        nodes.post(&id("a"), letter("first")).unwrap();
+        nodes.post(&id("a"), letter("second")).unwrap();
+
+        drop(
+            nodes
+                .begin_poll(id("a"), from(1))
+                .unwrap()
+                .next()
+                .await
+                .unwrap(),
+        );
+
+        assert_eq!(next(&nodes, "a").await, "first");
+        assert_eq!(next(&nodes, "a").await, "second");
+        assert_eq!(nodes.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_wait_loses_nothing() {
+        let (nodes, _stopping) = nodes();
+        let waiting = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert!(waiting.await.is_err());
+
+        nodes.post(&id("a"), letter("x")).unwrap();
+        assert_eq!(next(&nodes, "a").await, "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drops_what_is_for_unknown_nodes_once_settled() {
+        let (nodes, _stopping) = nodes();
+        tokio::time::advance(SETTLING).await;
+
+        assert_eq!(
+            nodes.post(&id("a"), letter("x")),
+            Err(DropReason::UnknownNode)
+        );
+        assert!(nodes.list().is_empty());
+        assert_eq!(nodes.tally.read().dropped["OverlayMessage"], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_what_is_for_nodes_on_their_way_back_after_a_restart() {
+        let (nodes, _stopping) = nodes();
+        nodes.post(&id("a"), letter("x")).unwrap();
+        nodes.post(&id("never"), letter("y")).unwrap();
+        assert!(!nodes.knows(&id("a")) && !nodes.is_connected(&id("a")));
+
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(next(&nodes, "a").await, "x");
+
+        tokio::time::advance(SETTLING).await;
+        nodes.sweep();
+        assert_eq!(nodes.list().len(), 1);
+        assert_eq!(
+            nodes.tally.read().dropped_because[&DropReason::UnknownNode],
+            1
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn knows_a_bounded_number_of_nodes_and_forgets_those_long_gone() {
+        let (nodes, _stopping) = nodes();
+        let polls: Vec<_> = (0..MAX_NODES)
+            .map(|n| nodes.begin_poll(id(&n.to_string()), from(1)).unwrap())
+            .collect();
+        assert_eq!(
+            nodes.begin_poll(id("new"), from(1)).err(),
+            Some(PollRefused::TooManyNodes)
+        );
+
+        drop(polls);
+        assert_eq!(
+            nodes.begin_poll(id("new"), from(1)).err(),
+            Some(PollRefused::TooManyNodes)
+        );
+        tokio::time::advance(MAX_AGE).await;
+        assert!(nodes.begin_poll(id("new"), from(1)).is_ok());
+        assert_eq!(nodes.list().len(), MAX_NODES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_stops_polling_is_disconnected_after_ten_seconds() {
+        let (nodes, _stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        tokio::time::advance(DISCONNECTED_AFTER - Duration::from_millis(1)).await;
+        assert!(nodes.is_connected(&id("a")));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!nodes.is_connected(&id("a")));
+        assert!(nodes.knows(&id("a")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frees_the_memory_of_messages_nobody_fetched() {
+        let (nodes, _stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        nodes.post(&id("a"), letter("x")).unwrap();
+        tokio::time::advance(MAX_AGE).await;
+        nodes.sweep();
+        assert_eq!(nodes.lock().bytes, 0);
+        assert_eq!(nodes.list()[0].queued, 0);
+        assert_eq!(nodes.tally.read().dropped_because[&DropReason::Expired], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn greets_each_new_connection_but_not_each_poll_through_a_proxy() {
+        let (nodes, _stopping) = nodes();
+        let wants = |port| {
+            nodes
+                .begin_poll(id("a"), from(port))
+                .unwrap()
+                .wants_greeting()
+        };
+        assert!(wants(1));
+        assert!(!wants(1));
+        assert!(!wants(2));
+        tokio::time::advance(GREETING_INTERVAL).await;
+        assert!(!wants(2));
+        assert!(wants(3));
+    }
+
+    #[tokio::test]
+    async fn a_stopping_relay_still_hands_out_what_is_there() {
+        let (nodes, stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        nodes.post(&id("a"), letter("x")).unwrap();
+        stopping.cancel();
+
+        assert!(nodes.anything_due());
+        assert_eq!(next(&nodes, "a").await, "x");
+        assert!(!nodes.anything_due());
+        let ended = nodes.begin_poll(id("a"), from(1)).unwrap().next().await;
+        assert_eq!(ended.err(), Some(PollEnded::Stopping));
+    }
+}

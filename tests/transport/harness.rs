@@ -1,0 +1,168 @@
+//! A relay and nodes on this machine.
+
+use std::path::Path;
+use std::time::Duration;
+
+use backchannel::message::{
+    NodeId, OverlayMessage, PROTOCOL_VERSION, ResearcherId, ToNode, ToResearcher,
+};
+use backchannel::proto::researcher::researcher_service_client::ResearcherServiceClient;
+use backchannel::proto::researcher::{TaskRequest, TaskResponse};
+use backchannel::relay::{Relay, RelayConfig, RelayError};
+use backchannel::transport::connect::connect;
+use backchannel::transport::{
+    Certificate, Link, Malformed, ServerAddress, Transport, TransportConfig, TransportState,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+/// Longer than anything takes on a busy machine. A test that passes never waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn researcher() -> ResearcherId {
+    "RESEARCHER_test".parse().unwrap()
+}
+
+pub async fn start_relay(data_dir: &Path, port: u16) -> Result<Relay, RelayError> {
+    let config = RelayConfig {
+        listen: ([127, 0, 0, 1], port).into(),
+        host: "localhost".to_owned(),
+        researcher_id: researcher(),
+        data_dir: data_dir.to_owned(),
+        identity: None,
+    };
+    Relay::start(config, ChaCha20Rng::seed_from_u64(1)).await
+}
+
+pub fn address_of(relay: &Relay) -> ServerAddress {
+    ServerAddress::new("127.0.0.1", relay.local_addr().port()).unwrap()
+}
+
+pub fn overlay(source: &str, dest: &str, length: usize) -> OverlayMessage {
+    OverlayMessage {
+        researcher_id: researcher(),
+        source: source.parse().unwrap(),
+        dest: dest.parse().unwrap(),
+        overlay: (0..length).map(|i| (i % 251) as u8).collect(),
+        setup: false,
+        salt: vec![1; 32],
+        nonce: vec![2; 16],
+    }
+}
+
+/// A node's transport with both its queues.
+pub struct Node {
+    pub id: NodeId,
+    pub transport: Transport,
+    pub incoming: mpsc::Receiver<Result<ToNode, Malformed>>,
+    pub outgoing: mpsc::Sender<ToResearcher>,
+}
+
+impl Node {
+    pub fn start(id: &str, relay: &Relay) -> Self {
+        Self::start_with(id, address_of(relay), relay.certificate().clone())
+    }
+
+    pub fn start_with(id: &str, relay: ServerAddress, certificate: Certificate) -> Self {
+        let id: NodeId = id.parse().unwrap();
+        let (incoming_sender, incoming) = mpsc::channel(10_000);
+        let (outgoing, outgoing_receiver) = mpsc::channel(10_000);
+        let config = TransportConfig {
+            node_id: id.clone(),
+            relay,
+            certificate,
+        };
+        let rng = ChaCha20Rng::seed_from_u64(id.as_str().len() as u64);
+        let transport = Transport::start(config, incoming_sender, outgoing_receiver, rng);
+        Self {
+            id,
+            transport,
+            incoming,
+            outgoing,
+        }
+    }
+
+    pub async fn send(&self, message: OverlayMessage) {
+        self.outgoing
+            .send(ToResearcher::Overlay(message))
+            .await
+            .unwrap();
+    }
+
+    pub async fn next(&mut self) -> ToNode {
+        timeout(PATIENCE, self.incoming.recv())
+            .await
+            .expect("a message in time")
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The next overlay message. Pings, with which a relay greets, are passed over.
+    pub async fn next_overlay(&mut self) -> OverlayMessage {
+        loop {
+            match self.next().await {
+                ToNode::Overlay(message) => return message,
+                ToNode::Ping { .. } => {}
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+    }
+
+    /// Waits for a state.
+    pub async fn until(&self, wanted: impl FnMut(&TransportState) -> bool) -> TransportState {
+        let mut state = self.transport.state();
+        timeout(PATIENCE, state.wait_for(wanted))
+            .await
+            .expect("the state in time")
+            .unwrap()
+            .clone()
+    }
+
+    pub async fn connected(&self) {
+        self.until(|state| matches!(state.link, Link::Connected { .. }))
+            .await;
+    }
+}
+
+/// A client that does only what a test tells it to.
+pub struct Raw(pub ResearcherServiceClient<Channel>);
+
+impl Raw {
+    pub async fn connect(relay: &Relay) -> Self {
+        let channel = connect(&address_of(relay), relay.certificate())
+            .await
+            .unwrap();
+        Self(ResearcherServiceClient::new(channel))
+    }
+
+    pub async fn poll(&mut self, id: &str) -> Result<Streaming<TaskResponse>, Status> {
+        self.poll_with(id, PROTOCOL_VERSION).await
+    }
+
+    pub async fn poll_with(
+        &mut self,
+        id: &str,
+        version: &str,
+    ) -> Result<Streaming<TaskResponse>, Status> {
+        let request = TaskRequest {
+            node: id.to_owned(),
+            protocol_version: version.to_owned(),
+        };
+        Ok(self.0.get_task_unary(request).await?.into_inner())
+    }
+
+    /// Polls until the relay's greeting has come.
+    pub async fn greeted(&mut self, id: &str) {
+        let mut slices = self.poll(id).await.unwrap();
+        while timeout(PATIENCE, slices.message())
+            .await
+            .unwrap()
+            .unwrap()
+            .is_some()
+        {}
+    }
+}
