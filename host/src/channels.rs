@@ -55,7 +55,8 @@ impl Channels {
             let public = PublicKey::from_sec1_bytes(&record.peer).map_err(|_| damaged())?;
             ready.insert(peer, Arc::new(ChannelKeys::new(&own, &public)));
         }
-        let published = ChannelKeys::published().map_err(|_| StoreError::Damaged("the published key".into()))?;
+        let published = ChannelKeys::published()
+            .map_err(|_| StoreError::Damaged("the published key".into()))?;
         Ok(Self {
             store,
             published,
@@ -99,8 +100,8 @@ impl Channels {
     /// Takes `pem` as the peer's public key and makes the channel ready. The caller has checked that this node asked
     /// that peer for it. On disk before this returns; blocks for that.
     pub fn set_peer_key(&self, peer: &NodeId, pem: &[u8]) -> Result<(), ChannelError> {
-        let public =
-            primitives::parse_public_key_pem(pem).map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
+        let public = primitives::parse_public_key_pem(pem)
+            .map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
         let own = match self.keys(peer) {
             Some(keys) => keys.own_secret_key(),
             None => self.derived_key(peer),
@@ -151,7 +152,10 @@ mod tests {
         let channels = Channels::load(store(&folder.path().join("s"))).expect("loaded");
 
         assert!(matches!(
-            channels.set_peer_key(&node("b"), b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+            channels.set_peer_key(
+                &node("b"),
+                b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
+            ),
             Err(ChannelError::BadKey { .. })
         ));
         assert!(channels.keys(&node("b")).is_none());

@@ -51,7 +51,11 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
     let full = counts.len() >= MOST_NAMES;
     match counts.get_mut(name) {
         Some(counted) => *counted += 1,
-        None => *counts.entry(if full { "(other)" } else { name }.to_owned()).or_default() += 1,
+        None => {
+            *counts
+                .entry(if full { "(other)" } else { name }.to_owned())
+                .or_default() += 1
+        }
     }
 }
 

@@ -26,8 +26,8 @@ use crate::requests::Requests;
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::transport::{
-    Certificate, CertificateError, ConnectError, Fingerprint, Link, Malformed, ServerAddress, Transport, TransportConfig,
-    TransportState, fetch_certificate,
+    Certificate, CertificateError, ConnectError, Fingerprint, Link, Malformed, ServerAddress,
+    Transport, TransportConfig, TransportState, fetch_certificate,
 };
 
 /// Messages between transport and the rest of the node, each way.
@@ -108,7 +108,9 @@ pub enum NodeError {
     #[error(transparent)]
     Researcher(#[from] ConnectError),
     /// The researcher shows another certificate than when this node met it first.
-    #[error("the researcher at {address} shows another certificate: {seen}, this node knows {known}")]
+    #[error(
+        "the researcher at {address} shows another certificate: {seen}, this node knows {known}"
+    )]
     OtherCertificate {
         /// Where.
         address: String,
@@ -153,7 +155,9 @@ impl Node {
         let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
 
-        let channels = Arc::new(Channels::load(store.clone()).map_err(|source| store_error(&config.data, source))?);
+        let channels = Arc::new(
+            Channels::load(store.clone()).map_err(|source| store_error(&config.data, source))?,
+        );
         let counters = Counters::default();
         let requests = Requests::default();
         let services = Services {
@@ -215,8 +219,13 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        let _ = control::serve_node(&node.config.data, NodeControl(node.clone()), node.stopping.clone())?;
-        node.tasks.spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
+        let _ = control::serve_node(
+            &node.config.data,
+            NodeControl(node.clone()),
+            node.stopping.clone(),
+        )?;
+        node.tasks
+            .spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
         Ok(node)
     }
 
@@ -227,7 +236,11 @@ impl Node {
         self.tasks.close();
         self.tasks.wait().await;
         self.router.stop().await;
-        let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let transport = self
+            .transport
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(transport) = transport {
             transport.stop().await;
         }
@@ -264,7 +277,10 @@ impl Node {
         let (connected, text) = match &state.link {
             Link::Connecting => (false, "connecting".to_owned()),
             Link::Connected { since } => (true, format!("for {} s", since.elapsed().as_secs())),
-            Link::Disconnected { since, error } => (false, format!("for {} s: {error}", since.elapsed().as_secs())),
+            Link::Disconnected { since, error } => (
+                false,
+                format!("for {} s: {error}", since.elapsed().as_secs()),
+            ),
             Link::Stopped => (false, "stopped".to_owned()),
         };
         Connection { connected, text }
@@ -335,7 +351,8 @@ fn open_store(config: &NodeConfig, randomness: &Randomness) -> Result<KeyStore, 
         path: config.data.clone(),
         source,
     })?;
-    KeyStore::open(&store_path(&config.data), &config.id, randomness).map_err(|source| store_error(&config.data, source))
+    KeyStore::open(&store_path(&config.data), &config.id, randomness)
+        .map_err(|source| store_error(&config.data, source))
 }
 
 fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plugins, NodeError> {
@@ -360,11 +377,17 @@ async fn meet_researcher(config: &NodeConfig, store: &KeyStore) -> Result<Certif
                 source,
             })
         })?;
-        return still_shown(config, Certificate::from_pem(&pem).map_err(NodeError::Certificate)?).await;
+        return still_shown(
+            config,
+            Certificate::from_pem(&pem).map_err(NodeError::Certificate)?,
+        )
+        .await;
     }
     let Some(der) = store.researcher_certificate(&address).map_err(failed)? else {
         let seen = fetch_certificate(&config.researcher).await?;
-        store.put_researcher_certificate(&address, seen.der()).map_err(failed)?;
+        store
+            .put_researcher_certificate(&address, seen.der())
+            .map_err(failed)?;
         tracing::warn!(
             researcher = %seen.researcher_id(), fingerprint = %seen.fingerprint(),
             "first contact: this certificate is trusted from now on; compare its fingerprint with the researcher"
@@ -372,7 +395,11 @@ async fn meet_researcher(config: &NodeConfig, store: &KeyStore) -> Result<Certif
         return Ok(seen);
     };
     let damaged = || failed(StoreError::Damaged("the researcher's certificate".into()));
-    still_shown(config, Certificate::from_der(der.as_slice().into()).map_err(|_| damaged())?).await
+    still_shown(
+        config,
+        Certificate::from_der(der.as_slice().into()).map_err(|_| damaged())?,
+    )
+    .await
 }
 
 /// `known`, unless the server shows another. One that cannot be reached right now is met later, by the transport.
@@ -393,7 +420,10 @@ async fn still_shown(config: &NodeConfig, known: Certificate) -> Result<Certific
 
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.
 pub fn make_private_folder(path: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 fn store_path(data: &Path) -> PathBuf {

@@ -40,7 +40,9 @@ pub enum PostError {
     #[error("FB324: a node did not answer during channel setup: {0}")]
     ChannelSilent(NodeId),
     /// Too many set-ups that strangers made us begin.
-    #[error("FB324: no channel with {0}, and too many set-ups under way to begin another for a stranger")]
+    #[error(
+        "FB324: no channel with {0}, and too many set-ups under way to begin another for a stranger"
+    )]
     TooManySetups(NodeId),
     /// A guest's doing: its fields do not make a message.
     #[error("FB324: {0}")]
@@ -110,8 +112,15 @@ impl Post {
         request_id: Option<RequestId>,
         outgoing: Outgoing,
     ) -> Result<(), PostError> {
-        self.seal_and_hand_over(self.channels.published(), researcher, to, request_id, outgoing, true)
-            .await
+        self.seal_and_hand_over(
+            self.channels.published(),
+            researcher,
+            to,
+            request_id,
+            outgoing,
+            true,
+        )
+        .await
     }
 
     /// The keys of the channel with `peer`. Without them, asks the peer for its key and waits: one set-up per peer at a
@@ -126,7 +135,9 @@ impl Post {
             return Ok(keys);
         }
         let mut progress = self.setup_under_way(researcher, peer, occasion)?;
-        let outcome = progress.wait_for(|progress| *progress != Progress::Asking).await;
+        let outcome = progress
+            .wait_for(|progress| *progress != Progress::Asking)
+            .await;
         drop(outcome);
         self.channels
             .keys(peer)
@@ -153,18 +164,26 @@ impl Post {
         tokio::spawn(async move {
             let ready = post.set_up(&researcher, &peer).await;
             post.under_way().remove(&peer);
-            let _ = report.send(if ready { Progress::Ready } else { Progress::Silent });
+            let _ = report.send(if ready {
+                Progress::Ready
+            } else {
+                Progress::Silent
+            });
         });
         Ok(progress)
     }
 
     async fn set_up(&self, researcher: &ResearcherId, peer: &NodeId) -> bool {
         let Some(plugin) = self.plugins.for_kind("ChannelSetupReply") else {
-            tracing::error!("FB324: no plugin treats ChannelSetupReply, so no channel can be set up");
+            tracing::error!(
+                "FB324: no plugin treats ChannelSetupReply, so no channel can be set up"
+            );
             return false;
         };
         for _ in 0..ATTEMPTS {
-            let ticket = self.requests.register(plugin.name(), peer, &self.randomness);
+            let ticket = self
+                .requests
+                .register(plugin.name(), peer, &self.randomness);
             let request = Outgoing {
                 kind: "ChannelSetupRequest".into(),
                 fields: Value::Map(Vec::new()),
@@ -174,7 +193,11 @@ impl Post {
                 tracing::warn!(%peer, "channel set-up: {error}");
                 return false;
             }
-            if ticket.reply_by(Instant::now() + REPLY_TIMEOUT / ATTEMPTS).await.is_some() {
+            if ticket
+                .reply_by(Instant::now() + REPLY_TIMEOUT / ATTEMPTS)
+                .await
+                .is_some()
+            {
                 tracing::info!(%peer, "channel ready");
                 return true;
             }
@@ -194,9 +217,16 @@ impl Post {
     ) -> Result<(), PostError> {
         let wrong = |error: &dyn std::error::Error| PostError::NotAMessage(error.to_string());
         let Outgoing { kind, fields } = outgoing;
-        let inner = Inner::new(self.own.clone(), to.clone(), request_id, kind, fields).map_err(|error| wrong(&error))?;
-        let sealed = overlay::seal(keys, researcher, &inner, setup, &mut self.randomness.clone())
+        let inner = Inner::new(self.own.clone(), to.clone(), request_id, kind, fields)
             .map_err(|error| wrong(&error))?;
+        let sealed = overlay::seal(
+            keys,
+            researcher,
+            &inner,
+            setup,
+            &mut self.randomness.clone(),
+        )
+        .map_err(|error| wrong(&error))?;
         self.counters.sent(&inner.kind);
         self.outbox
             .send(ToResearcher::Overlay(sealed))
@@ -205,7 +235,8 @@ impl Post {
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<NodeId, watch::Receiver<Progress>>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
-

@@ -78,7 +78,12 @@ impl Requests {
     }
 
     /// Checks that `plugin` waits for a reply from `peer` to request `id`.
-    pub fn check(&self, plugin: &str, peer: &NodeId, id: Option<&RequestId>) -> Result<(), NotAsked> {
+    pub fn check(
+        &self,
+        plugin: &str,
+        peer: &NodeId,
+        id: Option<&RequestId>,
+    ) -> Result<(), NotAsked> {
         let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match id.and_then(|id| pending.get(id)) {
             Some(request) if request.plugin == plugin && request.peer == *peer => Ok(()),
@@ -91,9 +96,20 @@ impl Requests {
     }
 
     /// Hands `body` to whoever made request `id`, under the conditions of [`Requests::check`].
-    pub fn deliver(&self, plugin: &str, peer: &NodeId, id: Option<&RequestId>, body: Vec<u8>) -> Result<(), NotAsked> {
+    pub fn deliver(
+        &self,
+        plugin: &str,
+        peer: &NodeId,
+        id: Option<&RequestId>,
+        body: Vec<u8>,
+    ) -> Result<(), NotAsked> {
         self.check(plugin, peer, id)?;
-        let request = id.and_then(|id| self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id));
+        let request = id.and_then(|id| {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(id)
+        });
         // The asker may have given up in this very moment: then nobody misses the body.
         if let Some(request) = request {
             let _ = request.reply.send(body);
@@ -157,7 +173,11 @@ mod tests {
     }
 
     fn ask(requests: &Requests, peer: &str) -> Ticket {
-        requests.register("key-request", &node(peer), &Randomness::from_seed(peer.len() as u64))
+        requests.register(
+            "key-request",
+            &node(peer),
+            &Randomness::from_seed(peer.len() as u64),
+        )
     }
 
     #[tokio::test]
@@ -165,9 +185,21 @@ mod tests {
         let requests = Requests::default();
         let ticket = ask(&requests, "b");
 
-        assert!(requests.deliver("key-request", &node("c"), Some(ticket.id()), vec![1]).is_err());
-        assert!(requests.deliver("other", &node("b"), Some(ticket.id()), vec![1]).is_err());
-        assert!(requests.deliver("key-request", &node("b"), None, vec![1]).is_err());
+        assert!(
+            requests
+                .deliver("key-request", &node("c"), Some(ticket.id()), vec![1])
+                .is_err()
+        );
+        assert!(
+            requests
+                .deliver("other", &node("b"), Some(ticket.id()), vec![1])
+                .is_err()
+        );
+        assert!(
+            requests
+                .deliver("key-request", &node("b"), None, vec![1])
+                .is_err()
+        );
         assert_eq!(requests.pending(), 1);
     }
 
@@ -176,9 +208,15 @@ mod tests {
         let requests = Requests::default();
         let ticket = ask(&requests, "b");
         let id = ticket.id().clone();
-        requests.deliver("key-request", &node("b"), Some(&id), vec![1]).expect("the first");
+        requests
+            .deliver("key-request", &node("b"), Some(&id), vec![1])
+            .expect("the first");
 
-        assert!(requests.deliver("key-request", &node("b"), Some(&id), vec![2]).is_err());
+        assert!(
+            requests
+                .deliver("key-request", &node("b"), Some(&id), vec![2])
+                .is_err()
+        );
         assert_eq!(ticket.reply_by(Instant::now()).await, Some(vec![1]));
     }
 

@@ -7,16 +7,35 @@ use super::{Exit, Problem};
 /// Reads the numbers of `column`. The first row holds the names; empty cells are errors, not zeros.
 pub(super) fn read(path: &Path, column: &str) -> Result<Vec<f64>, Problem> {
     let what = || format!("column {column:?} of {} cannot be read", path.display());
-    let file = std::fs::File::open(path)
-        .map_err(|error| Problem::new(Exit::Input, what(), error, "check the path and its permissions"))?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-    let malformed =
-        |error: csv::Error| Problem::new(Exit::Input, what(), error, "write the file as CSV with one row of names and rows of equal length");
+    let file = std::fs::File::open(path).map_err(|error| {
+        Problem::new(
+            Exit::Input,
+            what(),
+            error,
+            "check the path and its permissions",
+        )
+    })?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(file);
+    let malformed = |error: csv::Error| {
+        Problem::new(
+            Exit::Input,
+            what(),
+            error,
+            "write the file as CSV with one row of names and rows of equal length",
+        )
+    };
     let names = reader.headers().map_err(malformed)?.clone();
     let Some(at) = names.iter().position(|name| name == column) else {
         let there = names.iter().collect::<Vec<_>>().join(", ");
         let why = format!("there is no such column; there are: {there}");
-        return Err(Problem::new(Exit::Input, what(), why, "name one of them with --column"));
+        return Err(Problem::new(
+            Exit::Input,
+            what(),
+            why,
+            "name one of them with --column",
+        ));
     };
     let mut numbers = Vec::new();
     for row in reader.records() {
@@ -27,12 +46,22 @@ pub(super) fn read(path: &Path, column: &str) -> Result<Vec<f64>, Problem> {
             Ok(number) if number.is_finite() => numbers.push(number),
             _ => {
                 let why = format!("line {line} holds {cell:?}, which is not a number");
-                return Err(Problem::new(Exit::Input, what(), why, "correct or remove that row"));
+                return Err(Problem::new(
+                    Exit::Input,
+                    what(),
+                    why,
+                    "correct or remove that row",
+                ));
             }
         }
     }
     if numbers.is_empty() {
-        return Err(Problem::new(Exit::Input, what(), "it has no rows", "give a file with data"));
+        return Err(Problem::new(
+            Exit::Input,
+            what(),
+            "it has no rows",
+            "give a file with data",
+        ));
     }
     Ok(numbers)
 }
@@ -69,6 +98,9 @@ mod tests {
 
     #[test]
     fn reads_numbers() {
-        assert_eq!(read_text("id, age\nx, 1.5\ny, -2e3\n", "age"), Ok(vec![1.5, -2000.0]));
+        assert_eq!(
+            read_text("id, age\nx, 1.5\ny, -2e3\n", "age"),
+            Ok(vec![1.5, -2000.0])
+        );
     }
 }

@@ -43,13 +43,23 @@ impl fmt::Display for Ready {
             fingerprint,
             ..
         } = self;
-        write!(f, "ready: {id} at {address} (certificate SHA-256 {fingerprint})")
+        write!(
+            f,
+            "ready: {id} at {address} (certificate SHA-256 {fingerprint})"
+        )
     }
 }
 
 /// Says that the daemon is ready, then waits for the signal to end.
 pub(super) async fn until_told_to_stop(format: Format, ready: &Ready) -> Result<(), Problem> {
-    let failed = |error| Problem::new(Exit::Failed, "signals cannot be waited for", error, "start it again");
+    let failed = |error| {
+        Problem::new(
+            Exit::Failed,
+            "signals cannot be waited for",
+            error,
+            "start it again",
+        )
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     format.show(ready);

@@ -43,8 +43,14 @@ impl Handler {
     pub(super) fn run(self, format: Format) -> Result<(), Problem> {
         let Self::Inspect(Inspect { file }) = self;
         let what = format!("{} cannot be used as a handler", file.display());
-        let component = std::fs::read(&file)
-            .map_err(|error| Problem::new(Exit::Input, what.clone(), error, "check the path and its permissions"))?;
+        let component = std::fs::read(&file).map_err(|error| {
+            Problem::new(
+                Exit::Input,
+                what.clone(),
+                error,
+                "check the path and its permissions",
+            )
+        })?;
         let refused = |error: LoadError| {
             let todo = error.advice();
             Problem::new(Exit::Refused, what.clone(), error, todo)
@@ -101,13 +107,20 @@ impl fmt::Display for Inspected {
         writeln!(f, "contract  backchannel:n2n@{contract}")?;
         writeln!(f, "treats    {}", kinds.join(", "))?;
         if !initiates.is_empty() {
-            writeln!(f, "begins    what a researcher asks with {}", initiates.join(", "))?;
+            writeln!(
+                f,
+                "begins    what a researcher asks with {}",
+                initiates.join(", ")
+            )?;
         }
         writeln!(f, "it may")?;
         writeln!(f, "  answer messages of its kinds, to their senders")?;
         for import in &self.imports {
             writeln!(f, "  {} [{}]", import.allows, import.grant)?;
         }
-        write!(f, "it cannot see files, network, environment, clock, private keys or other plugins")
+        write!(
+            f,
+            "it cannot see files, network, environment, clock, private keys or other plugins"
+        )
     }
 }

@@ -60,11 +60,20 @@ impl Cli {
         if let Err(problem) = daemon::log(self.log.as_deref().unwrap_or(default)) {
             return problem.report(format);
         }
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 let todo = "raise the limits of threads and open files";
-                return Problem::new(Exit::Failed, "the program cannot start its threads", error, todo).report(format);
+                return Problem::new(
+                    Exit::Failed,
+                    "the program cannot start its threads",
+                    error,
+                    todo,
+                )
+                .report(format);
             }
         };
         let done = runtime.block_on(async {

@@ -11,7 +11,9 @@ use crate::transport::{ConnectError, ServerAddress};
 
 /// Run a node beside a researcher.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel node --id hospital-a --researcher relay.example.org:50051 --data /var/lib/backchannel\n  backchannel node --config node.toml")]
+#[command(
+    after_help = "Example:\n  backchannel node --id hospital-a --researcher relay.example.org:50051 --data /var/lib/backchannel\n  backchannel node --config node.toml"
+)]
 pub(super) struct NodeCommand {
     /// A TOML file with the same settings: id, name, researcher, certificate, data. Flags go before it.
     #[arg(long, value_name = "FILE")]
@@ -66,13 +68,26 @@ impl NodeCommand {
         };
         let missing = |what: &str| {
             let why = format!("neither --{what} nor `{what}` in a --config file is given");
-            Problem::new(Exit::Input, format!("the node has no {what}"), why, format!("give --{what}"))
+            Problem::new(
+                Exit::Input,
+                format!("the node has no {what}"),
+                why,
+                format!("give --{what}"),
+            )
         };
         let id = self.id.or(file.id).ok_or_else(|| missing("id"))?;
         let id = NodeId::try_from(id.as_str()).map_err(|error| {
-            Problem::new(Exit::Input, format!("{id:?} cannot be a node's id"), error, "choose another id")
+            Problem::new(
+                Exit::Input,
+                format!("{id:?} cannot be a node's id"),
+                error,
+                "choose another id",
+            )
         })?;
-        let researcher = self.researcher.or(file.researcher).ok_or_else(|| missing("researcher"))?;
+        let researcher = self
+            .researcher
+            .or(file.researcher)
+            .ok_or_else(|| missing("researcher"))?;
         let researcher: ServerAddress = researcher.parse().map_err(|error| {
             Problem::new(
                 Exit::Input,
@@ -93,8 +108,14 @@ impl NodeCommand {
 
 fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
     let what = || format!("the configuration {} cannot be used", path.display());
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problem::new(Exit::Input, what(), error, "check the path and its permissions"))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Problem::new(
+            Exit::Input,
+            what(),
+            error,
+            "check the path and its permissions",
+        )
+    })?;
     toml::from_str(&text).map_err(|error| {
         let todo = "correct that line; the keys are id, name, researcher, certificate and data";
         Problem::new(Exit::Input, what(), error.to_string().trim_end(), todo)
@@ -104,8 +125,12 @@ fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
 fn problem(error: NodeError) -> Problem {
     let exit = match &error {
         NodeError::Data { .. } | NodeError::Certificate(_) => Exit::Input,
-        NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => Exit::Refused,
-        NodeError::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => Exit::Refused,
+        NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => {
+            Exit::Refused
+        }
+        NodeError::Researcher(
+            ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. },
+        ) => Exit::Refused,
         NodeError::Researcher(_) => Exit::Unreachable,
         NodeError::Randomness(_) | NodeError::Runtime(_) | NodeError::Control(_) => Exit::Failed,
     };
@@ -125,6 +150,9 @@ mod tests {
 
         let problem = read_config(&path).expect_err("refused");
         let text = format!("{:?}", miette::Report::new(problem));
-        assert!(text.contains("line 2") && text.contains("reseacher"), "{text}");
+        assert!(
+            text.contains("line 2") && text.contains("reseacher"),
+            "{text}"
+        );
     }
 }

@@ -24,7 +24,8 @@ impl Format {
     pub fn show<T: Serialize + fmt::Display>(self, result: &T) {
         let text = match self {
             Self::Text => result.to_string(),
-            Self::Json => serde_json::to_string(result).unwrap_or_else(|error| format!("{{\"ok\":false,\"error\":\"{error}\"}}")),
+            Self::Json => serde_json::to_string(result)
+                .unwrap_or_else(|error| format!("{{\"ok\":false,\"error\":\"{error}\"}}")),
         };
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{}", text.trim_end());
@@ -37,7 +38,11 @@ pub async fn with_progress<T>(doing: &str, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let terminal = std::io::stderr().is_terminal();
     let bar = ProgressBar::hidden();
-    let every = if terminal { Duration::from_millis(100) } else { Duration::from_secs(5) };
+    let every = if terminal {
+        Duration::from_millis(100)
+    } else {
+        Duration::from_secs(5)
+    };
     let mut ticks = interval_at(started + Duration::from_secs(1), every);
     tokio::pin!(work);
     let done = loop {

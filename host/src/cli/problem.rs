@@ -34,7 +34,12 @@ struct Why(String);
 
 impl Problem {
     /// `what` could not be done, `why`, and what `to do` about it.
-    pub fn new(exit: Exit, what: impl Into<String>, why: impl fmt::Display, todo: impl Into<String>) -> Self {
+    pub fn new(
+        exit: Exit,
+        what: impl Into<String>,
+        why: impl fmt::Display,
+        todo: impl Into<String>,
+    ) -> Self {
         Self {
             what: what.into(),
             why: Why(why.to_string()),
@@ -49,7 +54,8 @@ impl Problem {
         match format {
             Format::Text => eprintln!("{:?}", miette::Report::new(self)),
             Format::Json => {
-                let error = serde_json::json!({ "what": self.what, "why": self.why.0, "to_do": self.todo });
+                let error =
+                    serde_json::json!({ "what": self.what, "why": self.why.0, "to_do": self.todo });
                 println!("{}", serde_json::json!({ "ok": false, "error": error }));
             }
         }

@@ -16,7 +16,9 @@ use crate::relay::{Relay, RelayConfig, RelayError};
 
 /// Run a relay: the researcher's side.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel relay --researcher-id RESEARCHER_a --data relay --listen 0.0.0.0:50051 --host relay.example.org")]
+#[command(
+    after_help = "Example:\n  backchannel relay --researcher-id RESEARCHER_a --data relay --listen 0.0.0.0:50051 --host relay.example.org"
+)]
 pub(super) struct RelayCommand {
     /// The researcher's id: the certificate's `O=`, and in every message.
     #[arg(long, value_name = "ID")]
@@ -41,15 +43,30 @@ pub(super) struct RelayCommand {
 impl RelayCommand {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let what = "the relay cannot start";
-        let researcher_id = ResearcherId::try_from(self.researcher_id.as_str()).map_err(|error| {
-            let what = format!("{:?} cannot be a researcher's id", self.researcher_id);
-            Problem::new(Exit::Input, what, error, "choose another id")
+        let researcher_id =
+            ResearcherId::try_from(self.researcher_id.as_str()).map_err(|error| {
+                let what = format!("{:?} cannot be a researcher's id", self.researcher_id);
+                Problem::new(Exit::Input, what, error, "choose another id")
+            })?;
+        let randomness = Randomness::from_system().map_err(|error| {
+            Problem::new(
+                Exit::Failed,
+                what,
+                error,
+                "wait until the machine has booted",
+            )
         })?;
-        let randomness = Randomness::from_system()
-            .map_err(|error| Problem::new(Exit::Failed, what, error, "wait until the machine has booted"))?;
         let data = |error| {
-            let why = format!("the data directory {} cannot be used: {error}", self.data.display());
-            Problem::new(Exit::Input, what, why, "name a directory that you may write to with --data")
+            let why = format!(
+                "the data directory {} cannot be used: {error}",
+                self.data.display()
+            );
+            Problem::new(
+                Exit::Input,
+                what,
+                why,
+                "name a directory that you may write to with --data",
+            )
         };
         make_private_folder(&self.data).map_err(data)?;
         let _lock = lock(&self.data)?;
@@ -60,7 +77,9 @@ impl RelayCommand {
             data_dir: self.data.clone(),
             identity: self.certificate.zip(self.key),
         };
-        let relay = Relay::start(config, randomness.clone()).await.map_err(problem)?;
+        let relay = Relay::start(config, randomness.clone())
+            .await
+            .map_err(problem)?;
         let relay = Arc::new(relay);
         let ready = Ready {
             event: "ready",
@@ -69,11 +88,13 @@ impl RelayCommand {
             fingerprint: relay.certificate().fingerprint().to_string(),
         };
         let stop = CancellationToken::new();
-        let control = RelayControl::new(relay.clone(), researcher_id, self.data.clone(), randomness);
-        let controlled = control::serve_relay(&self.data, control, stop.clone()).map_err(|error| {
-            let todo = error.advice();
-            Problem::new(Exit::Failed, what, error, todo)
-        })?;
+        let control =
+            RelayControl::new(relay.clone(), researcher_id, self.data.clone(), randomness);
+        let controlled =
+            control::serve_relay(&self.data, control, stop.clone()).map_err(|error| {
+                let todo = error.advice();
+                Problem::new(Exit::Failed, what, error, todo)
+            })?;
         until_told_to_stop(format, &ready).await?;
         stop.cancel();
         // Somebody's open connection to the control socket must not keep the relay alive.
@@ -89,10 +110,19 @@ impl RelayCommand {
 fn lock(data: &Path) -> Result<std::fs::File, Problem> {
     let path = data.join("relay.lock");
     let what = "the relay cannot start";
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = file.map_err(|error| {
         let why = format!("{} cannot be written: {error}", path.display());
-        Problem::new(Exit::Input, what, why, "name a directory that you may write to with --data")
+        Problem::new(
+            Exit::Input,
+            what,
+            why,
+            "name a directory that you may write to with --data",
+        )
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -107,13 +137,20 @@ fn lock(data: &Path) -> Result<std::fs::File, Problem> {
 
 fn problem(error: RelayError) -> Problem {
     let (exit, todo) = match &error {
-        RelayError::PortInUse { .. } => (Exit::Unreachable, "stop the program that listens there, or choose another port with --listen"),
-        RelayError::NotOurAddress { .. } | RelayError::NotAllowed { .. } | RelayError::Listen { .. } => {
-            (Exit::Unreachable, "choose another address or port with --listen")
-        }
-        RelayError::Certificate(_) | RelayError::OtherResearcher { .. } | RelayError::Tls(_) => {
-            (Exit::Refused, "give a certificate whose O= is the researcher's id, with its key, or another data directory")
-        }
+        RelayError::PortInUse { .. } => (
+            Exit::Unreachable,
+            "stop the program that listens there, or choose another port with --listen",
+        ),
+        RelayError::NotOurAddress { .. }
+        | RelayError::NotAllowed { .. }
+        | RelayError::Listen { .. } => (
+            Exit::Unreachable,
+            "choose another address or port with --listen",
+        ),
+        RelayError::Certificate(_) | RelayError::OtherResearcher { .. } | RelayError::Tls(_) => (
+            Exit::Refused,
+            "give a certificate whose O= is the researcher's id, with its key, or another data directory",
+        ),
     };
     Problem::new(exit, "the relay cannot start", error, todo)
 }

@@ -25,11 +25,18 @@ pub(super) struct StatusCommand {
 impl StatusCommand {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let channel = with_progress("connecting", connect(&self.data)).await?;
-        match NodeClient::new(channel.clone()).status(StatusRequest {}).await {
+        match NodeClient::new(channel.clone())
+            .status(StatusRequest {})
+            .await
+        {
             Ok(status) => format.show(&ShownNode::from(status.into_inner())),
             Err(status) if status.code() == Code::Unimplemented => {
                 let status = RelayClient::new(channel).status(StatusRequest {}).await;
-                format.show(&ShownRelay::from(status.map_err(|status| failed("the relay does not answer", &status))?.into_inner()));
+                format.show(&ShownRelay::from(
+                    status
+                        .map_err(|status| failed("the relay does not answer", &status))?
+                        .into_inner(),
+                ));
             }
             Err(status) => return Err(failed("the node does not answer", &status)),
         }
@@ -48,13 +55,24 @@ pub(super) async fn connect(data: &std::path::Path) -> Result<tonic::transport::
 
 /// What a control interface refused. Its second line, if it has one, is advice.
 pub(super) fn failed(what: &str, status: &tonic::Status) -> Problem {
-    let (why, todo) = status.message().split_once('\n').unwrap_or((status.message(), ""));
+    let (why, todo) = status
+        .message()
+        .split_once('\n')
+        .unwrap_or((status.message(), ""));
     let (exit, default) = match status.code() {
-        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => (Exit::Input, "check the arguments against `backchannel status`"),
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => (
+            Exit::Input,
+            "check the arguments against `backchannel status`",
+        ),
         Code::Unavailable => (Exit::Unreachable, "check that it is running"),
         _ => (Exit::Failed, "look at its log"),
     };
-    Problem::new(exit, what, why, if todo.is_empty() { default } else { todo })
+    Problem::new(
+        exit,
+        what,
+        why,
+        if todo.is_empty() { default } else { todo },
+    )
 }
 
 #[derive(Serialize)]
@@ -140,23 +158,81 @@ impl From<NodeStatus> for ShownNode {
 
 impl fmt::Display for ShownNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let linked = if self.connected { "connected" } else { "not connected" };
-        writeln!(f, "node {} ({}), backchannel {}", self.id, self.name, self.version)?;
-        writeln!(f, "researcher {} at {}: {linked} {}", self.researcher, self.researcher_address, self.connection)?;
+        let linked = if self.connected {
+            "connected"
+        } else {
+            "not connected"
+        };
+        writeln!(
+            f,
+            "node {} ({}), backchannel {}",
+            self.id, self.name, self.version
+        )?;
+        writeln!(
+            f,
+            "researcher {} at {}: {linked} {}",
+            self.researcher, self.researcher_address, self.connection
+        )?;
         writeln!(f, "channels ready: {}", or_none(&self.channels.join(", ")))?;
         let contexts = self.contexts.iter().map(|context| {
-            let round = context.last_round.map_or_else(|| "-".to_owned(), |round| round.to_string());
-            vec![context.secagg_id.clone(), context.scheme.clone(), context.experiment_id.clone(), context.parties.join(", "), round]
+            let round = context
+                .last_round
+                .map_or_else(|| "-".to_owned(), |round| round.to_string());
+            vec![
+                context.secagg_id.clone(),
+                context.scheme.clone(),
+                context.experiment_id.clone(),
+                context.parties.join(", "),
+                round,
+            ]
         });
-        writeln!(f, "\n{}", table(&["secagg context", "scheme", "experiment", "parties", "last round"], contexts.collect()))?;
+        writeln!(
+            f,
+            "\n{}",
+            table(
+                &[
+                    "secagg context",
+                    "scheme",
+                    "experiment",
+                    "parties",
+                    "last round"
+                ],
+                contexts.collect()
+            )
+        )?;
         let plugins = self.plugins.iter().map(|plugin| {
-            vec![format!("{} {}", plugin.name, plugin.version), plugin.sha256.chars().take(16).collect(), plugin.kinds.join(", "), plugin.grants.join(", ")]
+            vec![
+                format!("{} {}", plugin.name, plugin.version),
+                plugin.sha256.chars().take(16).collect(),
+                plugin.kinds.join(", "),
+                plugin.grants.join(", "),
+            ]
         });
-        writeln!(f, "\n{}", table(&["plugin", "sha256", "treats", "granted"], plugins.collect()))?;
-        let kinds: std::collections::BTreeSet<_> = self.sent.keys().chain(self.received.keys()).collect();
-        let count = |counts: &BTreeMap<String, u64>, kind: &str| counts.get(kind).copied().unwrap_or_default().to_string();
-        let kinds = kinds.into_iter().map(|kind| vec![kind.clone(), count(&self.sent, kind), count(&self.received, kind)]);
-        writeln!(f, "\n{}", table(&["message", "sent", "received"], kinds.collect()))?;
+        writeln!(
+            f,
+            "\n{}",
+            table(
+                &["plugin", "sha256", "treats", "granted"],
+                plugins.collect()
+            )
+        )?;
+        let kinds: std::collections::BTreeSet<_> =
+            self.sent.keys().chain(self.received.keys()).collect();
+        let count = |counts: &BTreeMap<String, u64>, kind: &str| {
+            counts.get(kind).copied().unwrap_or_default().to_string()
+        };
+        let kinds = kinds.into_iter().map(|kind| {
+            vec![
+                kind.clone(),
+                count(&self.sent, kind),
+                count(&self.received, kind),
+            ]
+        });
+        writeln!(
+            f,
+            "\n{}",
+            table(&["message", "sent", "received"], kinds.collect())
+        )?;
         write!(f, "\ndropped: {}", counts(&self.dropped))
     }
 }
@@ -209,20 +285,35 @@ impl From<RelayStatus> for ShownRelay {
 
 impl fmt::Display for ShownRelay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "relay of {} at {}, backchannel {}", self.researcher, self.address, self.version)?;
+        writeln!(
+            f,
+            "relay of {} at {}, backchannel {}",
+            self.researcher, self.address, self.version
+        )?;
         writeln!(f, "certificate SHA-256 {}", self.fingerprint)?;
         let nodes = self.nodes.iter().map(|node| {
-            let linked = if node.connected { "connected".to_owned() } else { format!("last seen {} s ago", node.last_seen_ms / 1000) };
+            let linked = if node.connected {
+                "connected".to_owned()
+            } else {
+                format!("last seen {} s ago", node.last_seen_ms / 1000)
+            };
             vec![node.id.clone(), linked, node.queued.to_string()]
         });
-        writeln!(f, "\n{}", table(&["node", "state", "queued"], nodes.collect()))?;
+        writeln!(
+            f,
+            "\n{}",
+            table(&["node", "state", "queued"], nodes.collect())
+        )?;
         writeln!(f, "\nforwarded: {}", counts(&self.forwarded))?;
         write!(f, "dropped: {}", counts(&self.dropped))
     }
 }
 
 fn counts(counts: &BTreeMap<String, u64>) -> String {
-    let shown: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let shown: Vec<_> = counts
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     or_none(&shown.join(", ")).to_owned()
 }
 

@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinHandle;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
@@ -32,7 +32,9 @@ const LONGEST_PATH: usize = 107;
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The operator's: the path is too long for a socket.
-    #[error("{path} has {length} bytes, more than the {LONGEST_PATH} that a socket's path may have")]
+    #[error(
+        "{path} has {length} bytes, more than the {LONGEST_PATH} that a socket's path may have"
+    )]
     PathTooLong {
         /// The path.
         path: PathBuf,
@@ -58,13 +60,19 @@ impl ControlError {
         match self {
             Self::PathTooLong { .. } => "use a data directory with a shorter path",
             Self::Io { .. } => "check that the data directory is yours and writable",
-            Self::NotRunning(_) => "start the node or relay on this data directory first, or check the directory",
+            Self::NotRunning(_) => {
+                "start the node or relay on this data directory first, or check the directory"
+            }
         }
     }
 }
 
 /// Serves a node's control socket until `stop`.
-pub fn serve_node(data: &Path, control: NodeControl, stop: CancellationToken) -> Result<JoinHandle<()>, ControlError> {
+pub fn serve_node(
+    data: &Path,
+    control: NodeControl,
+    stop: CancellationToken,
+) -> Result<JoinHandle<()>, ControlError> {
     let listener = bind(data)?;
     let serving = Server::builder()
         .add_service(NodeServer::new(control))
@@ -73,7 +81,11 @@ pub fn serve_node(data: &Path, control: NodeControl, stop: CancellationToken) ->
 }
 
 /// Serves a relay's control socket until `stop`.
-pub fn serve_relay(data: &Path, control: RelayControl, stop: CancellationToken) -> Result<JoinHandle<()>, ControlError> {
+pub fn serve_relay(
+    data: &Path,
+    control: RelayControl,
+    stop: CancellationToken,
+) -> Result<JoinHandle<()>, ControlError> {
     let listener = bind(data)?;
     let serving = Server::builder()
         .add_service(RelayServer::new(control))
@@ -81,7 +93,9 @@ pub fn serve_relay(data: &Path, control: RelayControl, stop: CancellationToken) 
     Ok(serve(serving))
 }
 
-fn serve(serving: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static) -> JoinHandle<()> {
+fn serve(
+    serving: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+) -> JoinHandle<()> {
     tokio::spawn(async {
         if let Err(error) = serving.await {
             tracing::error!("the control interface ended: {error}");

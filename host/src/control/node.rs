@@ -10,7 +10,8 @@ use crate::message::{Integer, NodeId, SecaggId};
 use crate::node::Node;
 use crate::proto::control::node_server;
 use crate::proto::control::{
-    CommitmentReply, CommitmentRequest, Context, NodeStatus, Plugin, ProtectReply, ProtectRequest, StatusRequest,
+    CommitmentReply, CommitmentRequest, Context, NodeStatus, Plugin, ProtectReply, ProtectRequest,
+    StatusRequest,
 };
 use crate::secure_sum::additive::ServerKey;
 use crate::secure_sum::lom;
@@ -35,7 +36,12 @@ impl node_server::Node for NodeControl {
             connected: connection.connected,
             connection: connection.text,
             uptime_ms: u64::try_from(node.uptime().as_millis()).unwrap_or(u64::MAX),
-            channels: node.channels().peers().iter().map(ToString::to_string).collect(),
+            channels: node
+                .channels()
+                .peers()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             contexts: contexts
                 .into_iter()
                 .map(|(id, record)| Context {
@@ -55,7 +61,11 @@ impl node_server::Node for NodeControl {
                     version: plugin.manifest().version.clone(),
                     digest: hex::encode(plugin.digest()),
                     kinds: plugin.manifest().kinds.clone(),
-                    grants: plugin.grants().iter().map(|grant| grant.name().to_owned()).collect(),
+                    grants: plugin
+                        .grants()
+                        .iter()
+                        .map(|grant| grant.name().to_owned())
+                        .collect(),
                 })
                 .collect(),
             sent: counted.sent.into_iter().collect::<HashMap<_, _>>(),
@@ -65,7 +75,10 @@ impl node_server::Node for NodeControl {
         }))
     }
 
-    async fn protect(&self, request: Request<ProtectRequest>) -> Result<Response<ProtectReply>, Status> {
+    async fn protect(
+        &self,
+        request: Request<ProtectRequest>,
+    ) -> Result<Response<ProtectReply>, Status> {
         let ProtectRequest {
             secagg_id,
             round,
@@ -91,32 +104,47 @@ impl node_server::Node for NodeControl {
                 .map_err(damaged)?;
             let secrets = pairs
                 .iter()
-                .map(|(peer, secret)| Ok((NodeId::try_from(peer.as_str())?, Zeroizing::new(*secret.as_bytes()))))
+                .map(|(peer, secret)| {
+                    Ok((
+                        NodeId::try_from(peer.as_str())?,
+                        Zeroizing::new(*secret.as_bytes()),
+                    ))
+                })
                 .collect::<Result<_, _>>()
                 .map_err(damaged)?;
             let nonce = lom::nonce_from_id(id.as_str());
             let protect = || lom::protect(node.id(), &secrets, &parties, &nonce, round, &vector);
             // Once to see that it can be done, so that a vector that is refused does not use the round up.
-            let protected = protect().map_err(|error| Status::invalid_argument(error.to_string()))?;
-            store.claim_round(&id, round).map_err(|error| store_status(&error))?;
+            let protected =
+                protect().map_err(|error| Status::invalid_argument(error.to_string()))?;
+            store
+                .claim_round(&id, round)
+                .map_err(|error| store_status(&error))?;
             Ok(ProtectReply {
                 node_id: node.id().to_string(),
                 vector: protected,
                 parties: record.parties.clone(),
             })
         });
-        let reply = reply.await.map_err(|_| Status::unavailable("the node is stopping"))?;
+        let reply = reply
+            .await
+            .map_err(|_| Status::unavailable("the node is stopping"))?;
         reply.map(Response::new)
     }
 
-    async fn commitment(&self, request: Request<CommitmentRequest>) -> Result<Response<CommitmentReply>, Status> {
+    async fn commitment(
+        &self,
+        request: Request<CommitmentRequest>,
+    ) -> Result<Response<CommitmentReply>, Status> {
         let id = secagg_of(&request.into_inner().secagg_id)?;
         let store = self.0.store().clone();
         let asked = id.clone();
         let record = blocking(move || store.context(&asked)).await?;
         let record = record.ok_or_else(|| store_status(&StoreError::NoContext(id.clone())))?;
         let ContextSecret::ServerKey(bytes) = &record.secret else {
-            return Err(Status::failed_precondition(format!("{id} is a dh context: it has no server key")));
+            return Err(Status::failed_precondition(format!(
+                "{id} is a dh context: it has no server key"
+            )));
         };
         let damaged = || Status::data_loss(format!("the record of {id} is damaged"));
         let key = Integer::from_signed_bytes_be(bytes).map_err(|_| damaged())?;
@@ -128,7 +156,8 @@ impl node_server::Node for NodeControl {
 }
 
 fn secagg_of(text: &str) -> Result<SecaggId, Status> {
-    SecaggId::try_from(text).map_err(|error| Status::invalid_argument(format!("secagg id: {error}")))
+    SecaggId::try_from(text)
+        .map_err(|error| Status::invalid_argument(format!("secagg id: {error}")))
 }
 
 async fn blocking<T: Send + 'static>(

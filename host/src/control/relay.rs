@@ -14,7 +14,8 @@ use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
 use crate::proto::control::{
-    Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, Scheme, SetUpReply, SetUpRequest, StatusRequest,
+    Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, Scheme, SetUpReply, SetUpRequest,
+    StatusRequest,
 };
 use crate::randomness::Randomness;
 use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
@@ -31,7 +32,12 @@ pub struct RelayControl {
 
 impl RelayControl {
     /// For a running relay with this data directory.
-    pub fn new(relay: Arc<Relay>, researcher: ResearcherId, data: PathBuf, randomness: Randomness) -> Self {
+    pub fn new(
+        relay: Arc<Relay>,
+        researcher: ResearcherId,
+        data: PathBuf,
+        randomness: Randomness,
+    ) -> Self {
         Self {
             relay,
             researcher,
@@ -47,7 +53,10 @@ impl RelayControl {
         }
         let mut bytes = [0; 16];
         self.randomness.clone().fill_bytes(&mut bytes);
-        format!("{prefix}{}", uuid::Builder::from_random_bytes(bytes).into_uuid())
+        format!(
+            "{prefix}{}",
+            uuid::Builder::from_random_bytes(bytes).into_uuid()
+        )
     }
 
     /// The researcher's server key: minus the sum of what the nodes reported. Kept in a file of its own, as the researcher
@@ -56,13 +65,19 @@ impl RelayControl {
         let mut shares = Vec::with_capacity(answers.answered.len());
         for (node, answer) in &answers.answered {
             let ToResearcher::AdditiveSSSetupReply { share, .. } = answer else {
-                return Err(Status::internal(format!("{node} answered with another message")));
+                return Err(Status::internal(format!(
+                    "{node} answered with another message"
+                )));
             };
-            shares.push(Share::from_integer(share).map_err(|error| Status::internal(format!("{node}: {error}")))?);
+            shares.push(
+                Share::from_integer(share)
+                    .map_err(|error| Status::internal(format!("{node}: {error}")))?,
+            );
         }
         let key = ServerKey::of_researcher(&shares);
-        keep(&self.data.join("server-keys"), id, &key)
-            .map_err(|error| Status::internal(format!("the researcher's key cannot be kept: {error}")))?;
+        keep(&self.data.join("server-keys"), id, &key).map_err(|error| {
+            Status::internal(format!("the researcher's key cannot be kept: {error}"))
+        })?;
         Ok(key.commitment().to_vec())
     }
 }
@@ -71,12 +86,19 @@ impl RelayControl {
 impl relay_server::Relay for RelayControl {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<RelayStatus>, Status> {
         let counts = self.relay.counts();
-        let named = |counts: BTreeMap<&'static str, u64>| counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        let named = |counts: BTreeMap<&'static str, u64>| {
+            counts
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect()
+        };
         let nodes = self.relay.nodes().into_iter().map(|node| Mailbox {
             node_id: node.id.to_string(),
             connected: node.connected,
             queued: node.queued as u64,
-            last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| {
+                u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX)
+            }),
         });
         Ok(Response::new(RelayStatus {
             researcher_id: self.researcher.to_string(),
@@ -86,7 +108,11 @@ impl relay_server::Relay for RelayControl {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             nodes: nodes.collect(),
             forwarded: named(counts.forwarded),
-            dropped: counts.dropped_because.into_iter().map(|(reason, count)| (words(reason).to_owned(), count)).collect(),
+            dropped: counts
+                .dropped_because
+                .into_iter()
+                .map(|(reason, count)| (words(reason).to_owned(), count))
+                .collect(),
         }))
     }
 
@@ -96,7 +122,9 @@ impl relay_server::Relay for RelayControl {
         let request = request.into_inner();
         let parties = parties_of(request.parties)?;
         if parties.len() < 2 {
-            return Err(Status::invalid_argument("secure aggregation needs at least two parties\nname two or more"));
+            return Err(Status::invalid_argument(
+                "secure aggregation needs at least two parties\nname two or more",
+            ));
         }
         let run = Run {
             secagg_id: id_of("secagg id", &self.drawn(request.secagg_id, "secagg_"))?,
@@ -106,10 +134,15 @@ impl relay_server::Relay for RelayControl {
         let ask = match scheme {
             Scheme::Dh => relay::Request::PairSecrets(run.clone()),
             Scheme::ServerKey => relay::Request::ServerKey(run.clone()),
-            Scheme::Unspecified => return Err(Status::invalid_argument("no scheme\nname dh or server-key")),
+            Scheme::Unspecified => {
+                return Err(Status::invalid_argument("no scheme\nname dh or server-key"));
+            }
         };
         let answers = self.ask(&ask, &parties).await;
-        let ok = answers.shown.iter().all(|answer| answer.outcome() == Outcome::Done);
+        let ok = answers
+            .shown
+            .iter()
+            .all(|answer| answer.outcome() == Outcome::Done);
         let commitment = match scheme {
             Scheme::ServerKey if ok => self.keep_server_key(&run.secagg_id, &answers.answers)?,
             _ => Vec::new(),
@@ -124,20 +157,30 @@ impl relay_server::Relay for RelayControl {
         }))
     }
 
-    async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteReply>, Status> {
+    async fn delete(
+        &self,
+        request: Request<DeleteRequest>,
+    ) -> Result<Response<DeleteReply>, Status> {
         let request = request.into_inner();
         let parties = parties_of(request.parties)?;
         let secagg_id: SecaggId = id_of("secagg id", &request.secagg_id)?;
         let key = key_path(&self.data.join("server-keys"), &secagg_id);
         let ask = relay::Request::Delete {
             secagg_id,
-            element: if key.exists() { SERVER_KEY } else { PAIR_SECRETS },
+            element: if key.exists() {
+                SERVER_KEY
+            } else {
+                PAIR_SECRETS
+            },
             experiment_id: None,
         };
         let answers = self.ask(&ask, &parties).await.shown;
-        let ok = answers.iter().all(|answer| answer.outcome() == Outcome::Done);
+        let ok = answers
+            .iter()
+            .all(|answer| answer.outcome() == Outcome::Done);
         if ok && key.exists() {
-            std::fs::remove_file(&key).map_err(|error| Status::internal(format!("{}: {error}", key.display())))?;
+            std::fs::remove_file(&key)
+                .map_err(|error| Status::internal(format!("{}: {error}", key.display())))?;
         }
         Ok(Response::new(DeleteReply { ok, answers }))
     }
@@ -151,7 +194,10 @@ struct Asked {
 
 impl RelayControl {
     async fn ask(&self, request: &relay::Request, parties: &[NodeId]) -> Asked {
-        let answers = self.relay.ask(request, &parties.iter().cloned().collect(), REPLY_LIMIT).await;
+        let answers = self
+            .relay
+            .ask(request, &parties.iter().cloned().collect(), REPLY_LIMIT)
+            .await;
         let shown = parties.iter().map(|party| shown(party, &answers)).collect();
         Asked { answers, shown }
     }
@@ -191,7 +237,11 @@ fn shown(party: &NodeId, answers: &Answers) -> Answer {
 }
 
 fn of_reply(reply: &SecaggReply) -> (Outcome, String) {
-    let outcome = if reply.success { Outcome::Done } else { Outcome::Failed };
+    let outcome = if reply.success {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    };
     (outcome, reply.msg.clone().unwrap_or_default())
 }
 
@@ -199,8 +249,12 @@ fn parties_of(names: Vec<String>) -> Result<Vec<NodeId>, Status> {
     names.iter().map(|name| id_of("party", name)).collect()
 }
 
-fn id_of<'a, T: TryFrom<&'a str, Error = crate::message::IdError>>(what: &str, text: &'a str) -> Result<T, Status> {
-    T::try_from(text).map_err(|error| Status::invalid_argument(format!("{what} {text:?}: {error}\ncorrect it")))
+fn id_of<'a, T: TryFrom<&'a str, Error = crate::message::IdError>>(
+    what: &str,
+    text: &'a str,
+) -> Result<T, Status> {
+    T::try_from(text)
+        .map_err(|error| Status::invalid_argument(format!("{what} {text:?}: {error}\ncorrect it")))
 }
 
 /// Ids may hold anything but control characters, slashes among them, so the file's name is the id in hex.

@@ -29,7 +29,8 @@ impl CompiledCode {
     /// Uses `folder`, which is made when needed.
     pub fn new(folder: &Path, seed: &Seed) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let mut derive = Hmac::<Sha256>::new_from_slice(seed.as_bytes()).map_err(std::io::Error::other)?;
+        let mut derive =
+            Hmac::<Sha256>::new_from_slice(seed.as_bytes()).map_err(std::io::Error::other)?;
         derive.update(b"backchannel compiled code 1");
         let key = derive.finalize().into_bytes();
         Ok(Self {
@@ -61,8 +62,11 @@ impl CompiledCode {
     fn path(&self, engine: &Engine, digest: &[u8; 32]) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        self.folder
-            .join(format!("{}-{:016x}.cwasm", hex::encode(digest), hasher.finish()))
+        self.folder.join(format!(
+            "{}-{:016x}.cwasm",
+            hex::encode(digest),
+            hasher.finish()
+        ))
     }
 
     fn load(&self, engine: &Engine, digest: &[u8; 32], path: &Path) -> Option<Component> {
@@ -78,7 +82,12 @@ impl CompiledCode {
         unsafe { Component::deserialize(engine, code) }.ok()
     }
 
-    fn keep(&self, component: &Component, digest: &[u8; 32], path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    fn keep(
+        &self,
+        component: &Component,
+        digest: &[u8; 32],
+        path: &Path,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         let code = component.serialize()?;
         let tag = self.tag(digest, &code).finalize().into_bytes();
         let new = path.with_extension(format!("{}.new", std::process::id()));
@@ -116,19 +125,32 @@ mod tests {
         let seed = |n| Seed::draw(&Randomness::from_seed(n));
         let cache = |n| CompiledCode::new(folder.path(), &seed(n)).expect("a cache");
         Plugins::built_in(&runtime, Some(&cache(1))).expect("loaded");
-        let files: Vec<_> = std::fs::read_dir(folder.path()).expect("readable").flatten().collect();
+        let files: Vec<_> = std::fs::read_dir(folder.path())
+            .expect("readable")
+            .flatten()
+            .collect();
         assert_eq!(files.len(), 3);
         let path = files[0].path();
         let mut digest = [0; 32];
-        hex::decode_to_slice(&path.file_name().expect("a name").to_string_lossy()[..64], &mut digest).expect("hex");
+        hex::decode_to_slice(
+            &path.file_name().expect("a name").to_string_lossy()[..64],
+            &mut digest,
+        )
+        .expect("hex");
 
-        assert!(cache(2).load(runtime.engine(), &digest, &path).is_none(), "another node's");
+        assert!(
+            cache(2).load(runtime.engine(), &digest, &path).is_none(),
+            "another node's"
+        );
         assert!(cache(1).load(runtime.engine(), &digest, &path).is_some());
         let mut file = std::fs::read(&path).expect("read");
         let middle = file.len() / 2;
         file[middle] ^= 1;
         std::fs::write(&path, file).expect("written");
-        assert!(cache(1).load(runtime.engine(), &digest, &path).is_none(), "changed");
+        assert!(
+            cache(1).load(runtime.engine(), &digest, &path).is_none(),
+            "changed"
+        );
         Plugins::built_in(&runtime, Some(&cache(1))).expect("compiled anew");
     }
 }

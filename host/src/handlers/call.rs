@@ -47,7 +47,9 @@ impl Plugin {
             let mut instance = self.instantiate(services, subject, HANDLE_CPU_MS).await?;
             let guest = self.handler.load(&mut instance.store, &instance.instance)?;
             instance.store.data_mut().may_wait_until = Some(deadline);
-            let outcome = guest.call_handle(&mut instance.store, &envelope, &message).await?;
+            let outcome = guest
+                .call_handle(&mut instance.store, &envelope, &message)
+                .await?;
             Ok((instance, guest, outcome))
         };
         let (instance, guest, outcome) = match timeout_at(deadline, call).await {
@@ -85,9 +87,11 @@ impl Found {
             .await
             .map_err(|error| trap(name, &error, FINALIZE_CPU_MS))?
             .map_err(|why| failure(name, &why))?;
-        effect::check(effects, &self.plugin, &store.data().subject).map_err(|why| CallError::Effect {
-            plugin: name.into(),
-            why,
+        effect::check(effects, &self.plugin, &store.data().subject).map_err(|why| {
+            CallError::Effect {
+                plugin: name.into(),
+                why,
+            }
         })
     }
 }

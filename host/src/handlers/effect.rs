@@ -100,7 +100,11 @@ pub enum Refused {
 }
 
 /// Checks all effects of a call: all are good, or the first that is not is named.
-pub(super) fn check(raw: Vec<types::Effect>, plugin: &Plugin, subject: &Subject) -> Result<Vec<Effect>, Refused> {
+pub(super) fn check(
+    raw: Vec<types::Effect>,
+    plugin: &Plugin,
+    subject: &Subject,
+) -> Result<Vec<Effect>, Refused> {
     let bytes = raw.iter().map(size).sum();
     if raw.len() > MOST_EFFECTS || bytes > MOST_BYTES {
         return Err(Refused::Budget {
@@ -127,7 +131,9 @@ type IsOne = fn(&Effect) -> bool;
 const SINGLE: [(&str, IsOne); 4] = [
     ("reply", |effect| matches!(effect, Effect::Reply(_))),
     ("deliver", |effect| matches!(effect, Effect::Deliver(_))),
-    ("set-peer-key", |effect| matches!(effect, Effect::SetPeerKey(_))),
+    ("set-peer-key", |effect| {
+        matches!(effect, Effect::SetPeerKey(_))
+    }),
     ("establish", |effect| matches!(effect, Effect::Establish(_))),
 ];
 
@@ -151,7 +157,10 @@ fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effe
             if datum.run != run.run {
                 return Err(Refused::OtherRun(datum.run));
             }
-            let audience = datum.audience.map(|name| other_party(&name, run)).transpose()?;
+            let audience = datum
+                .audience
+                .map(|name| other_party(&name, run))
+                .transpose()?;
             Ok(Effect::Publish(Datum {
                 audience,
                 body: datum.body,
@@ -160,12 +169,14 @@ fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effe
         types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => {
             granted(plugin, "establish(pair-secrets)", Capability::Agreement)?;
             let keys = keys.into_iter().map(|key| (key.peer, key.pem));
-            every_other_party(keys, run).map(|keys| Effect::Establish(SecaggResult::PairSecrets(keys)))
+            every_other_party(keys, run)
+                .map(|keys| Effect::Establish(SecaggResult::PairSecrets(keys)))
         }
         types::Effect::Establish(types::SecaggContext::ServerKey(shares)) => {
             granted(plugin, "establish(server-key)", Capability::Sharing)?;
             let shares = shares.into_iter().map(|share| (share.peer, share.share));
-            every_other_party(shares, run).map(|shares| Effect::Establish(SecaggResult::ServerKey(shares)))
+            every_other_party(shares, run)
+                .map(|shares| Effect::Establish(SecaggResult::ServerKey(shares)))
         }
         types::Effect::Reply(_) => Err(Refused::OutOfPlace("reply")),
         types::Effect::Deliver(_) => Err(Refused::OutOfPlace("deliver")),
@@ -187,7 +198,9 @@ pub(super) fn outgoing_of(raw: types::Outgoing, plugin: &Plugin) -> Result<Outgo
     if !plugin.manifest().kinds.contains(&kind) {
         return Err(Refused::ForeignKind(kind));
     }
-    let fields = Value::decode(&raw.fields).ok().filter(|value| value.encode() == raw.fields);
+    let fields = Value::decode(&raw.fields)
+        .ok()
+        .filter(|value| value.encode() == raw.fields);
     let why = match &fields {
         None => "are not canonical MessagePack",
         Some(Value::Map(entries)) if entries.iter().all(|(key, _)| key.as_str().is_some()) => "",
@@ -208,7 +221,10 @@ pub(super) fn other_party(name: &str, run: &RunState) -> Result<NodeId, Refused>
         .ok_or_else(|| Refused::NotAParty(name.to_owned()))
 }
 
-fn every_other_party(given: impl Iterator<Item = (String, Vec<u8>)>, run: &RunState) -> Result<Vec<(NodeId, Vec<u8>)>, Refused> {
+fn every_other_party(
+    given: impl Iterator<Item = (String, Vec<u8>)>,
+    run: &RunState,
+) -> Result<Vec<(NodeId, Vec<u8>)>, Refused> {
     let given = given
         .map(|(name, body)| Ok((other_party(&name, run)?, body)))
         .collect::<Result<Vec<_>, _>>()?;
@@ -225,7 +241,9 @@ fn size(effect: &types::Effect) -> usize {
         types::Effect::Reply(outgoing) => outgoing.kind.len() + outgoing.fields.len(),
         types::Effect::Deliver(bytes) | types::Effect::SetPeerKey(bytes) => bytes.len(),
         types::Effect::Publish(datum) => datum.run.len() + datum.body.len(),
-        types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => keys.iter().map(|key| key.pem.len()).sum(),
+        types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => {
+            keys.iter().map(|key| key.pem.len()).sum()
+        }
         types::Effect::Establish(types::SecaggContext::ServerKey(shares)) => {
             shares.iter().map(|share| share.share.len()).sum()
         }

@@ -56,12 +56,23 @@ impl Manifest {
 
     fn checked(self) -> Result<Self, LoadError> {
         let bad = |why: &str| Err(LoadError::Manifest(why.into()));
-        let simple = |text: &str| !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control);
-        if !simple(&self.name) || !self.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        let simple = |text: &str| {
+            !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control)
+        };
+        if !simple(&self.name)
+            || !self
+                .name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        {
             return bad("its name is not made of lower-case letters, digits and hyphens");
         }
         let texts = [&self.version, &self.licence, &self.contract];
-        let lists = self.kinds.iter().chain(&self.initiates).chain(&self.authors);
+        let lists = self
+            .kinds
+            .iter()
+            .chain(&self.initiates)
+            .chain(&self.authors);
         if !texts.into_iter().chain(lists).all(|text| simple(text)) {
             return bad("a text is empty, too long or holds control characters");
         }
@@ -87,7 +98,10 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_wasm() {
-        assert!(matches!(Manifest::read(b"#!/bin/sh\n"), Err(LoadError::NotAComponent(_))));
+        assert!(matches!(
+            Manifest::read(b"#!/bin/sh\n"),
+            Err(LoadError::NotAComponent(_))
+        ));
     }
 
     #[test]

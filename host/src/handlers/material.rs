@@ -49,18 +49,31 @@ impl Published {
     }
 
     fn bytes(&self) -> usize {
-        self.for_all.iter().chain(self.for_one.values()).map(Vec::len).sum()
+        self.for_all
+            .iter()
+            .chain(self.for_one.values())
+            .map(Vec::len)
+            .sum()
     }
 }
 
 impl Materials {
     /// Publishes all `data` of a run at once, for its `parties` only, in place of what was published for it before.
     /// `false`: the plugin has too much published already, nothing was added.
-    pub fn publish(&self, plugin: &Arc<str>, run: &str, parties: &[NodeId], data: Vec<Datum>) -> bool {
+    pub fn publish(
+        &self,
+        plugin: &Arc<str>,
+        run: &str,
+        parties: &[NodeId],
+        data: Vec<Datum>,
+    ) -> bool {
         let mut slots = self.slots();
         let published = Published {
             parties: parties.to_vec(),
-            for_all: data.iter().rfind(|datum| datum.audience.is_none()).map(|datum| datum.body.clone()),
+            for_all: data
+                .iter()
+                .rfind(|datum| datum.audience.is_none())
+                .map(|datum| datum.body.clone()),
             for_one: data
                 .into_iter()
                 .filter_map(|datum| Some((datum.audience?, datum.body)))
@@ -82,7 +95,13 @@ impl Materials {
     }
 
     /// What `peer` may see of a run's material; waits for it until `deadline`.
-    pub async fn wait(&self, plugin: &Arc<str>, run: &str, peer: &NodeId, deadline: Instant) -> Option<Vec<u8>> {
+    pub async fn wait(
+        &self,
+        plugin: &Arc<str>,
+        run: &str,
+        peer: &NodeId,
+        deadline: Instant,
+    ) -> Option<Vec<u8>> {
         let key = (plugin.clone(), run.to_owned());
         let waiting = Waiting::enter(self, &key);
         loop {
@@ -90,7 +109,11 @@ impl Materials {
             tokio::pin!(changed);
             // Enabled before the look, so that nothing published in between is missed.
             changed.as_mut().enable();
-            if let Some(published) = self.slots().get(&key).and_then(|slot| slot.published.as_ref()) {
+            if let Some(published) = self
+                .slots()
+                .get(&key)
+                .and_then(|slot| slot.published.as_ref())
+            {
                 return published.seen_by(peer);
             }
             timeout_at(deadline, changed).await.ok()?;
@@ -131,7 +154,13 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(slot) = self.materials.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.key) {
+        if let Some(slot) = self
+            .materials
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_mut(self.key)
+        {
             slot.waiting -= 1;
         }
     }
@@ -160,12 +189,29 @@ mod tests {
     async fn shows_nothing_to_a_node_that_is_no_party_to_another_plugin_or_of_another_run() {
         let materials = Materials::default();
         let (mine, other): (Arc<str>, Arc<str>) = ("mine".into(), "other".into());
-        materials.publish(&mine, "run", &[node("a"), node("b")], vec![datum(None, b"key")]);
+        materials.publish(
+            &mine,
+            "run",
+            &[node("a"), node("b")],
+            vec![datum(None, b"key")],
+        );
 
-        assert_eq!(materials.wait(&mine, "run", &node("mallory"), soon()).await, None);
-        assert_eq!(materials.wait(&other, "run", &node("b"), soon()).await, None);
-        assert_eq!(materials.wait(&mine, "another", &node("b"), soon()).await, None);
-        assert_eq!(materials.wait(&mine, "run", &node("b"), soon()).await, Some(b"key".to_vec()));
+        assert_eq!(
+            materials.wait(&mine, "run", &node("mallory"), soon()).await,
+            None
+        );
+        assert_eq!(
+            materials.wait(&other, "run", &node("b"), soon()).await,
+            None
+        );
+        assert_eq!(
+            materials.wait(&mine, "another", &node("b"), soon()).await,
+            None
+        );
+        assert_eq!(
+            materials.wait(&mine, "run", &node("b"), soon()).await,
+            Some(b"key".to_vec())
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -173,11 +219,25 @@ mod tests {
         let materials = Materials::default();
         let plugin: Arc<str> = "p".into();
         let parties = [node("a"), node("b"), node("c")];
-        materials.publish(&plugin, "run", &parties, vec![datum(Some("b"), b"for b"), datum(Some("c"), b"for c")]);
+        materials.publish(
+            &plugin,
+            "run",
+            &parties,
+            vec![datum(Some("b"), b"for b"), datum(Some("c"), b"for c")],
+        );
 
-        assert_eq!(materials.wait(&plugin, "run", &node("b"), soon()).await, Some(b"for b".to_vec()));
-        assert_eq!(materials.wait(&plugin, "run", &node("c"), soon()).await, Some(b"for c".to_vec()));
-        assert_eq!(materials.wait(&plugin, "run", &node("a"), soon()).await, None);
+        assert_eq!(
+            materials.wait(&plugin, "run", &node("b"), soon()).await,
+            Some(b"for b".to_vec())
+        );
+        assert_eq!(
+            materials.wait(&plugin, "run", &node("c"), soon()).await,
+            Some(b"for c".to_vec())
+        );
+        assert_eq!(
+            materials.wait(&plugin, "run", &node("a"), soon()).await,
+            None
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,7 +246,11 @@ mod tests {
         let plugin: Arc<str> = "p".into();
         let waiter = tokio::spawn({
             let (materials, plugin) = (materials.clone(), plugin.clone());
-            async move { materials.wait(&plugin, "run", &node("b"), Instant::now() + LONGEST_WAIT).await }
+            async move {
+                materials
+                    .wait(&plugin, "run", &node("b"), Instant::now() + LONGEST_WAIT)
+                    .await
+            }
         });
         tokio::time::sleep(Duration::from_secs(29)).await;
         materials.publish(&plugin, "run", &[node("b")], vec![datum(None, b"late")]);
@@ -201,7 +265,10 @@ mod tests {
         materials.publish(&plugin, "run", &[node("b")], vec![datum(None, b"key")]);
         tokio::time::sleep(KEPT).await;
 
-        assert_eq!(materials.wait(&plugin, "run", &node("b"), soon()).await, None);
+        assert_eq!(
+            materials.wait(&plugin, "run", &node("b"), soon()).await,
+            None
+        );
         assert!(materials.slots().is_empty());
     }
 
@@ -214,6 +281,9 @@ mod tests {
         assert!(materials.publish(&plugin, "two", &[node("b")], vec![datum(None, &big)]));
 
         assert!(!materials.publish(&plugin, "three", &[node("b")], vec![datum(None, b"x")]));
-        assert!(materials.publish(&plugin, "two", &[node("b")], vec![datum(None, b"x")]), "replacing is no growth");
+        assert!(
+            materials.publish(&plugin, "two", &[node("b")], vec![datum(None, b"x")]),
+            "replacing is no growth"
+        );
     }
 }

@@ -43,7 +43,10 @@ impl Plugin {
         let manifest = Self::inspect(component)?;
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
-        let compile = || Component::from_binary(engine, component).map_err(|error| LoadError::NotAComponent(root_cause(&error)));
+        let compile = || {
+            Component::from_binary(engine, component)
+                .map_err(|error| LoadError::NotAComponent(root_cause(&error)))
+        };
         let compiled = match cache {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
@@ -98,7 +101,10 @@ impl Plugin {
     }
 
     /// The capabilities a component asks for, by import. Compiles it; nothing of it runs.
-    pub fn asks_for(runtime: &Runtime, component: &[u8]) -> Result<Vec<(String, Capability)>, LoadError> {
+    pub fn asks_for(
+        runtime: &Runtime,
+        component: &[u8],
+    ) -> Result<Vec<(String, Capability)>, LoadError> {
         let compiled = Component::from_binary(runtime.engine(), component)
             .map_err(|error| LoadError::NotAComponent(root_cause(&error)))?;
         imports(runtime.engine(), &compiled)
@@ -145,7 +151,10 @@ impl Plugin {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
-            state.cpu_ticks = state.cpu_ticks.checked_sub(1).ok_or_else(|| wasmtime::Error::new(CpuExhausted))?;
+            state.cpu_ticks = state
+                .cpu_ticks
+                .checked_sub(1)
+                .ok_or_else(|| wasmtime::Error::new(CpuExhausted))?;
             Ok(UpdateDeadline::Yield(1))
         });
         let instance = self.instance.instantiate_async(&mut store).await?;
@@ -178,7 +187,9 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capabi
         }
         let capability = Capability::of_import(import);
         match (capability, item.ty) {
-            (Some(capability), ComponentItem::ComponentInstance(_)) => found.push((import.to_owned(), capability)),
+            (Some(capability), ComponentItem::ComponentInstance(_)) => {
+                found.push((import.to_owned(), capability))
+            }
             _ => {
                 return Err(LoadError::NotOffered {
                     import: import.to_owned(),
@@ -191,5 +202,8 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capabi
 
 /// The innermost cause: wasmtime's outer ones say only that compiling or linking failed.
 pub(super) fn root_cause(error: &wasmtime::Error) -> String {
-    error.chain().last().map_or_else(|| error.to_string(), ToString::to_string)
+    error
+        .chain()
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -41,7 +41,10 @@ impl Plugins {
 
     /// What a built-in plugin of this name is granted.
     pub fn built_in_grants(name: &str) -> Option<&'static [Capability]> {
-        BUILT_IN.iter().find(|(built_in, ..)| *built_in == name).map(|(.., grants)| *grants)
+        BUILT_IN
+            .iter()
+            .find(|(built_in, ..)| *built_in == name)
+            .map(|(.., grants)| *grants)
     }
 
     /// Adds a plugin, unless another treats one of its kinds.
@@ -52,7 +55,12 @@ impl Plugins {
             .kinds
             .iter()
             .find_map(|kind| Some((kind, self.by_kind.get(kind)?)))
-            .or_else(|| manifest.initiates.iter().find_map(|kind| Some((kind, self.by_request.get(kind)?))));
+            .or_else(|| {
+                manifest
+                    .initiates
+                    .iter()
+                    .find_map(|kind| Some((kind, self.by_request.get(kind)?)))
+            });
         if let Some((kind, first)) = taken {
             return Err(LoadError::TwoForOneKind {
                 kind: kind.clone(),
@@ -81,6 +89,9 @@ impl Plugins {
 
     /// All plugins, by name.
     pub fn all(&self) -> BTreeMap<&str, &Arc<Plugin>> {
-        self.by_kind.values().map(|plugin| (plugin.name(), plugin)).collect()
+        self.by_kind
+            .values()
+            .map(|plugin| (plugin.name(), plugin))
+            .collect()
     }
 }

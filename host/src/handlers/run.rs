@@ -50,10 +50,16 @@ pub struct Step {
 
 impl Run {
     /// Begins a run. Changes nothing outside the instance.
-    pub async fn begin(plugin: &Arc<Plugin>, services: Services, setup: &Setup) -> Result<Self, CallError> {
+    pub async fn begin(
+        plugin: &Arc<Plugin>,
+        services: Services,
+        setup: &Setup,
+    ) -> Result<Self, CallError> {
         let name = plugin.name();
         let Some(indices) = &plugin.initiator else {
-            return Err(CallError::NoInitiator { plugin: name.into() });
+            return Err(CallError::NoInitiator {
+                plugin: name.into(),
+            });
         };
         let subject = Subject::Run(RunState {
             run: setup.run.to_string(),
@@ -76,7 +82,9 @@ impl Run {
             let run = guest.run().call_begin(&mut instance.store, &raw).await?;
             Ok((instance, guest, run))
         };
-        let (instance, guest, run) = call.await.map_err(|error| trap(name, &error, HANDLE_CPU_MS))?;
+        let (instance, guest, run) = call
+            .await
+            .map_err(|error| trap(name, &error, HANDLE_CPU_MS))?;
         Ok(Self {
             run: run.map_err(|why| failure(name, &why))?,
             plugin: plugin.clone(),
@@ -142,7 +150,8 @@ impl Run {
         let Some(run) = self.state() else {
             return Err(Refused::OutOfPlace("ask"));
         };
-        let mut asked: Vec<(NodeId, Outgoing)> = Vec::with_capacity(ask.len().min(run.parties.len()));
+        let mut asked: Vec<(NodeId, Outgoing)> =
+            Vec::with_capacity(ask.len().min(run.parties.len()));
         for addressed in ask {
             let party = other_party(&addressed.to, run)?;
             if asked.iter().any(|(other, _)| *other == party) {

@@ -44,12 +44,18 @@ impl StoreError {
             Self::Unreadable(_) | Self::Damaged(_) => {
                 "restore the file from a backup, or move it away to start with a new identity (peers then set up their channels again)"
             }
-            Self::Foreign => "check the data directory; move the file away if it is not backchannel's",
-            Self::OtherNode { .. } => "give each node its own data directory, or start this one with the id the store belongs to",
+            Self::Foreign => {
+                "check the data directory; move the file away if it is not backchannel's"
+            }
+            Self::OtherNode { .. } => {
+                "give each node its own data directory, or start this one with the id the store belongs to"
+            }
             Self::InUse => "stop the other node that runs on this data directory",
             Self::Io(_) => "check free space, permissions and the disk itself",
             Self::NoContext(_) => "run the set-up first, or check the id with `backchannel status`",
-            Self::RoundUsed { .. } => "use a higher round: protecting two vectors in one round would reveal their difference",
+            Self::RoundUsed { .. } => {
+                "use a higher round: protecting two vectors in one round would reveal their difference"
+            }
         }
     }
 }
@@ -68,7 +74,9 @@ impl From<redb::StorageError> for StoreError {
     fn from(error: redb::StorageError) -> Self {
         match error {
             // A file that is not redb's at all is reported as an I/O error of kind InvalidData.
-            redb::StorageError::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Self::Unreadable(io.to_string()),
+            redb::StorageError::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => {
+                Self::Unreadable(io.to_string())
+            }
             redb::StorageError::Io(io) => Self::Io(io),
             other => Self::Unreadable(other.to_string()),
         }

@@ -14,13 +14,23 @@ const CACHE_BYTES: usize = 1 << 20;
 
 /// Makes a store under a temporary name, fills it with `initialise`, and gives it its name only then. A crash in between
 /// leaves no file that looks like a store without an identity.
-pub(super) fn create(path: &Path, initialise: impl FnOnce(&Database) -> Result<(), StoreError>) -> Result<(), StoreError> {
+pub(super) fn create(
+    path: &Path,
+    initialise: impl FnOnce(&Database) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let new = path.with_extension("new");
     // Left by a crash while it was made; it never had a name, so nothing was signed with what it holds.
     let _ = std::fs::remove_file(&new);
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(redb::backends::FileBackend::new(file)?)?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(redb::backends::FileBackend::new(file)?)?;
         initialise(&database)?;
     }
     std::fs::rename(&new, path)?;
@@ -44,5 +54,9 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
         database.check_integrity()?;
         Ok(database)
     }));
-    checked.unwrap_or_else(|_| Err(StoreError::Unreadable("its pages contradict each other".into())))
+    checked.unwrap_or_else(|_| {
+        Err(StoreError::Unreadable(
+            "its pages contradict each other".into(),
+        ))
+    })
 }

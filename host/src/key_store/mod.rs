@@ -46,7 +46,8 @@ impl KeyStore {
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
-        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
+        let database =
+            Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
         initialise(&database, node, randomness)?;
         Self::from_database(database, node)
     }
@@ -71,7 +72,8 @@ impl KeyStore {
                 owner: String::from_utf8_lossy(&owner).into_owned(),
             });
         }
-        let seed = Seed::try_from(value("seed")?.as_slice()).map_err(|_| StoreError::Damaged("seed".into()))?;
+        let seed = Seed::try_from(value("seed")?.as_slice())
+            .map_err(|_| StoreError::Damaged("seed".into()))?;
         drop(about);
         drop(transaction);
         Ok(Self { database, seed })
@@ -87,7 +89,8 @@ impl KeyStore {
         self.scan(CHANNELS)?
             .into_iter()
             .map(|(peer, bytes)| {
-                let node = NodeId::try_from(peer.as_str()).map_err(|_| StoreError::Damaged(format!("channel {peer}")))?;
+                let node = NodeId::try_from(peer.as_str())
+                    .map_err(|_| StoreError::Damaged(format!("channel {peer}")))?;
                 Ok((node, records::decode(&bytes, || format!("channel {peer}"))?))
             })
             .collect()
@@ -111,7 +114,8 @@ impl KeyStore {
         self.scan(CONTEXTS)?
             .into_iter()
             .map(|(id, bytes)| {
-                let secagg = SecaggId::try_from(id.as_str()).map_err(|_| StoreError::Damaged(format!("context {id}")))?;
+                let secagg = SecaggId::try_from(id.as_str())
+                    .map_err(|_| StoreError::Damaged(format!("context {id}")))?;
                 Ok((secagg, records::decode(&bytes, || format!("context {id}"))?))
             })
             .collect()
@@ -150,14 +154,19 @@ impl KeyStore {
     /// Forgets a secagg context; `false` when there is none.
     pub fn remove_context(&self, id: &SecaggId) -> Result<bool, StoreError> {
         let transaction = self.database.begin_write()?;
-        let existed = transaction.open_table(CONTEXTS)?.remove(id.as_ref())?.is_some();
+        let existed = transaction
+            .open_table(CONTEXTS)?
+            .remove(id.as_ref())?
+            .is_some();
         transaction.commit()?;
         Ok(existed)
     }
 
     /// The certificate (DER) that the researcher at `address` showed when this node first met it.
     pub fn researcher_certificate(&self, address: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.get(ABOUT, &certificate_key(address))?.map(|der| der.to_vec()))
+        Ok(self
+            .get(ABOUT, &certificate_key(address))?
+            .map(|der| der.to_vec()))
     }
 
     /// Remembers the researcher's certificate (DER).
@@ -165,23 +174,40 @@ impl KeyStore {
         self.put(ABOUT, &certificate_key(address), der)
     }
 
-    fn get(&self, table: TableDefinition<&str, &[u8]>, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    fn get(
+        &self,
+        table: TableDefinition<&str, &[u8]>,
+        key: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let table = self.database.begin_read()?.open_table(table)?;
-        Ok(table.get(key)?.map(|found| Zeroizing::new(found.value().to_vec())))
+        Ok(table
+            .get(key)?
+            .map(|found| Zeroizing::new(found.value().to_vec())))
     }
 
-    fn scan(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, StoreError> {
+    fn scan(
+        &self,
+        table: TableDefinition<&str, &[u8]>,
+    ) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, StoreError> {
         let table = self.database.begin_read()?.open_table(table)?;
         table
             .iter()?
             .map(|entry| {
                 let (key, value) = entry?;
-                Ok((key.value().to_owned(), Zeroizing::new(value.value().to_vec())))
+                Ok((
+                    key.value().to_owned(),
+                    Zeroizing::new(value.value().to_vec()),
+                ))
             })
             .collect()
     }
 
-    fn put(&self, table: TableDefinition<&str, &[u8]>, key: &str, value: &[u8]) -> Result<(), StoreError> {
+    fn put(
+        &self,
+        table: TableDefinition<&str, &[u8]>,
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
         let transaction = self.database.begin_write()?;
         transaction.open_table(table)?.insert(key, value)?;
         transaction.commit()?;
@@ -193,7 +219,11 @@ fn certificate_key(address: &str) -> String {
     format!("researcher_certificate {address}")
 }
 
-fn initialise(database: &Database, node: &NodeId, randomness: &Randomness) -> Result<(), StoreError> {
+fn initialise(
+    database: &Database,
+    node: &NodeId,
+    randomness: &Randomness,
+) -> Result<(), StoreError> {
     let seed = Seed::draw(randomness);
     let transaction = database.begin_write()?;
     {
@@ -228,7 +258,9 @@ mod tests {
             researcher: "R".into(),
             experiment: "exp".into(),
             parties: vec!["a".into(), "b".into()],
-            secret: records::ContextSecret::Pairs([("b".to_owned(), Secret32::from([7; 32]))].into()),
+            secret: records::ContextSecret::Pairs(
+                [("b".to_owned(), Secret32::from([7; 32]))].into(),
+            ),
             last_round: None,
         }
     }
@@ -240,7 +272,10 @@ mod tests {
         std::fs::write(&path, b"name,age\nada,36\n").expect("written");
 
         assert!(matches!(open(&path, "a"), Err(StoreError::Unreadable(_))));
-        assert_eq!(std::fs::read(&path).expect("still there"), b"name,age\nada,36\n");
+        assert_eq!(
+            std::fs::read(&path).expect("still there"),
+            b"name,age\nada,36\n"
+        );
     }
 
     #[test]
@@ -259,16 +294,25 @@ mod tests {
         let seed = *open(&path, "a").expect("made").seed().as_bytes();
         let whole = std::fs::read(&path).expect("read");
 
-        let mut broken: Vec<Vec<u8>> = (0..whole.len()).step_by(701).map(|at| {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x10;
-            bytes
-        }).collect();
-        broken.extend([0, 1, 100, whole.len() / 2, whole.len() - 1].map(|length| whole[..length].to_vec()));
+        let mut broken: Vec<Vec<u8>> = (0..whole.len())
+            .step_by(701)
+            .map(|at| {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 0x10;
+                bytes
+            })
+            .collect();
+        broken.extend(
+            [0, 1, 100, whole.len() / 2, whole.len() - 1].map(|length| whole[..length].to_vec()),
+        );
         for bytes in broken {
             std::fs::write(&path, bytes).expect("written");
             if let Ok(store) = open(&path, "a") {
-                assert_eq!(*store.seed().as_bytes(), seed, "never a silent new identity");
+                assert_eq!(
+                    *store.seed().as_bytes(),
+                    seed,
+                    "never a silent new identity"
+                );
             }
         }
     }
@@ -302,8 +346,14 @@ mod tests {
         drop(store);
 
         let store = open(&path, "a").expect("opened");
-        assert!(matches!(store.claim_round(&id, 4), Err(StoreError::RoundUsed { round: 4, last: 4 })));
-        assert!(matches!(store.claim_round(&id, 3), Err(StoreError::RoundUsed { .. })));
+        assert!(matches!(
+            store.claim_round(&id, 4),
+            Err(StoreError::RoundUsed { round: 4, last: 4 })
+        ));
+        assert!(matches!(
+            store.claim_round(&id, 3),
+            Err(StoreError::RoundUsed { .. })
+        ));
         assert!(store.claim_round(&id, 5).is_ok());
     }
 
@@ -312,7 +362,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("node.redb");
         let id = SecaggId::try_from("s").expect("valid");
-        let channel = ChannelRecord { own: Secret32::from([3; 32]), peer: vec![4; 65] };
+        let channel = ChannelRecord {
+            own: Secret32::from([3; 32]),
+            peer: vec![4; 65],
+        };
         let store = open(&path, "a").expect("made");
         let seed = *store.seed().as_bytes();
         store.put_context(&id, &context()).expect("kept");
@@ -333,7 +386,10 @@ mod tests {
         let path = folder.path().join("node.redb");
         drop(open(&path, "a").expect("made"));
 
-        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        let mode = std::fs::metadata(&path)
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -123,6 +123,9 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Result<Zeroizing<Vec<u8>>, Sto
         .map_err(|error| StoreError::Damaged(format!("a new entry ({error})")))
 }
 
-pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: impl FnOnce() -> String) -> Result<T, StoreError> {
+pub(super) fn decode<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    what: impl FnOnce() -> String,
+) -> Result<T, StoreError> {
     rmp_serde::from_slice(bytes).map_err(|_| StoreError::Damaged(what()))
 }

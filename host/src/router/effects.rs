@@ -6,7 +6,11 @@ use crate::handlers::{CallError, Effect, Refused};
 impl Router {
     /// The half that is never cancelled.
     pub(super) async fn finish(&self, handled: Handled) -> Result<(), Dropped> {
-        let Handled { plugin, sender, found } = handled;
+        let Handled {
+            plugin,
+            sender,
+            found,
+        } = handled;
         let effects = found.finalize().await?;
         for effect in &effects {
             self.check(plugin.name(), &sender, effect)?;
@@ -21,7 +25,9 @@ impl Router {
     fn check(&self, plugin: &str, sender: &Sender, effect: &Effect) -> Result<(), Dropped> {
         match effect {
             Effect::Deliver(_) | Effect::SetPeerKey(_) => {
-                Ok(self.requests.check(plugin, &sender.source, sender.request_id.as_ref())?)
+                Ok(self
+                    .requests
+                    .check(plugin, &sender.source, sender.request_id.as_ref())?)
             }
             Effect::Reply(_) => Ok(()),
             Effect::Publish(_) => Err(misplaced(plugin, "publish")),
@@ -29,15 +35,24 @@ impl Router {
         }
     }
 
-    async fn carry_out(&self, plugin: &str, sender: &Sender, effect: Effect) -> Result<(), Dropped> {
+    async fn carry_out(
+        &self,
+        plugin: &str,
+        sender: &Sender,
+        effect: Effect,
+    ) -> Result<(), Dropped> {
         let id = sender.request_id.as_ref();
         match effect {
             Effect::Reply(outgoing) if sender.setup => {
-                let sent = self.post.send_setup(&sender.researcher, &sender.source, id.cloned(), outgoing);
+                let sent =
+                    self.post
+                        .send_setup(&sender.researcher, &sender.source, id.cloned(), outgoing);
                 Ok(sent.await?)
             }
             Effect::Reply(outgoing) => {
-                let sent = self.post.send(&sender.researcher, &sender.source, id.cloned(), outgoing);
+                let sent =
+                    self.post
+                        .send(&sender.researcher, &sender.source, id.cloned(), outgoing);
                 Ok(sent.await?)
             }
             Effect::Deliver(body) => Ok(self.requests.deliver(plugin, &sender.source, id, body)?),

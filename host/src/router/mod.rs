@@ -116,7 +116,11 @@ impl Router {
         self.tasks.wait().await;
     }
 
-    async fn treat(&self, message: OverlayMessage, _room: OwnedSemaphorePermit) -> Result<(), Dropped> {
+    async fn treat(
+        &self,
+        message: OverlayMessage,
+        _room: OwnedSemaphorePermit,
+    ) -> Result<(), Dropped> {
         let deadline = Instant::now() + MESSAGE_DEADLINE;
         let source = message.source.clone();
         let cancellable = async {
@@ -156,7 +160,9 @@ impl Router {
             kind: inner.kind,
             request_id: inner.request_id.as_ref().map(ToString::to_string),
         };
-        let found = plugin.handle(self.services.clone(), envelope, guest_message).await?;
+        let found = plugin
+            .handle(self.services.clone(), envelope, guest_message)
+            .await?;
         Ok(found.map(|found| Handled {
             plugin: plugin.clone(),
             sender: Sender {
@@ -178,7 +184,11 @@ impl Router {
             Some(keys) => keys,
             None => {
                 self.post
-                    .channel(&message.researcher_id, &message.source, Occasion::StrangersMessage)
+                    .channel(
+                        &message.researcher_id,
+                        &message.source,
+                        Occasion::StrangersMessage,
+                    )
                     .await?
             }
         };

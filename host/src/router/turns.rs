@@ -52,9 +52,16 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.permit = None;
         self.semaphore = None;
-        let mut senders = self.turns.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut senders = self
+            .turns
+            .senders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Nobody else holds or waits for a turn of this sender: the map's is the last reference.
-        if senders.get(&self.sender).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
+        if senders
+            .get(&self.sender)
+            .is_some_and(|semaphore| Arc::strong_count(semaphore) == 1)
+        {
             senders.remove(&self.sender);
         }
     }
@@ -74,7 +81,9 @@ mod tests {
         let first = turns.take(&node("a")).await;
 
         let other = turns.take(&node("b")).await;
-        let blocked = tokio::time::timeout(std::time::Duration::from_millis(10), turns.take(&node("a"))).await;
+        let blocked =
+            tokio::time::timeout(std::time::Duration::from_millis(10), turns.take(&node("a")))
+                .await;
         assert!(blocked.is_err());
         drop((first, other));
         turns.take(&node("a")).await;

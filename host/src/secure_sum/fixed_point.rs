@@ -19,7 +19,9 @@ pub struct FixedPoint {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum FixedPointError {
     /// Their sum could overflow the 64 bits that are masked.
-    #[error("the sum {sum} is not between -{limit} and {limit}, so the sum of {parties} parties could overflow 64 bits")]
+    #[error(
+        "the sum {sum} is not between -{limit} and {limit}, so the sum of {parties} parties could overflow 64 bits"
+    )]
     Overflow {
         /// The sum.
         sum: f64,
@@ -74,7 +76,10 @@ impl FixedPoint {
     }
 
     /// The sum over all parties, from the aggregate of their encoded sums.
-    #[allow(clippy::cast_precision_loss, reason = "15 digits are enough for a mean")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "15 digits are enough for a mean"
+    )]
     pub fn decode_sum(&self, aggregate: u64) -> f64 {
         let scaled = i128::from(aggregate) - i128::from(self.parties) * self.bias;
         scaled as f64 / SCALE
@@ -100,11 +105,20 @@ mod tests {
             let encoding = FixedPoint::new(parties).expect("enough parties");
             let limit = encoding.bias as f64 / SCALE;
             for bad in [limit, -limit * 1.01, 1e300, -1e30] {
-                assert!(matches!(encoding.encode_sum(&[bad]), Err(FixedPointError::Overflow { .. })), "{bad}");
+                assert!(
+                    matches!(
+                        encoding.encode_sum(&[bad]),
+                        Err(FixedPointError::Overflow { .. })
+                    ),
+                    "{bad}"
+                );
             }
             let most = encoding.encode_sum(&[limit * 0.999]).expect("fits");
             let node_bits = (parties as f64).log2().ceil() as u32;
-            assert!(u64::BITS - most.leading_zeros() < 64 - node_bits, "LOM's overflow rule");
+            assert!(
+                u64::BITS - most.leading_zeros() < 64 - node_bits,
+                "LOM's overflow rule"
+            );
         }
     }
 
@@ -119,11 +133,18 @@ mod tests {
     #[test]
     fn sums_are_exact_to_six_decimals() {
         let encoding = FixedPoint::new(3).expect("three");
-        let parts = [vec![0.1; 10], vec![-2.5, 1e-6], vec![17.99, 1_000_000.123_456]];
+        let parts = [
+            vec![0.1; 10],
+            vec![-2.5, 1e-6],
+            vec![17.99, 1_000_000.123_456],
+        ];
         let aggregate = parts
             .iter()
             .map(|part| encoding.encode_sum(part).expect("small"))
             .fold(0_u64, u64::wrapping_add);
-        assert_eq!(encoding.decode_sum(aggregate), 1.0 - 2.499_999 + 17.99 + 1_000_000.123_456);
+        assert_eq!(
+            encoding.decode_sum(aggregate),
+            1.0 - 2.499_999 + 17.99 + 1_000_000.123_456
+        );
     }
 }

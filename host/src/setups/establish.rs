@@ -8,9 +8,16 @@ use crate::primitives;
 use crate::secure_sum::additive::Share;
 
 impl Setups {
-    pub(super) async fn establish(&self, run: &Run, setup: &Setup, result: SecaggResult) -> Result<Established, SetupError> {
+    pub(super) async fn establish(
+        &self,
+        run: &Run,
+        setup: &Setup,
+        result: SecaggResult,
+    ) -> Result<Established, SetupError> {
         let (secret, established) = match result {
-            SecaggResult::PairSecrets(keys) => (pair_secrets(run, setup, &keys)?, Established::PairSecrets),
+            SecaggResult::PairSecrets(keys) => {
+                (pair_secrets(run, setup, &keys)?, Established::PairSecrets)
+            }
             SecaggResult::ServerKey(shares) => server_key(run, &shares)?,
         };
         let record = ContextRecord {
@@ -29,17 +36,22 @@ impl Setups {
 }
 
 /// ConcatKDF(ECDH(own, peer), secagg_id ‖ sorted ids) with each peer, as the reference's `DHKeyAgreement`.
-fn pair_secrets(run: &Run, setup: &Setup, keys: &[(NodeId, Vec<u8>)]) -> Result<ContextSecret, SetupError> {
+fn pair_secrets(
+    run: &Run,
+    setup: &Setup,
+    keys: &[(NodeId, Vec<u8>)],
+) -> Result<ContextSecret, SetupError> {
     let own = run.agreement().ok_or_else(|| SetupError::Plugin {
         plugin: run.plugin().name().into(),
         why: "pair secrets without a key of the run",
     })?;
     let mut secrets = std::collections::BTreeMap::new();
     for (peer, pem) in keys {
-        let public = primitives::parse_public_key_pem(pem).map_err(|_| SetupError::BadContribution {
-            peer: peer.clone(),
-            what: "something that is not a P-256 public key (FB629)",
-        })?;
+        let public =
+            primitives::parse_public_key_pem(pem).map_err(|_| SetupError::BadContribution {
+                peer: peer.clone(),
+                what: "something that is not a P-256 public key (FB629)",
+            })?;
         let shared = primitives::ecdh(own, &public);
         let ids = primitives::sorted_ids(setup.own.as_str(), peer.as_str());
         let secret = primitives::concat_kdf(&*shared, &[setup.run.as_str().as_bytes(), &ids]);
@@ -49,7 +61,10 @@ fn pair_secrets(run: &Run, setup: &Setup, keys: &[(NodeId, Vec<u8>)]) -> Result<
 }
 
 /// Own share + received shares is the reply; the researcher's key is minus the sum of all replies.
-fn server_key(run: &Run, shares: &[(NodeId, Vec<u8>)]) -> Result<(ContextSecret, Established), SetupError> {
+fn server_key(
+    run: &Run,
+    shares: &[(NodeId, Vec<u8>)],
+) -> Result<(ContextSecret, Established), SetupError> {
     let (key, kept) = run.sharing().ok_or_else(|| SetupError::Plugin {
         plugin: run.plugin().name().into(),
         why: "a server key without a split of the run",
@@ -65,5 +80,8 @@ fn server_key(run: &Run, shares: &[(NodeId, Vec<u8>)]) -> Result<(ContextSecret,
     }
     let reply_share = Share::sum(received.iter().chain([kept])).to_integer();
     let key = key.to_integer().to_signed_bytes_be().to_vec();
-    Ok((ContextSecret::ServerKey(key), Established::ServerKey { reply_share }))
+    Ok((
+        ContextSecret::ServerKey(key),
+        Established::ServerKey { reply_share },
+    ))
 }

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::handlers::{CallError, Datum, Effect, Outgoing, Plugin, Plugins, Run, SecaggResult, Services, Setup};
+use crate::handlers::{
+    CallError, Datum, Effect, Outgoing, Plugin, Plugins, Run, SecaggResult, Services, Setup,
+};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{
     Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
-use crate::transport::Malformed;
 use crate::requests::{REPLY_TIMEOUT, Requests, Ticket};
+use crate::transport::Malformed;
 
 /// The most rounds of one run.
 const MOST_STEPS: usize = 64;
@@ -91,7 +93,10 @@ enum Established {
 
 impl Setups {
     /// For node `own`, shown to people as `name`.
-    #[allow(clippy::too_many_arguments, reason = "built once, in the node's wiring")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "built once, in the node's wiring"
+    )]
     pub fn new(
         own: NodeId,
         name: String,
@@ -155,7 +160,9 @@ impl Setups {
                 count: 0,
             }),
             ToNode::SecaggSetup(setup) => Some(self.set_up("SecaggRequest", setup).await),
-            ToNode::ServerKeySetup(setup) => Some(self.set_up("AdditiveSSSetupRequest", setup).await),
+            ToNode::ServerKeySetup(setup) => {
+                Some(self.set_up("AdditiveSSSetupRequest", setup).await)
+            }
             ToNode::SecaggDelete {
                 request_id,
                 researcher_id,
@@ -164,10 +171,15 @@ impl Setups {
             } => {
                 let store = self.store.clone();
                 let id = secagg_id.clone();
-                let removed = tokio::task::spawn_blocking(move || store.remove_context(&id)).await.ok()?;
+                let removed = tokio::task::spawn_blocking(move || store.remove_context(&id))
+                    .await
+                    .ok()?;
                 let (success, msg) = match removed {
                     Ok(true) => (true, "Secagg context is deleted.".to_owned()),
-                    Ok(false) => (false, format!("FB321: there is no secagg context {secagg_id} on this node")),
+                    Ok(false) => (
+                        false,
+                        format!("FB321: there is no secagg context {secagg_id} on this node"),
+                    ),
                     Err(error) => (false, format!("FB321: {error}")),
                 };
                 tracing::info!(%secagg_id, success, "delete");
@@ -186,7 +198,9 @@ impl Setups {
                 request_id,
                 researcher_id,
             } => {
-                let extra_msg = format!("FB301: this node does not treat {class}: it takes part in node-to-node protocols only");
+                let extra_msg = format!(
+                    "FB301: this node does not treat {class}: it takes part in node-to-node protocols only"
+                );
                 Some(self.error(request_id, researcher_id?, "FB301", extra_msg))
             }
             ToNode::Overlay(_) => None,
@@ -197,7 +211,12 @@ impl Setups {
     pub fn answer_malformed(&self, malformed: Malformed) -> Option<ToResearcher> {
         tracing::warn!("FB301: {}", malformed.error);
         let extra_msg = format!("FB301: {}", malformed.error);
-        Some(self.error(malformed.request_id, malformed.researcher_id?, "FB301", extra_msg))
+        Some(self.error(
+            malformed.request_id,
+            malformed.researcher_id?,
+            "FB301",
+            extra_msg,
+        ))
     }
 
     async fn set_up(&self, kind: &'static str, request: SetupRequest) -> ToResearcher {
@@ -221,8 +240,10 @@ impl Setups {
             Ok(established) => established,
             Err(error) => {
                 tracing::error!(%secagg_id, kind, "FB318: {error}");
-                let extra_msg =
-                    format!("FB318: cannot set up secure aggregation {secagg_id} on node {}: {error}", self.own);
+                let extra_msg = format!(
+                    "FB318: cannot set up secure aggregation {secagg_id} on node {}: {error}",
+                    self.own
+                );
                 return self.error(request_id, researcher_id, "FB318", extra_msg);
             }
         };
@@ -248,7 +269,10 @@ impl Setups {
     /// One run, from the plugin's `begin` to its last step.
     async fn run(&self, setup: &Setup) -> Result<Established, SetupError> {
         check_parties(&self.own, &setup.parties)?;
-        let plugin = self.plugins.for_request(setup.kind).ok_or(SetupError::NoPlugin(setup.kind))?;
+        let plugin = self
+            .plugins
+            .for_request(setup.kind)
+            .ok_or(SetupError::NoPlugin(setup.kind))?;
         let mut run = Run::begin(plugin, self.services.clone(), setup).await?;
         let mut established = None;
         let mut answers = Vec::new();
@@ -272,7 +296,12 @@ impl Setups {
     }
 
     /// Publishes what a step asks to publish; hands back the result it asks to keep.
-    fn publish(&self, plugin: &Arc<Plugin>, setup: &Setup, effects: Vec<Effect>) -> Result<Option<SecaggResult>, SetupError> {
+    fn publish(
+        &self,
+        plugin: &Arc<Plugin>,
+        setup: &Setup,
+        effects: Vec<Effect>,
+    ) -> Result<Option<SecaggResult>, SetupError> {
         let mut data: Vec<Datum> = Vec::new();
         let mut result = None;
         for effect in effects {
@@ -287,7 +316,13 @@ impl Setups {
                 }
             }
         }
-        if !data.is_empty() && !self.services.materials.publish(plugin.shared_name(), setup.run.as_str(), &setup.parties, data)
+        if !data.is_empty()
+            && !self.services.materials.publish(
+                plugin.shared_name(),
+                setup.run.as_str(),
+                &setup.parties,
+                data,
+            )
         {
             return Err(SetupError::Plugin {
                 plugin: plugin.name().into(),
@@ -307,8 +342,11 @@ impl Setups {
         let deadline = Instant::now() + REPLY_TIMEOUT;
         let mut tickets = Vec::with_capacity(ask.len());
         for (peer, outgoing) in ask {
-            let ticket = self.requests.register(plugin.name(), &peer, &self.randomness);
-            let (post, researcher, id) = (self.post.clone(), researcher.clone(), ticket.id().clone());
+            let ticket = self
+                .requests
+                .register(plugin.name(), &peer, &self.randomness);
+            let (post, researcher, id) =
+                (self.post.clone(), researcher.clone(), ticket.id().clone());
             // A channel that has to be set up first must not hold up the others; whoever stays silent is named below.
             tokio::spawn(async move {
                 if let Err(error) = post.send(&researcher, &peer, Some(id), outgoing).await {
@@ -321,11 +359,19 @@ impl Setups {
         if gathered.silent.is_empty() {
             Ok(gathered.answered)
         } else {
-            Err(SetupError::Silent(gathered.silent.iter().map(ToString::to_string).collect()))
+            Err(SetupError::Silent(
+                gathered.silent.iter().map(ToString::to_string).collect(),
+            ))
         }
     }
 
-    fn error(&self, request_id: Option<RequestId>, researcher_id: ResearcherId, errnum: &str, extra_msg: String) -> ToResearcher {
+    fn error(
+        &self,
+        request_id: Option<RequestId>,
+        researcher_id: ResearcherId,
+        errnum: &str,
+        extra_msg: String,
+    ) -> ToResearcher {
         ToResearcher::Error {
             request_id,
             researcher_id,
@@ -345,7 +391,11 @@ fn check_parties(own: &NodeId, parties: &[NodeId]) -> Result<(), SetupError> {
     if let Some(twice) = parties.iter().find(|party| !seen.insert(*party)) {
         return Err(SetupError::PartyTwice(twice.clone()));
     }
-    if seen.contains(own) { Ok(()) } else { Err(SetupError::NotAParty) }
+    if seen.contains(own) {
+        Ok(())
+    } else {
+        Err(SetupError::NotAParty)
+    }
 }
 
 #[cfg(test)]
@@ -353,15 +403,27 @@ mod tests {
     use super::*;
 
     fn nodes(names: &[&str]) -> Vec<NodeId> {
-        names.iter().map(|name| NodeId::try_from(*name).expect("valid")).collect()
+        names
+            .iter()
+            .map(|name| NodeId::try_from(*name).expect("valid"))
+            .collect()
     }
 
     #[test]
     fn refuses_parties_that_cannot_aggregate() {
         let own = &nodes(&["a"])[0];
-        assert!(matches!(check_parties(own, &nodes(&["a"])), Err(SetupError::TooFewParties(1))));
-        assert!(matches!(check_parties(own, &nodes(&["a", "b", "b"])), Err(SetupError::PartyTwice(_))));
-        assert!(matches!(check_parties(own, &nodes(&["b", "c"])), Err(SetupError::NotAParty)));
+        assert!(matches!(
+            check_parties(own, &nodes(&["a"])),
+            Err(SetupError::TooFewParties(1))
+        ));
+        assert!(matches!(
+            check_parties(own, &nodes(&["a", "b", "b"])),
+            Err(SetupError::PartyTwice(_))
+        ));
+        assert!(matches!(
+            check_parties(own, &nodes(&["b", "c"])),
+            Err(SetupError::NotAParty)
+        ));
         assert!(check_parties(own, &nodes(&["b", "a"])).is_ok());
     }
 }

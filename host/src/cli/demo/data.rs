@@ -12,7 +12,11 @@ const BREAST_CANCER: &str = include_str!("breast_cancer.csv");
 pub(super) const DEFAULT_COLUMN: &str = "radius_mean";
 
 /// One file per node: the given ones, or the rows of the built-in data dealt out into `folder`.
-pub(super) fn deal_out(given: &[PathBuf], nodes: usize, folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+pub(super) fn deal_out(
+    given: &[PathBuf],
+    nodes: usize,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, Problem> {
     if !given.is_empty() {
         return Ok(given.to_vec());
     }

@@ -48,13 +48,23 @@ impl Demo {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let started = Instant::now();
         let nodes = self.number_of_nodes()?;
-        let column = self.column.clone().unwrap_or_else(|| data::DEFAULT_COLUMN.to_owned());
+        let column = self
+            .column
+            .clone()
+            .unwrap_or_else(|| data::DEFAULT_COLUMN.to_owned());
         let folder = network::Folder::new(self.keep.clone())?;
         let files = data::deal_out(&self.data, nodes, folder.path())?;
         // Read before anything is started: a bad file is the user's to know first.
-        let numbers = files.iter().map(|file| column::read(file, &column)).collect::<Result<Vec<_>, _>>()?;
+        let numbers = files
+            .iter()
+            .map(|file| column::read(file, &column))
+            .collect::<Result<Vec<_>, _>>()?;
 
-        let network = with_progress("starting the processes", Network::start(folder.path(), nodes)).await?;
+        let network = with_progress(
+            "starting the processes",
+            Network::start(folder.path(), nodes),
+        )
+        .await?;
         let outcome = Self::rounds(&network, &files, &column, &numbers).await;
         with_progress("stopping the processes", network.stop()).await;
         let mut report = outcome?;
@@ -65,28 +75,51 @@ impl Demo {
             Ok(())
         } else {
             let todo = "run it again with --keep DIR --log info and look at the logs there";
-            Err(Problem::new(Exit::Failed, "the demo's results are wrong", "see the report above", todo))
+            Err(Problem::new(
+                Exit::Failed,
+                "the demo's results are wrong",
+                "see the report above",
+                todo,
+            ))
         }
     }
 
     fn number_of_nodes(&self) -> Result<usize, Problem> {
-        let wrong = |why: String| Problem::new(Exit::Input, "the demo cannot start", why, "see backchannel demo --help");
+        let wrong = |why: String| {
+            Problem::new(
+                Exit::Input,
+                "the demo cannot start",
+                why,
+                "see backchannel demo --help",
+            )
+        };
         let nodes = match (self.nodes, self.data.len()) {
             (Some(nodes), 0) => nodes,
             (None, 0) => 3,
             (None, files) => files,
             (Some(nodes), files) if nodes == files => nodes,
-            (Some(nodes), files) => return Err(wrong(format!("{nodes} nodes need as many files, there are {files}"))),
+            (Some(nodes), files) => {
+                return Err(wrong(format!(
+                    "{nodes} nodes need as many files, there are {files}"
+                )));
+            }
         };
         if (2..=MOST_NODES).contains(&nodes) {
             Ok(nodes)
         } else {
-            Err(wrong(format!("secure aggregation needs 2 to {MOST_NODES} nodes here, not {nodes}")))
+            Err(wrong(format!(
+                "secure aggregation needs 2 to {MOST_NODES} nodes here, not {nodes}"
+            )))
         }
     }
 
     /// What a researcher and the operators would do one after the other.
-    async fn rounds(network: &Network, files: &[PathBuf], column: &str, numbers: &[Vec<f64>]) -> Result<Report, Problem> {
+    async fn rounds(
+        network: &Network,
+        files: &[PathBuf],
+        column: &str,
+        numbers: &[Vec<f64>],
+    ) -> Result<Report, Problem> {
         let pairs = set_up(network, Scheme::Dh).await?;
         let keys = set_up(network, Scheme::ServerKey).await?;
         let sums_to_zero = sums_to_zero(network, &keys).await?;
@@ -113,7 +146,14 @@ impl Demo {
 
 async fn set_up(network: &Network, scheme: Scheme) -> Result<SetUpReply, Problem> {
     let parties = network.nodes.iter().map(|node| node.id.clone()).collect();
-    secagg::set_up(&network.relay, scheme, parties, String::new(), String::new()).await
+    secagg::set_up(
+        &network.relay,
+        scheme,
+        parties,
+        String::new(),
+        String::new(),
+    )
+    .await
 }
 
 /// All keys together, the researcher's among them: by their commitments, so nobody shows one.
@@ -124,12 +164,20 @@ async fn sums_to_zero(network: &Network, keys: &SetUpReply) -> Result<bool, Prob
         let mut client = NodeClient::new(connect(&node.data).await?);
         let secagg_id = keys.secagg_id.clone();
         let reply = client.commitment(CommitmentRequest { secagg_id }).await;
-        commitments.push(reply.map_err(|status| failed(what, &status))?.into_inner().commitment);
+        commitments.push(
+            reply
+                .map_err(|status| failed(what, &status))?
+                .into_inner()
+                .commitment,
+        );
     }
     let wrong = |why: String| Problem::new(Exit::Failed, what, why, "run the demo again");
     let points = commitments
         .into_iter()
-        .map(|bytes| <[u8; 33]>::try_from(bytes).map_err(|bytes| wrong(format!("a commitment of {} bytes", bytes.len()))))
+        .map(|bytes| {
+            <[u8; 33]>::try_from(bytes)
+                .map_err(|bytes| wrong(format!("a commitment of {} bytes", bytes.len())))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     commitments_sum_to_identity(&points).map_err(|error| wrong(error.to_string()))
 }
@@ -141,12 +189,22 @@ async fn counted(network: &Network) -> Result<(usize, BTreeMap<String, u64>), Pr
     for node in &network.nodes {
         let mut client = NodeClient::new(connect(&node.data).await?);
         let status = client.status(StatusRequest {}).await;
-        let status = status.map_err(|status| failed("a node does not answer", &status))?.into_inner();
-        ends.extend(status.channels.into_iter().map(|peer| (node.id.clone(), peer)));
+        let status = status
+            .map_err(|status| failed("a node does not answer", &status))?
+            .into_inner();
+        ends.extend(
+            status
+                .channels
+                .into_iter()
+                .map(|peer| (node.id.clone(), peer)),
+        );
         for (kind, count) in status.received {
             *messages.entry(kind).or_default() += count;
         }
     }
-    let both = ends.iter().filter(|(a, b)| a < b && ends.contains(&(b.clone(), a.clone()))).count();
+    let both = ends
+        .iter()
+        .filter(|(a, b)| a < b && ends.contains(&(b.clone(), a.clone())))
+        .count();
     Ok((both, messages))
 }

@@ -45,7 +45,12 @@ impl Folder {
     pub(super) fn new(keep: Option<PathBuf>) -> Result<Self, Problem> {
         let failed = |error| {
             let todo = "check free space and permissions, or name a directory with --keep";
-            Problem::new(Exit::Input, "the demo has no directory to write to", error, todo)
+            Problem::new(
+                Exit::Input,
+                "the demo has no directory to write to",
+                error,
+                todo,
+            )
         };
         match keep {
             Some(path) => {
@@ -77,7 +82,14 @@ impl Network {
         let mut started = Started::default();
         let mut command = program(folder, "relay")?;
         command
-            .args(["relay", "--researcher-id", "RESEARCHER_demo", "--listen", "127.0.0.1:0", "--data"])
+            .args([
+                "relay",
+                "--researcher-id",
+                "RESEARCHER_demo",
+                "--listen",
+                "127.0.0.1:0",
+                "--data",
+            ])
             .arg(&relay);
         let relay_at = started.until_ready(vec![command]).await?.remove(0).address;
         let nodes: Vec<_> = (1..=count)
@@ -90,7 +102,16 @@ impl Network {
             .iter()
             .map(|node| {
                 let mut command = program(folder, &node.id)?;
-                command.args(["node", "--id", &node.id, "--researcher", &relay_at, "--data"]).arg(&node.data);
+                command
+                    .args([
+                        "node",
+                        "--id",
+                        &node.id,
+                        "--researcher",
+                        &relay_at,
+                        "--data",
+                    ])
+                    .arg(&node.data);
                 Ok(command)
             })
             .collect::<Result<Vec<_>, Problem>>()?;
@@ -109,22 +130,36 @@ impl Network {
         let mut connected = 0;
         for _ in 0..START_LIMIT.as_millis() / 20 {
             let status = client.status(StatusRequest {}).await;
-            let status = status.map_err(|status| failed("the relay does not answer", &status))?.into_inner();
+            let status = status
+                .map_err(|status| failed("the relay does not answer", &status))?
+                .into_inner();
             connected = status.nodes.iter().filter(|node| node.connected).count();
             if connected == self.nodes.len() {
                 return Ok(());
             }
             sleep(Duration::from_millis(20)).await;
         }
-        let why = format!("only {connected} of {} nodes reached the relay", self.nodes.len());
-        Err(Problem::new(Exit::Failed, "the demo's network does not come up", why, "run it again with --keep DIR and look at the logs there"))
+        let why = format!(
+            "only {connected} of {} nodes reached the relay",
+            self.nodes.len()
+        );
+        Err(Problem::new(
+            Exit::Failed,
+            "the demo's network does not come up",
+            why,
+            "run it again with --keep DIR and look at the logs there",
+        ))
     }
 
     /// Asks all processes to end, and makes sure that they do.
     pub(super) async fn stop(mut self) {
         // Nodes first: a relay that is gone would have them reconnect.
         for process in self.processes.iter_mut().rev() {
-            if let Some(pid) = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            if let Some(pid) = process
+                .id()
+                .and_then(|id| i32::try_from(id).ok())
+                .and_then(Pid::from_raw)
+            {
                 // A process that has ended by itself is what is wanted.
                 let _ = kill_process(pid, Signal::TERM);
             }
@@ -151,7 +186,14 @@ impl Started {
         let first = self.processes.len();
         for mut command in commands {
             let process = command.spawn();
-            self.processes.push(process.map_err(|error| Problem::new(Exit::Failed, what, error, "raise the limits of processes and open files"))?);
+            self.processes.push(process.map_err(|error| {
+                Problem::new(
+                    Exit::Failed,
+                    what,
+                    error,
+                    "raise the limits of processes and open files",
+                )
+            })?);
         }
         let mut all = Vec::new();
         for process in &mut self.processes[first..] {
@@ -161,7 +203,9 @@ impl Started {
             let mut line = String::new();
             let read = timeout(START_LIMIT, BufReader::new(out).read_line(&mut line)).await;
             let ready = match read {
-                Ok(Ok(_)) => serde_json::from_str::<Ready>(&line).map_err(|_| line.trim().to_owned()),
+                Ok(Ok(_)) => {
+                    serde_json::from_str::<Ready>(&line).map_err(|_| line.trim().to_owned())
+                }
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err(format!("not ready after {} s", START_LIMIT.as_secs())),
             };
@@ -173,7 +217,14 @@ impl Started {
 
 /// This program, with its log in `folder`.
 fn program(folder: &Path, name: &str) -> Result<Command, Problem> {
-    let failed = |error| Problem::new(Exit::Failed, "the demo cannot start its processes", error, "check free space and permissions");
+    let failed = |error| {
+        Problem::new(
+            Exit::Failed,
+            "the demo cannot start its processes",
+            error,
+            "check free space and permissions",
+        )
+    };
     let path = std::env::current_exe().map_err(failed)?;
     let log = std::fs::File::create(folder.join(format!("{name}.log"))).map_err(failed)?;
     let mut command = Command::new(path);

@@ -40,7 +40,10 @@ pub(super) struct ServerKeys {
 }
 
 impl SecureSum {
-    #[allow(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "counts of rows are far below 2^53"
+    )]
     pub(super) fn compared(sum: &Sum, numbers: &[Vec<f64>]) -> Self {
         let plaintext_count = numbers.iter().map(|numbers| numbers.len() as u64).sum();
         let plaintext_mean = numbers.iter().flatten().sum::<f64>() / plaintext_count as f64;
@@ -56,7 +59,8 @@ impl SecureSum {
 
     /// Each number was rounded to six decimals; beyond that only floating point differs.
     pub(super) fn is_right(&self) -> bool {
-        self.count == self.plaintext_count && self.max_abs_error <= 1e-6 + self.plaintext_mean.abs() * 1e-12
+        self.count == self.plaintext_count
+            && self.max_abs_error <= 1e-6 + self.plaintext_mean.abs() * 1e-12
     }
 }
 
@@ -70,22 +74,45 @@ impl fmt::Display for Report {
             max_abs_error,
             ..
         } = &self.secure_sum;
-        let messages = self.messages.iter().map(|(kind, count)| vec![format!("  {kind}"), count.to_string()]);
+        let messages = self
+            .messages
+            .iter()
+            .map(|(kind, count)| vec![format!("  {kind}"), count.to_string()]);
         let mut rows = vec![
             vec!["nodes".to_owned(), self.nodes.to_string()],
             vec!["channels".to_owned(), self.channels.to_string()],
-            vec!["messages".to_owned(), self.messages.values().sum::<u64>().to_string()],
+            vec![
+                "messages".to_owned(),
+                self.messages.values().sum::<u64>().to_string(),
+            ],
         ];
         rows.extend(messages);
         rows.extend([
-            vec![format!("secure mean of {column}"), format!("{mean:.9} ({count} rows)")],
+            vec![
+                format!("secure mean of {column}"),
+                format!("{mean:.9} ({count} rows)"),
+            ],
             vec!["plaintext mean".to_owned(), format!("{plaintext_mean:.9}")],
             vec!["difference".to_owned(), format!("{max_abs_error:.1e}")],
-            vec!["server keys sum to zero".to_owned(), if self.server_key.sums_to_zero { "yes" } else { "NO" }.to_owned()],
-            vec!["time".to_owned(), format!("{:.1} s", self.elapsed_ms as f64 / 1000.0)],
+            vec![
+                "server keys sum to zero".to_owned(),
+                if self.server_key.sums_to_zero {
+                    "yes"
+                } else {
+                    "NO"
+                }
+                .to_owned(),
+            ],
+            vec![
+                "time".to_owned(),
+                format!("{:.1} s", self.elapsed_ms as f64 / 1000.0),
+            ],
         ]);
         writeln!(f, "{}", table(&["", ""], rows))?;
-        write!(f, "\nThe relay forwarded every message between the nodes and could read none of them.")?;
+        write!(
+            f,
+            "\nThe relay forwarded every message between the nodes and could read none of them."
+        )?;
         if let Some(kept) = &self.kept {
             write!(f, "\nLogs and data directories are in {kept}.")?;
         }

@@ -33,7 +33,11 @@ pub(in crate::cli) struct Sum {
 
 impl Aggregate {
     pub(super) fn run(self, format: Format) -> Result<(), Problem> {
-        let protected = self.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+        let protected = self
+            .files
+            .iter()
+            .map(|file| read(file))
+            .collect::<Result<Vec<_>, _>>()?;
         format.show(&aggregate(&protected)?);
         Ok(())
     }
@@ -41,43 +45,87 @@ impl Aggregate {
 
 fn read(file: &Path) -> Result<Protected, Problem> {
     let what = || format!("{} cannot be aggregated", file.display());
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::new(Exit::Input, what(), error, "check the path and its permissions"))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Problem::new(Exit::Input, what(), error, "give a file that `secagg protect -o json` wrote"))
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Problem::new(
+            Exit::Input,
+            what(),
+            error,
+            "check the path and its permissions",
+        )
+    })?;
+    serde_json::from_str(&text).map_err(|error| {
+        Problem::new(
+            Exit::Input,
+            what(),
+            error,
+            "give a file that `secagg protect -o json` wrote",
+        )
+    })
 }
 
 /// Adds up the contributions of all parties. One missing, twice or of another round would make the result random, so that is
 /// an error.
-#[allow(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts of rows are far below 2^53"
+)]
 pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem> {
-    let problem = |why: String, todo: &str| Problem::new(Exit::Input, "the contributions do not add up", why, todo);
+    let problem = |why: String, todo: &str| {
+        Problem::new(Exit::Input, "the contributions do not add up", why, todo)
+    };
     let Some(first) = protected.first() else {
         return Err(problem("there are none".into(), "give one file per party"));
     };
     let same = |one: &Protected| {
-        (one.secagg_id == first.secagg_id, one.round == first.round, one.column == first.column, one.parties == first.parties)
-            == (true, true, true, true)
+        (
+            one.secagg_id == first.secagg_id,
+            one.round == first.round,
+            one.column == first.column,
+            one.parties == first.parties,
+        ) == (true, true, true, true)
     };
     if let Some(other) = protected.iter().find(|one| !same(one)) {
-        let why = format!("{} and {} protected different things (set-up, round, column or parties)", first.node, other.node);
-        return Err(problem(why, "have all parties protect the same column in the same round of the same set-up"));
+        let why = format!(
+            "{} and {} protected different things (set-up, round, column or parties)",
+            first.node, other.node
+        );
+        return Err(problem(
+            why,
+            "have all parties protect the same column in the same round of the same set-up",
+        ));
     }
     let parties: BTreeSet<_> = first.parties.iter().collect();
     let given: BTreeSet<_> = protected.iter().map(|one| &one.node).collect();
-    let missing: Vec<_> = parties.difference(&given).map(|party| party.as_str()).collect();
+    let missing: Vec<_> = parties
+        .difference(&given)
+        .map(|party| party.as_str())
+        .collect();
     if !missing.is_empty() {
         let why = format!("nothing from {}", missing.join(", "));
-        return Err(problem(why, "ask them to protect theirs: without all parties the masks do not cancel out"));
+        return Err(problem(
+            why,
+            "ask them to protect theirs: without all parties the masks do not cancel out",
+        ));
     }
     if given.len() != protected.len() || given != parties {
-        return Err(problem("a party is there twice, or one that is none".into(), "give one file per party"));
+        return Err(problem(
+            "a party is there twice, or one that is none".into(),
+            "give one file per party",
+        ));
     }
-    let vectors = protected.iter().map(vector).collect::<Result<Vec<_>, _>>()?;
-    let sums = lom::aggregate(&vectors).map_err(|error| problem(error.to_string(), "protect them again"))?;
-    let encoding = FixedPoint::new(parties.len()).map_err(|error| problem(error.to_string(), "give one file per party"))?;
+    let vectors = protected
+        .iter()
+        .map(vector)
+        .collect::<Result<Vec<_>, _>>()?;
+    let sums = lom::aggregate(&vectors)
+        .map_err(|error| problem(error.to_string(), "protect them again"))?;
+    let encoding = FixedPoint::new(parties.len())
+        .map_err(|error| problem(error.to_string(), "give one file per party"))?;
     let [sum, count] = sums[..] else {
-        return Err(problem("the vectors are too short".into(), "protect them again"));
+        return Err(problem(
+            "the vectors are too short".into(),
+            "protect them again",
+        ));
     };
     let sum = encoding.decode_sum(sum);
     Ok(Sum {
@@ -92,16 +140,29 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
 }
 
 fn vector(one: &Protected) -> Result<Vec<u64>, Problem> {
-    let numbers = one.vector.iter().map(|number| number.parse()).collect::<Result<_, _>>();
+    let numbers = one
+        .vector
+        .iter()
+        .map(|number| number.parse())
+        .collect::<Result<_, _>>();
     numbers.map_err(|error| {
         let what = format!("the contribution of {} cannot be read", one.node);
-        Problem::new(Exit::Input, what, error, "give the file as `secagg protect -o json` wrote it")
+        Problem::new(
+            Exit::Input,
+            what,
+            error,
+            "give the file as `secagg protect -o json` wrote it",
+        )
     })
 }
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} over all parties, round {} of {}", self.column, self.round, self.secagg_id)?;
+        writeln!(
+            f,
+            "{} over all parties, round {} of {}",
+            self.column, self.round, self.secagg_id
+        )?;
         writeln!(f, "count  {}", self.count)?;
         writeln!(f, "sum    {}", self.sum)?;
         write!(f, "mean   {}", self.mean)
@@ -135,11 +196,21 @@ mod tests {
 
     #[test]
     fn refuses_contributions_that_do_not_belong_together() {
-        let other_round = Protected { round: 2, ..contribution("b", 1, 1) };
+        let other_round = Protected {
+            round: 2,
+            ..contribution("b", 1, 1)
+        };
         assert!(aggregate(&[contribution("a", 1, 1), other_round]).is_err());
         let stranger = contribution("mallory", 1, 1);
         assert!(aggregate(&[contribution("a", 1, 1), contribution("b", 1, 1), stranger]).is_err());
-        assert!(aggregate(&[contribution("a", 1, 1), contribution("b", 1, 1), contribution("b", 1, 1)]).is_err());
+        assert!(
+            aggregate(&[
+                contribution("a", 1, 1),
+                contribution("b", 1, 1),
+                contribution("b", 1, 1)
+            ])
+            .is_err()
+        );
     }
 
     #[test]
@@ -147,7 +218,11 @@ mod tests {
         let encoding = FixedPoint::new(2).expect("two");
         let encoded = |numbers: &[f64]| encoding.encode_sum(numbers).expect("small");
         // Masks that cancel out, as pair secrets make them.
-        let a = contribution("a", encoded(&[1.0, 2.5]).wrapping_add(99), 2_u64.wrapping_sub(7));
+        let a = contribution(
+            "a",
+            encoded(&[1.0, 2.5]).wrapping_add(99),
+            2_u64.wrapping_sub(7),
+        );
         let b = contribution("b", encoded(&[-0.5]).wrapping_sub(99), 1 + 7);
 
         let sum = aggregate(&[a, b]).expect("complete");

@@ -51,14 +51,28 @@ pub(in crate::cli) async fn protect(
     data: &Path,
     column: &str,
 ) -> Result<Protected, Problem> {
-    let what = format!("column {column:?} of {} cannot be protected", data.display());
+    let what = format!(
+        "column {column:?} of {} cannot be protected",
+        data.display()
+    );
     let numbers = column::read(data, column)?;
     let mut client = NodeClient::new(with_progress("connecting", connect(node)).await?);
     let status = client.status(StatusRequest {}).await;
-    let status = status.map_err(|status| failed(&what, &status))?.into_inner();
-    let Some(context) = status.contexts.into_iter().find(|context| context.secagg_id == secagg_id) else {
+    let status = status
+        .map_err(|status| failed(&what, &status))?
+        .into_inner();
+    let Some(context) = status
+        .contexts
+        .into_iter()
+        .find(|context| context.secagg_id == secagg_id)
+    else {
         let why = format!("node {} has no secagg context {secagg_id}", status.node_id);
-        return Err(Problem::new(Exit::Input, what, why, "run the set-up first, or take an id from `backchannel status`"));
+        return Err(Problem::new(
+            Exit::Input,
+            what,
+            why,
+            "run the set-up first, or take an id from `backchannel status`",
+        ));
     };
     let unsummable = |error| {
         let todo = "use a smaller unit for the column, or fewer parties";
@@ -68,12 +82,20 @@ pub(in crate::cli) async fn protect(
     let request = ProtectRequest {
         secagg_id: secagg_id.to_owned(),
         round,
-        vector: vec![encoding.encode_sum(&numbers).map_err(unsummable)?, numbers.len() as u64],
+        vector: vec![
+            encoding.encode_sum(&numbers).map_err(unsummable)?,
+            numbers.len() as u64,
+        ],
     };
     let reply = with_progress("masking", client.protect(request)).await;
     let reply = reply.map_err(|status| failed(&what, &status))?.into_inner();
     let [sum, count] = reply.vector[..] else {
-        return Err(Problem::new(Exit::Failed, what, "the node masked something else", "use the node's own version of this program"));
+        return Err(Problem::new(
+            Exit::Failed,
+            what,
+            "the node masked something else",
+            "use the node's own version of this program",
+        ));
     };
     Ok(Protected {
         node: reply.node_id,
@@ -88,9 +110,18 @@ pub(in crate::cli) async fn protect(
 impl fmt::Display for Protected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [sum, count] = &self.vector;
-        writeln!(f, "{} of {}, round {} of {}", self.column, self.node, self.round, self.secagg_id)?;
+        writeln!(
+            f,
+            "{} of {}, round {} of {}",
+            self.column, self.node, self.round, self.secagg_id
+        )?;
         writeln!(f, "masked sum    {sum}")?;
         writeln!(f, "masked count  {count}")?;
-        write!(f, "counts only together with those of all {} parties: {}", self.parties.len(), self.parties.join(", "))
+        write!(
+            f,
+            "counts only together with those of all {} parties: {}",
+            self.parties.len(),
+            self.parties.join(", ")
+        )
     }
 }

@@ -14,7 +14,9 @@ use crate::proto::control::{self, Answer, DeleteRequest, SetUpReply, SetUpReques
 
 /// Ask nodes to set up secure aggregation with each other.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel secagg setup --relay relay --scheme dh --parties hospital-a,hospital-b")]
+#[command(
+    after_help = "Example:\n  backchannel secagg setup --relay relay --scheme dh --parties hospital-a,hospital-b"
+)]
 pub(in crate::cli) struct SetUp {
     /// The relay's data directory.
     #[arg(long, value_name = "DIR")]
@@ -35,7 +37,9 @@ pub(in crate::cli) struct SetUp {
 
 /// Ask nodes to forget a set-up.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel secagg delete --relay relay --id secagg_1 --parties hospital-a,hospital-b")]
+#[command(
+    after_help = "Example:\n  backchannel secagg delete --relay relay --id secagg_1 --parties hospital-a,hospital-b"
+)]
 pub(in crate::cli) struct Delete {
     /// The relay's data directory.
     #[arg(long, value_name = "DIR")]
@@ -69,7 +73,14 @@ struct ShownAnswer {
 
 impl SetUp {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
-        let reply = set_up(&self.relay, self.scheme, self.parties, self.id, self.experiment).await?;
+        let reply = set_up(
+            &self.relay,
+            self.scheme,
+            self.parties,
+            self.id,
+            self.experiment,
+        )
+        .await?;
         format.show(&Shown {
             ok: true,
             secagg_id: reply.secagg_id,
@@ -115,8 +126,16 @@ pub(in crate::cli) async fn set_up(
 ) -> Result<SetUpReply, Problem> {
     let what = format!("the set-up among {} failed", parties.join(", "));
     if parties.len() < 2 {
-        let why = format!("secure aggregation needs at least two parties, got {}", parties.len());
-        return Err(Problem::new(Exit::Input, what, why, "name two or more with --parties a,b"));
+        let why = format!(
+            "secure aggregation needs at least two parties, got {}",
+            parties.len()
+        );
+        return Err(Problem::new(
+            Exit::Input,
+            what,
+            why,
+            "name two or more with --parties a,b",
+        ));
     }
     let mut client = RelayClient::new(connect(relay).await?);
     let scheme = match scheme {
@@ -131,7 +150,11 @@ pub(in crate::cli) async fn set_up(
     };
     let reply = with_progress("setting up", client.set_up(request)).await;
     let reply = reply.map_err(|status| failed(&what, &status))?.into_inner();
-    if reply.ok { Ok(reply) } else { Err(unfinished(what, &reply.answers)) }
+    if reply.ok {
+        Ok(reply)
+    } else {
+        Err(unfinished(what, &reply.answers))
+    }
 }
 
 fn unfinished(what: String, answers: &[Answer]) -> Problem {
@@ -139,7 +162,11 @@ fn unfinished(what: String, answers: &[Answer]) -> Problem {
         .iter()
         .filter(|answer| answer.outcome() != Outcome::Done)
         .map(|answer| {
-            let text = if answer.text.is_empty() { String::new() } else { format!(": {}", answer.text) };
+            let text = if answer.text.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", answer.text)
+            };
             format!("{} {}{text}", answer.node_id, outcome(answer.outcome()))
         })
         .collect();
@@ -177,7 +204,10 @@ impl fmt::Display for Shown {
         if let Some(elapsed) = self.elapsed_ms {
             write!(f, ", {elapsed} ms")?;
         }
-        let rows = self.nodes.iter().map(|node| vec![node.id.clone(), node.outcome.into(), node.text.clone()]);
+        let rows = self
+            .nodes
+            .iter()
+            .map(|node| vec![node.id.clone(), node.outcome.into(), node.text.clone()]);
         write!(f, "\n\n{}", table(&["node", "outcome", ""], rows.collect()))
     }
 }

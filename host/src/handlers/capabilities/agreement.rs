@@ -16,6 +16,8 @@ impl agreement::Host for CallState {
         let key = run
             .agreement
             .get_or_insert_with(|| SecretKey::generate_from_rng(randomness));
-        Ok(Ok(primitives::public_key_pem(&key.public_key())?.into_bytes()))
+        Ok(Ok(
+            primitives::public_key_pem(&key.public_key())?.into_bytes()
+        ))
     }
 }

@@ -10,7 +10,11 @@ impl channel_keys::Host for CallState {
             return refused("channel-keys is for handlers: a run has no sender");
         };
         match NodeId::try_from(envelope.source.as_str()) {
-            Ok(peer) => Ok(Ok(self.services.channels.own_public_key(&peer)?.into_bytes())),
+            Ok(peer) => Ok(Ok(self
+                .services
+                .channels
+                .own_public_key(&peer)?
+                .into_bytes())),
             Err(_) => refused("the sender has no valid id"),
         }
     }

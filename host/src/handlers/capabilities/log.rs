@@ -31,7 +31,9 @@ pub(in crate::handlers) fn one_line(text: &str, limit: usize) -> String {
             break;
         }
         match c {
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => line.extend(c.escape_unicode()),
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                line.extend(c.escape_unicode())
+            }
             c if c.is_control() => line.extend(c.escape_default()),
             c => line.push(c),
         }
@@ -45,7 +47,10 @@ mod tests {
 
     #[test]
     fn escapes_what_would_forge_lines_or_command_the_terminal() {
-        assert_eq!(one_line("a\nERROR b\u{1b}[2J\u{202e}x", 100), "a\\nERROR b\\u{1b}[2J\\u{202e}x");
+        assert_eq!(
+            one_line("a\nERROR b\u{1b}[2J\u{202e}x", 100),
+            "a\\nERROR b\\u{1b}[2J\\u{202e}x"
+        );
     }
 
     #[test]

@@ -14,6 +14,10 @@ impl material::Host for CallState {
             return Ok(None);
         };
         let deadline = limit.min(Instant::now() + LONGEST_WAIT);
-        Ok(self.services.materials.wait(&self.plugin, &run, &peer, deadline).await)
+        Ok(self
+            .services
+            .materials
+            .wait(&self.plugin, &run, &peer, deadline)
+            .await)
     }
 }

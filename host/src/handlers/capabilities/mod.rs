@@ -57,7 +57,9 @@ impl Capability {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Log => "write up to 100 lines per message to the node's log",
-            Self::Material => "publish data for the parties of a run, and wait for what it published itself",
+            Self::Material => {
+                "publish data for the parties of a run, and wait for what it published itself"
+            }
             Self::ChannelKeys => {
                 "read this node's public key on the channel with a sender, and set the sender's public key when this node asked for it"
             }
@@ -75,15 +77,21 @@ impl Capability {
     pub fn of_import(import: &str) -> Option<Self> {
         let (name, version) = import.strip_prefix("backchannel:n2n/")?.split_once('@')?;
         version.strip_prefix("0.1.")?;
-        Self::ALL.into_iter().find(|capability| capability.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|capability| capability.name() == name)
     }
 
     pub(super) fn link(self, linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
         match self {
             Self::Log => n2n::log::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
             Self::Material => n2n::material::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
-            Self::ChannelKeys => n2n::channel_keys::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
-            Self::Agreement => n2n::agreement::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::ChannelKeys => {
+                n2n::channel_keys::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+            }
+            Self::Agreement => {
+                n2n::agreement::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+            }
             Self::Sharing => n2n::sharing::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
         }
     }
