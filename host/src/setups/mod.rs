@@ -15,7 +15,7 @@ use crate::handlers::{
 };
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
+    Integer, SecaggId, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
@@ -69,6 +69,9 @@ pub enum SetupError {
     /// The plugin's.
     #[error("{0}")]
     Call(#[from] CallError),
+    /// The researcher's: the id is taken by another researcher's context.
+    #[error("{0} is the id of another researcher's context")]
+    TakenId(SecaggId),
     /// The plugin's: an effect that its run gives no ground for.
     #[error("{plugin}: {why}")]
     Plugin {
@@ -171,10 +174,12 @@ impl Setups {
             } => {
                 let store = self.store.clone();
                 let id = secagg_id.clone();
-                let removed = tokio::task::spawn_blocking(move || store.remove_context(&id))
-                    .await
-                    .ok()?;
-                let (success, msg) = match removed {
+                let owner = researcher_id.to_string();
+                let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
+                    Some(context) if context.researcher == owner => store.remove_context(&id),
+                    _ => Ok(false),
+                });
+                let (success, msg) = match removed.await.ok()? {
                     Ok(true) => (true, "Secagg context is deleted.".to_owned()),
                     Ok(false) => (
                         false,
