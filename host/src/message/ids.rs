@@ -1,6 +1,6 @@
 //! Names: of nodes, researchers, requests, runs and experiments.
 //!
-//! An id is any text that is not empty, not longer than [`MAX_ID_BYTES`](super::MAX_ID_BYTES) and holds no control
+//! An id is any text that is not empty, not longer than [`MAX_ID_BYTES`] and holds no control
 //! character, so that it can be logged and used as a key as it is. Ids sort by code point, which for UTF-8 is byte
 //! order: the order in which the reference sorts them to derive keys and signs of masks.
 
@@ -17,7 +17,7 @@ pub enum IdError {
     /// It is empty.
     #[error("an id cannot be empty")]
     Empty,
-    /// It is longer than [`MAX_ID_BYTES`](super::MAX_ID_BYTES).
+    /// It is longer than [`MAX_ID_BYTES`].
     #[error("an id has at most {MAX_ID_BYTES} bytes, this one has {0}")]
     TooLong(usize),
     /// It holds a control character, such as a line break.

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::MAX_INTEGER_BYTES;
 
-/// A signed integer of up to [`MAX_INTEGER_BYTES`](super::MAX_INTEGER_BYTES) bytes.
+/// A signed integer of up to [`MAX_INTEGER_BYTES`] bytes.
 ///
 /// Large ones are shares and keys as a rule, so they are zeroized when dropped, and `Debug` shows their size only.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ enum Repr {
     Large(Zeroizing<Vec<u8>>),
 }
 
-/// An integer has more than [`MAX_INTEGER_BYTES`](super::MAX_INTEGER_BYTES) bytes.
+/// An integer has more than [`MAX_INTEGER_BYTES`] bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an integer has at most {MAX_INTEGER_BYTES} bytes, this one has {0}")]
 pub struct IntegerTooLong(pub usize);
@@ -30,14 +30,19 @@ impl Integer {
         if minimal.len() > MAX_INTEGER_BYTES {
             return Err(IntegerTooLong(minimal.len()));
         }
-        let fill = sign_byte(minimal);
-        Ok(Self(if minimal.len() <= 8 {
-            let mut wide = [fill; 8];
+        Ok(Self::from_bounded_bytes_be(minimal))
+    }
+
+    /// The same for bytes whose length the caller bounds.
+    pub(crate) fn from_bounded_bytes_be(bytes: &[u8]) -> Self {
+        let minimal = trim(bytes);
+        Self(if minimal.len() <= 8 {
+            let mut wide = [sign_byte(minimal); 8];
             wide[8 - minimal.len()..].copy_from_slice(minimal);
             Repr::Small(i64::from_be_bytes(wide))
         } else {
             Repr::Large(Zeroizing::new(minimal.to_vec()))
-        }))
+        })
     }
 
     /// Minimal two's complement, big-endian: at least one byte.

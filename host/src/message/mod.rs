@@ -4,8 +4,10 @@
 //! Every type here encodes to the bytes that Fed-BioMed 6.4 would send and refuses what it would refuse. Where we
 //! refuse more, the error says so (`stricter_than_reference`).
 //!
-//! Reading order: [`ids`], [`integer`], [`value`], then the messages: [`overlay`], [`inner`], [`researcher`].
+//! Reading order: [`ids`], [`integer`], [`value`], [`decode`], then the messages: [`overlay`], [`inner`], [`researcher`],
+//! [`replies`].
 
+pub mod decode;
 pub mod ids;
 pub mod inner;
 pub mod integer;
@@ -15,6 +17,7 @@ pub mod replies;
 pub mod researcher;
 pub mod value;
 
+pub use decode::DecodeError;
 pub use ids::{ExperimentId, IdError, NodeId, RequestId, ResearcherId, SecaggId};
 pub use inner::Inner;
 pub use integer::{Integer, IntegerTooLong};
@@ -23,7 +26,7 @@ pub use record::MessageError;
 pub(crate) use record::check_version;
 pub use replies::{SecaggReply, ToResearcher};
 pub use researcher::{SetupRequest, ToNode};
-pub use value::{DecodeError, Value};
+pub use value::Value;
 
 /// The messaging protocol we speak. A peer's version is accepted when it has the same major number and is not newer.
 pub const PROTOCOL_VERSION: &str = "7";
