@@ -16,8 +16,7 @@ use crate::handlers::{
 };
 use crate::key_store::KeyStore;
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode,
-    ToResearcher,
+    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
