@@ -1,7 +1,7 @@
 //! The store's file: made whole or not at all, private, and opened without trusting what it holds.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -13,30 +13,30 @@ use super::StoreError;
 const CACHE_BYTES: usize = 1 << 20;
 
 /// Makes a store under a temporary name, fills it with `initialise`, and gives it its name only then. A crash in between
-/// leaves no file that looks like a store without an identity.
+/// leaves no file that looks like a store without an identity; whatever came to have the name meanwhile stays.
 pub(super) fn create(
     path: &Path,
     initialise: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let new = path.with_extension("new");
-    // Left by a crash while it was made; it never had a name, so nothing was signed with what it holds.
-    let _ = std::fs::remove_file(&new);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
+    // A path of one component has the empty path as its parent.
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let new = tempfile::Builder::new()
+        .prefix("new-store-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    let (file, name) = new.into_parts();
     {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(redb::backends::FileBackend::new(file)?)?;
         initialise(&database)?;
     }
-    std::fs::rename(&new, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    name.persist_noclobber(path)
+        .map_err(|refused| refused.error)?;
+    File::open(folder)?.sync_all()?;
     Ok(())
 }
 
@@ -59,4 +59,22 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
             "its pages contradict each other".into(),
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_nothing_that_came_to_have_the_name_meanwhile() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+
+        let refused = create(&path, |_| Ok(std::fs::write(&path, b"another's")?));
+
+        assert!(matches!(refused, Err(StoreError::Io(_))));
+        assert_eq!(std::fs::read(&path).expect("still there"), b"another's");
+        let left = std::fs::read_dir(folder.path()).expect("read").count();
+        assert_eq!(left, 1, "no secrets under another name");
+    }
 }
