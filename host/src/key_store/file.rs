@@ -2,12 +2,11 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use redb::Database;
 
-use super::StoreError;
+use super::{StoreError, quiet_panic};
 
 /// Pages that redb may keep in memory, in bytes. Small: the store is, and cached pages hold secrets.
 const CACHE_BYTES: usize = 1 << 20;
@@ -40,7 +39,7 @@ pub(super) fn create(
     Ok(())
 }
 
-/// Opens an existing store and checks every page of it.
+/// Opens an existing store and checks every page of it. One that was damaged and could be repaired is said in the log.
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
@@ -49,16 +48,27 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     }
     drop(file);
     // redb may panic on a file that was changed behind its back; here that is an operator's damaged disk, not our bug.
-    let checked = catch_unwind(AssertUnwindSafe(|| {
+    let checked = quiet_panic::catch(|| {
         let mut database = Database::builder().set_cache_size(CACHE_BYTES).open(path)?;
-        database.check_integrity()?;
-        Ok(database)
-    }));
-    checked.unwrap_or_else(|_| {
+        let whole = database.check_integrity()?;
+        Ok((database, whole))
+    });
+    let (database, whole) = checked.unwrap_or_else(|| {
         Err(StoreError::Unreadable(
             "its pages contradict each other".into(),
         ))
-    })
+    })?;
+    if !whole {
+        warn_of_repair(path);
+    }
+    Ok(database)
+}
+
+fn warn_of_repair(path: &Path) {
+    tracing::warn!(
+        path = %path.display(),
+        "the key store was damaged and has been repaired; the last changes may be lost: check the disk, and keep a backup"
+    );
 }
 
 #[cfg(test)]
@@ -76,5 +86,21 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("still there"), b"another's");
         let left = std::fs::read_dir(folder.path()).expect("read").count();
         assert_eq!(left, 1, "no secrets under another name");
+    }
+
+    /// redb repairs by itself only what a test cannot bring about by changing bytes, so the warning is tested alone.
+    #[test]
+    fn says_in_the_log_that_a_store_was_repaired() {
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let writer = log.reopen().expect("opened");
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+
+        tracing::subscriber::with_default(subscriber, || warn_of_repair(Path::new("node.redb")));
+
+        let said = std::fs::read_to_string(log.path()).expect("read");
+        assert!(
+            said.contains("WARN") && said.contains("node.redb"),
+            "{said}"
+        );
     }
 }

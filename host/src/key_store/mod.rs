@@ -7,6 +7,7 @@
 
 mod error;
 mod file;
+mod quiet_panic;
 pub mod records;
 
 use std::io;
