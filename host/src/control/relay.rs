@@ -1,6 +1,4 @@
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +18,7 @@ use crate::proto::control::{
 use crate::randomness::Randomness;
 use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
 use crate::secure_sum::additive::{ServerKey, Share};
+use crate::transport::write_whole;
 
 /// Answers the command line in a relay's, that is, a researcher's name.
 pub struct RelayControl {
@@ -291,12 +290,45 @@ fn key_path(folder: &Path, id: &SecaggId) -> PathBuf {
 fn keep(folder: &Path, id: &SecaggId, key: &ServerKey) -> std::io::Result<()> {
     make_private_folder(folder)?;
     let bytes = key.to_integer().to_signed_bytes_be();
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(key_path(folder, id))?;
-    file.write_all(&bytes)?;
-    file.sync_all()
+    write_whole(&key_path(folder, id), &bytes, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn share(byte: u8) -> Share {
+        let integer = crate::message::Integer::from_signed_bytes_be(&[byte]).unwrap();
+        Share::from_integer(&integer).unwrap()
+    }
+
+    #[test]
+    fn replaces_a_server_key_whole_and_keeps_it_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("server-keys");
+        let id = SecaggId::try_from("secagg/1").unwrap();
+        let (first, second) = (
+            ServerKey::of_researcher(&[share(1)]),
+            ServerKey::of_researcher(&[share(2)]),
+        );
+        keep(&keys, &id, &first).unwrap();
+        // Whoever reads while the file is replaced reads the old one to its end: it is never written in place.
+        let mut reader = std::fs::File::open(key_path(&keys, &id)).unwrap();
+
+        keep(&keys, &id, &second).unwrap();
+
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut read).unwrap();
+        assert_eq!(read, *first.to_integer().to_signed_bytes_be());
+        let path = key_path(&keys, &id);
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            *second.to_integer().to_signed_bytes_be()
+        );
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(&keys).unwrap().count(), 1);
+    }
 }

@@ -235,8 +235,8 @@ impl fmt::Debug for ServerIdentity {
     }
 }
 
-/// Writes a file that is there whole or not at all, whatever happens in between.
-fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Writes a file that is there whole or not at all, whatever happens in between; one of that name is replaced.
+pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let draft = path.with_extension("new");
     match fs::remove_file(&draft) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
