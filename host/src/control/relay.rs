@@ -7,7 +7,9 @@ use rand_core::Rng;
 use tonic::{Request, Response, Status};
 
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
-use crate::message::{NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher};
+use crate::message::{
+    LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
+};
 use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
@@ -92,7 +94,7 @@ impl relay_server::Relay for RelayControl {
                 .collect()
         };
         let nodes = self.relay.nodes().into_iter().map(|node| Mailbox {
-            node_id: node.id.to_string(),
+            node_id: one_line(node.id.as_str(), LONGEST_LINE),
             connected: node.connected,
             queued: node.queued as u64,
             last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| {
@@ -239,6 +241,7 @@ fn words(reason: DropReason) -> &'static str {
     }
 }
 
+/// What a node answered, as it may be shown: its text is its own, and ends on the researcher's terminal.
 fn shown(party: &NodeId, answers: &Answers) -> Answer {
     let (outcome, text) = if let Some(answer) = answers.answered.get(party) {
         match answer {
@@ -257,7 +260,7 @@ fn shown(party: &NodeId, answers: &Answers) -> Answer {
     Answer {
         node_id: party.to_string(),
         outcome: outcome.into(),
-        text,
+        text: one_line(&text, LONGEST_LINE),
     }
 }
 
@@ -302,6 +305,22 @@ mod tests {
     fn share(byte: u8) -> Share {
         let integer = crate::message::Integer::from_signed_bytes_be(&[byte]).unwrap();
         Share::from_integer(&integer).unwrap()
+    }
+
+    #[test]
+    fn shows_a_nodes_text_as_one_harmless_line() {
+        let node = NodeId::try_from("a").unwrap();
+        let failure = relay::Failure {
+            errnum: None,
+            text: format!("\u{1b}[2J\nb done{}", "x".repeat(1 << 20)),
+        };
+        let mut answers = Answers::default();
+        answers.failed.insert(node.clone(), failure);
+
+        let text = shown(&node, &answers).text;
+
+        assert!(text.starts_with("\\u{1b}[2J\\nb done"), "{text}");
+        assert!(text.len() < LONGEST_LINE + 10);
     }
 
     #[test]
