@@ -158,3 +158,22 @@ async fn never_says_that_the_certificate_of_another_researcher_may_be_deleted() 
     assert!(matches!(refused, RelayError::OtherResearcher { .. }));
     assert!(!refused.advice().contains("delete"));
 }
+
+#[tokio::test]
+async fn says_what_to_do_apart_from_what_happened() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let relay = start_relay(one.path(), 0).await.unwrap();
+    let in_use = start_relay(other.path(), relay.local_addr().port())
+        .await
+        .err()
+        .unwrap();
+    let stranger = ServerIdentity::make("localhost", &researcher()).unwrap();
+    let wrong = connect(&address_of(&relay), stranger.certificate())
+        .await
+        .unwrap_err();
+
+    assert!(!in_use.to_string().contains("port"), "{in_use}");
+    assert!(in_use.advice().contains("another port"));
+    assert!(!wrong.to_string().contains("ask"), "{wrong}");
+    assert!(wrong.advice().contains("ask the researcher"));
+}
