@@ -138,7 +138,10 @@ impl relay_server::Relay for RelayControl {
                 return Err(Status::invalid_argument("no scheme\nname dh or server-key"));
             }
         };
-        let answers = self.ask(&ask, &parties).await;
+        let answers = match self.absent(&parties) {
+            Some(absent) => absent,
+            None => self.ask(&ask, &parties).await,
+        };
         let ok = answers
             .shown
             .iter()
@@ -193,6 +196,29 @@ struct Asked {
 }
 
 impl RelayControl {
+    /// A set-up needs all its parties: when one is not there, nobody is asked, and nobody waits for it in vain.
+    fn absent(&self, parties: &[NodeId]) -> Option<Asked> {
+        let nodes = self.relay.nodes();
+        let here = |party: &NodeId| nodes.iter().any(|node| node.connected && node.id == *party);
+        if parties.iter().all(here) {
+            return None;
+        }
+        let shown = parties.iter().map(|party| Answer {
+            node_id: party.to_string(),
+            outcome: if here(party) {
+                Outcome::NotAsked
+            } else {
+                Outcome::NotConnected
+            }
+            .into(),
+            text: String::new(),
+        });
+        Some(Asked {
+            answers: Answers::default(),
+            shown: shown.collect(),
+        })
+    }
+
     async fn ask(&self, request: &relay::Request, parties: &[NodeId]) -> Asked {
         let answers = self
             .relay

@@ -33,6 +33,9 @@ use turns::Turns;
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(60);
 /// Messages that wait for their turn (reference: a queue of 1000).
 const QUEUE: usize = 1000;
+/// Messages whose sender nothing vouches for yet: of channel set-ups, and of peers without a channel. Anyone who reaches
+/// the relay can send those under any name, so they have a room of their own and cannot take that of known peers.
+const STRANGERS: usize = 256;
 /// Messages in work. Less than the engine's instances: runs need some too.
 const IN_WORK: usize = 1000;
 /// Messages in work for one sender. What a sender's unanswerable requests can block is its own turn.
@@ -48,6 +51,7 @@ pub struct Router {
     post: Arc<Post>,
     counters: Counters,
     room: Arc<Semaphore>,
+    lobby: Arc<Semaphore>,
     work: Arc<Semaphore>,
     turns: Turns,
     tasks: TaskTracker,
@@ -88,6 +92,7 @@ impl Router {
             post,
             counters,
             room: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
+            lobby: Arc::new(Semaphore::new(STRANGERS)),
             work: Arc::new(Semaphore::new(IN_WORK)),
             turns: Turns::new(IN_WORK_PER_SENDER),
             tasks: TaskTracker::new(),
@@ -97,7 +102,12 @@ impl Router {
 
     /// Takes a message in, or counts and drops it when there is no room. Never waits.
     pub fn submit(self: &Arc<Self>, message: OverlayMessage) {
-        let Ok(room) = self.room.clone().try_acquire_owned() else {
+        if message.dest != self.own {
+            return self.report(&message.source, &Dropped::NotForUs(message.dest));
+        }
+        let stranger = message.setup || self.channels.keys(&message.source).is_none();
+        let room = if stranger { &self.lobby } else { &self.room };
+        let Ok(room) = room.clone().try_acquire_owned() else {
             return self.report(&message.source, &Dropped::NoRoom);
         };
         let router = self.clone();
@@ -125,7 +135,6 @@ impl Router {
         let source = message.source.clone();
         let cancellable = async {
             let _turn = self.turns.take(&source).await;
-            let _work = self.work.acquire().await;
             self.handle(message).await
         };
         let handled = tokio::select! {
@@ -140,9 +149,6 @@ impl Router {
 
     /// Everything up to the end of `handle`: changes nothing that outlives it.
     async fn handle(&self, message: OverlayMessage) -> Result<Option<Handled>, Dropped> {
-        if message.dest != self.own {
-            return Err(Dropped::NotForUs(message.dest));
-        }
         let (inner, assurance) = self.open(&message).await?;
         self.counters.received(&inner.kind);
         let plugin = self
@@ -160,6 +166,8 @@ impl Router {
             kind: inner.kind,
             request_id: inner.request_id.as_ref().map(ToString::to_string),
         };
+        // Never closed: waits, does not fail.
+        let _work = self.work.acquire().await;
         let found = plugin
             .handle(self.services.clone(), envelope, guest_message)
             .await?;

@@ -28,9 +28,12 @@ impl Setups {
             last_round: None,
         };
         let (store, id) = (self.store.clone(), setup.run.clone());
-        tokio::task::spawn_blocking(move || store.put_context(&id, &record))
-            .await
-            .map_err(|_| SetupError::Stopping)??;
+        let kept = tokio::task::spawn_blocking(move || match store.context(&id)? {
+            // A researcher may run a set-up again under its id, say after a node failed; nobody else may.
+            Some(taken) if taken.researcher != record.researcher => Err(SetupError::TakenId(id)),
+            _ => Ok(store.put_context(&id, &record)?),
+        });
+        kept.await.map_err(|_| SetupError::Stopping)??;
         Ok(established)
     }
 }

@@ -3,6 +3,7 @@
 //! The host answers what every node of the network must answer (a silent node blocks the researcher); a set-up is
 //! driven by the plugin that begins it, round by round, with all waiting done here.
 
+mod error;
 mod establish;
 
 use std::sync::Arc;
@@ -15,12 +16,15 @@ use crate::handlers::{
 };
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
+    Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
+    ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::{REPLY_TIMEOUT, Requests, Ticket};
 use crate::transport::Malformed;
+
+pub use error::SetupError;
 
 /// The most rounds of one run.
 const MOST_STEPS: usize = 64;
@@ -38,51 +42,6 @@ pub struct Setups {
     post: Arc<Post>,
     randomness: Randomness,
     work: Semaphore,
-}
-
-/// Why a set-up failed. The researcher is told.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The researcher's: fewer than two parties.
-    #[error("need at least 2 parties for secure aggregation, got {0}")]
-    TooFewParties(usize),
-    /// The researcher's: a party twice.
-    #[error("{0} is named twice among the parties")]
-    PartyTwice(NodeId),
-    /// The researcher's: this node is none of the parties.
-    #[error("this node is not among the parties")]
-    NotAParty,
-    /// No plugin begins such a set-up.
-    #[error("no plugin begins a set-up on {0}")]
-    NoPlugin(&'static str),
-    /// Peers', or the relay's: no answer in time.
-    #[error("these nodes did not answer: {}", .0.join(", "))]
-    Silent(Vec<String>),
-    /// A peer's: what it sent cannot be used.
-    #[error("{peer} sent {what}")]
-    BadContribution {
-        /// Who.
-        peer: NodeId,
-        /// What.
-        what: &'static str,
-    },
-    /// The plugin's.
-    #[error("{0}")]
-    Call(#[from] CallError),
-    /// The plugin's: an effect that its run gives no ground for.
-    #[error("{plugin}: {why}")]
-    Plugin {
-        /// The plugin.
-        plugin: String,
-        /// What it did.
-        why: &'static str,
-    },
-    /// Ours: it could not be stored.
-    #[error("the result could not be stored: {0}")]
-    Store(#[from] StoreError),
-    /// Ours: the node stops.
-    #[error("the node is stopping")]
-    Stopping,
 }
 
 /// What a run left behind, for the reply to the researcher.
@@ -171,10 +130,12 @@ impl Setups {
             } => {
                 let store = self.store.clone();
                 let id = secagg_id.clone();
-                let removed = tokio::task::spawn_blocking(move || store.remove_context(&id))
-                    .await
-                    .ok()?;
-                let (success, msg) = match removed {
+                let owner = researcher_id.to_string();
+                let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
+                    Some(context) if context.researcher == owner => store.remove_context(&id),
+                    _ => Ok(false),
+                });
+                let (success, msg) = match removed.await.ok()? {
                     Ok(true) => (true, "Secagg context is deleted.".to_owned()),
                     Ok(false) => (
                         false,

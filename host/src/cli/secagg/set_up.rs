@@ -160,7 +160,7 @@ pub(in crate::cli) async fn set_up(
 fn unfinished(what: String, answers: &[Answer]) -> Problem {
     let whys: Vec<_> = answers
         .iter()
-        .filter(|answer| answer.outcome() != Outcome::Done)
+        .filter(|answer| !matches!(answer.outcome(), Outcome::Done | Outcome::NotAsked))
         .map(|answer| {
             let text = if answer.text.is_empty() {
                 String::new()
@@ -191,6 +191,7 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Silent => "did not answer",
         Outcome::NotConnected => "is not connected",
+        Outcome::NotAsked => "was not asked",
         Outcome::Unspecified => "gave an answer that this program does not know",
     }
 }

@@ -5,6 +5,9 @@
 //!     └──researcher's requests──▶ setups ──▶ handlers ──▶ post ──────▲
 //! ```
 
+mod error;
+mod meeting;
+
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
-use crate::control::{self, ControlError, NodeControl};
+use crate::control::{self, NodeControl};
 use crate::counters::Counters;
-use crate::handlers::{CompiledCode, LoadError, Materials, Plugins, Runtime, Services};
-use crate::key_store::{KeyStore, StoreError};
+use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
+use crate::key_store::KeyStore;
 use crate::message::{NodeId, ResearcherId, ToNode, ToResearcher};
 use crate::post::Post;
 use crate::randomness::Randomness;
@@ -26,9 +29,11 @@ use crate::requests::Requests;
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::transport::{
-    Certificate, CertificateError, ConnectError, Fingerprint, Link, Malformed, ServerAddress,
-    Transport, TransportConfig, TransportState, fetch_certificate,
+    Certificate, Fingerprint, Link, Malformed, ServerAddress, Transport, TransportConfig,
+    TransportState,
 };
+pub use error::NodeError;
+use meeting::meet_researcher;
 
 /// Messages between transport and the rest of the node, each way.
 const BETWEEN: usize = 1000;
@@ -73,79 +78,6 @@ pub struct Connection {
     pub text: String,
 }
 
-/// Why a node does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// The data directory.
-    #[error("the data directory {path} cannot be used: {source}")]
-    Data {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The key store.
-    #[error("the key store {path} cannot be opened: {source}")]
-    Store {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: StoreError,
-    },
-    /// The operating system.
-    #[error("the operating system gives no randomness: {0}")]
-    Randomness(#[from] getrandom::Error),
-    /// The wasm engine.
-    #[error("the wasm engine does not start: {0}")]
-    Runtime(String),
-    /// A plugin.
-    #[error("a plugin cannot be loaded: {0}")]
-    Plugin(#[from] LoadError),
-    /// The researcher's certificate file.
-    #[error("the researcher's certificate cannot be used: {0}")]
-    Certificate(CertificateError),
-    /// The researcher cannot be met.
-    #[error(transparent)]
-    Researcher(#[from] ConnectError),
-    /// The researcher shows another certificate than when this node met it first.
-    #[error(
-        "the researcher at {address} shows another certificate: {seen}, this node knows {known}"
-    )]
-    OtherCertificate {
-        /// Where.
-        address: String,
-        /// What it shows.
-        seen: Fingerprint,
-        /// What is pinned.
-        known: Fingerprint,
-    },
-    /// The control socket.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-}
-
-impl NodeError {
-    /// What the operator can do about it.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::Data { .. } => "name a directory that you may write to with --data".into(),
-            Self::Store { source, .. } => source.advice().into(),
-            Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
-            Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
-            Self::Plugin(error) => error.advice(),
-            Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
-            Self::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => {
-                "ask the researcher for a certificate whose O= is the researcher's id".into()
-            }
-            Self::Researcher(_) => "check host, port and firewall, and that the researcher's server runs".into(),
-            Self::OtherCertificate { .. } => {
-                "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
-            }
-            Self::Control(error) => error.advice().into(),
-        }
-    }
-}
-
 impl Node {
     /// Starts a node: opens its store, loads its plugins, meets its researcher, and begins to poll.
     pub async fn start(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
@@ -156,7 +88,8 @@ impl Node {
         let certificate = meet_researcher(&config, &store).await?;
 
         let channels = Arc::new(
-            Channels::load(store.clone()).map_err(|source| store_error(&config.data, source))?,
+            Channels::load(store.clone())
+                .map_err(|source| NodeError::store(&config.data, source))?,
         );
         let counters = Counters::default();
         let requests = Requests::default();
@@ -351,8 +284,8 @@ fn open_store(config: &NodeConfig, randomness: &Randomness) -> Result<KeyStore, 
         path: config.data.clone(),
         source,
     })?;
-    KeyStore::open(&store_path(&config.data), &config.id, randomness)
-        .map_err(|source| store_error(&config.data, source))
+    KeyStore::open(&error::store_path(&config.data), &config.id, randomness)
+        .map_err(|source| NodeError::store(&config.data, source))
 }
 
 fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plugins, NodeError> {
@@ -366,73 +299,10 @@ fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plug
     Ok(Plugins::built_in(runtime, cache.as_ref())?)
 }
 
-/// The certificate to expect: the operator's file, or the one met first, or, the very first time, the one shown now.
-async fn meet_researcher(config: &NodeConfig, store: &KeyStore) -> Result<Certificate, NodeError> {
-    let address = config.researcher.to_string();
-    let failed = |source| store_error(&config.data, source);
-    if let Some(path) = &config.certificate {
-        let pem = std::fs::read(path).map_err(|source| {
-            NodeError::Certificate(CertificateError::File {
-                path: path.clone(),
-                source,
-            })
-        })?;
-        return still_shown(
-            config,
-            Certificate::from_pem(&pem).map_err(NodeError::Certificate)?,
-        )
-        .await;
-    }
-    let Some(der) = store.researcher_certificate(&address).map_err(failed)? else {
-        let seen = fetch_certificate(&config.researcher).await?;
-        store
-            .put_researcher_certificate(&address, seen.der())
-            .map_err(failed)?;
-        tracing::warn!(
-            researcher = %seen.researcher_id(), fingerprint = %seen.fingerprint(),
-            "first contact: this certificate is trusted from now on; compare its fingerprint with the researcher"
-        );
-        return Ok(seen);
-    };
-    let damaged = || failed(StoreError::Damaged("the researcher's certificate".into()));
-    still_shown(
-        config,
-        Certificate::from_der(der.as_slice().into()).map_err(|_| damaged())?,
-    )
-    .await
-}
-
-/// `known`, unless the server shows another. One that cannot be reached right now is met later, by the transport.
-async fn still_shown(config: &NodeConfig, known: Certificate) -> Result<Certificate, NodeError> {
-    match fetch_certificate(&config.researcher).await {
-        Ok(seen) if seen.der() != known.der() => Err(NodeError::OtherCertificate {
-            address: config.researcher.to_string(),
-            seen: seen.fingerprint(),
-            known: known.fingerprint(),
-        }),
-        Ok(_) => Ok(known),
-        Err(error) => {
-            tracing::warn!("{error}; trying again");
-            Ok(known)
-        }
-    }
-}
-
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.
 pub fn make_private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-}
-
-fn store_path(data: &Path) -> PathBuf {
-    data.join("node.redb")
-}
-
-fn store_error(data: &Path, source: StoreError) -> NodeError {
-    NodeError::Store {
-        path: store_path(data),
-        source,
-    }
 }

@@ -1,0 +1,91 @@
+use std::path::{Path, PathBuf};
+
+use crate::control::ControlError;
+use crate::handlers::LoadError;
+use crate::key_store::StoreError;
+use crate::transport::{CertificateError, ConnectError, Fingerprint};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The data directory.
+    #[error("the data directory {path} cannot be used: {source}")]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The key store.
+    #[error("the key store {path} cannot be opened: {source}")]
+    Store {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// The operating system.
+    #[error("the operating system gives no randomness: {0}")]
+    Randomness(#[from] getrandom::Error),
+    /// The wasm engine.
+    #[error("the wasm engine does not start: {0}")]
+    Runtime(String),
+    /// A plugin.
+    #[error("a plugin cannot be loaded: {0}")]
+    Plugin(#[from] LoadError),
+    /// The researcher's certificate file.
+    #[error("the researcher's certificate cannot be used: {0}")]
+    Certificate(CertificateError),
+    /// The researcher cannot be met.
+    #[error(transparent)]
+    Researcher(#[from] ConnectError),
+    /// The researcher shows another certificate than when this node met it first.
+    #[error(
+        "the researcher at {address} shows another certificate: {seen}, this node knows {known}"
+    )]
+    OtherCertificate {
+        /// Where.
+        address: String,
+        /// What it shows.
+        seen: Fingerprint,
+        /// What is pinned.
+        known: Fingerprint,
+    },
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+impl NodeError {
+    pub(super) fn store(data: &Path, source: StoreError) -> Self {
+        Self::Store {
+            path: store_path(data),
+            source,
+        }
+    }
+
+    /// What the operator can do about it.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Data { .. } => "name a directory that you may write to with --data".into(),
+            Self::Store { source, .. } => source.advice().into(),
+            Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
+            Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
+            Self::Plugin(error) => error.advice(),
+            Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
+            Self::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => {
+                "ask the researcher for a certificate whose O= is the researcher's id".into()
+            }
+            Self::Researcher(_) => "check host, port and firewall, and that the researcher's server runs".into(),
+            Self::OtherCertificate { .. } => {
+                "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
+            }
+            Self::Control(error) => error.advice().into(),
+        }
+    }
+}
+
+/// The key store's file in a data directory.
+pub(super) fn store_path(data: &Path) -> PathBuf {
+    data.join("node.redb")
+}

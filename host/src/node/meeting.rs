@@ -1,0 +1,60 @@
+//! Meeting the researcher: which certificate its server must show.
+
+use super::{NodeConfig, NodeError};
+use crate::key_store::{KeyStore, StoreError};
+use crate::transport::{Certificate, CertificateError, fetch_certificate};
+
+/// The certificate to expect: the operator's file, or the one met first, or, the very first time, the one shown now.
+pub(super) async fn meet_researcher(
+    config: &NodeConfig,
+    store: &KeyStore,
+) -> Result<Certificate, NodeError> {
+    let address = config.researcher.to_string();
+    let failed = |source| NodeError::store(&config.data, source);
+    if let Some(path) = &config.certificate {
+        let pem = std::fs::read(path).map_err(|source| {
+            NodeError::Certificate(CertificateError::File {
+                path: path.clone(),
+                source,
+            })
+        })?;
+        return still_shown(
+            config,
+            Certificate::from_pem(&pem).map_err(NodeError::Certificate)?,
+        )
+        .await;
+    }
+    let Some(der) = store.researcher_certificate(&address).map_err(failed)? else {
+        let seen = fetch_certificate(&config.researcher).await?;
+        store
+            .put_researcher_certificate(&address, seen.der())
+            .map_err(failed)?;
+        tracing::warn!(
+            researcher = %seen.researcher_id(), fingerprint = %seen.fingerprint(),
+            "first contact: this certificate is trusted from now on; compare its fingerprint with the researcher"
+        );
+        return Ok(seen);
+    };
+    let damaged = || failed(StoreError::Damaged("the researcher's certificate".into()));
+    still_shown(
+        config,
+        Certificate::from_der(der.as_slice().into()).map_err(|_| damaged())?,
+    )
+    .await
+}
+
+/// `known`, unless the server shows another. One that cannot be reached right now is met later, by the transport.
+async fn still_shown(config: &NodeConfig, known: Certificate) -> Result<Certificate, NodeError> {
+    match fetch_certificate(&config.researcher).await {
+        Ok(seen) if seen.der() != known.der() => Err(NodeError::OtherCertificate {
+            address: config.researcher.to_string(),
+            seen: seen.fingerprint(),
+            known: known.fingerprint(),
+        }),
+        Ok(_) => Ok(known),
+        Err(error) => {
+            tracing::warn!("{error}; trying again");
+            Ok(known)
+        }
+    }
+}
