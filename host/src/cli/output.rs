@@ -68,12 +68,20 @@ pub async fn with_progress<T>(doing: &str, work: impl Future<Output = T>) -> T {
     done
 }
 
-/// Rows under headings.
-pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> comfy_table::Table {
+/// Rows under headings, or without any; columns aligned, no lines.
+pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
-    table
-        .load_preset(comfy_table::presets::NOTHING)
-        .set_header(headings.iter().copied())
-        .add_rows(rows);
-    table
+    table.load_preset(comfy_table::presets::NOTHING);
+    if !headings.is_empty() {
+        table.set_header(headings.iter().copied());
+    }
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
 }

@@ -97,6 +97,11 @@ impl Plugin {
         if component.starts_with(b"\0asm") && component.get(6..8) == Some(&[0, 0]) {
             return Err(LoadError::CoreModule);
         }
+        if !component.starts_with(b"\0asm") {
+            return Err(LoadError::NotAComponent(
+                "it does not begin as wasm does".into(),
+            ));
+        }
         Manifest::read(component)
     }
 

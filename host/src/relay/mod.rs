@@ -6,11 +6,12 @@
 //! Mailboxes are in memory only. A relay that stops hands out what it can within a second; what nodes had not handed
 //! over yet they keep and bring to the next one.
 //!
-//! Reading order: [`mailbox`], `nodes`, `requests`, `service`, then [`Relay`].
+//! Reading order: [`mailbox`], `nodes`, `poll`, `requests`, `service`, then [`Relay`].
 
 mod counts;
 pub mod mailbox;
 mod nodes;
+mod poll;
 mod requests;
 mod service;
 

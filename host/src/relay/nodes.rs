@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counts::{DropReason, Tally};
 use super::mailbox::{Letter, MAX_AGE, Mailbox};
+use super::poll::Poll;
 use crate::message::NodeId;
 
 /// Most nodes known at a time.
@@ -58,40 +59,31 @@ pub(super) enum PollRefused {
     TooManyNodes,
 }
 
-/// Why a poll ended without a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PollEnded {
-    /// The same client has begun another poll.
-    Replaced,
-    /// The relay is stopping and there is nothing left for this node.
-    Stopping,
-}
-
 pub(super) struct Nodes {
     state: Mutex<State>,
-    tally: Arc<Tally>,
+    pub(super) tally: Arc<Tally>,
     /// Cancelled when no new messages are taken any more.
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
 }
 
-struct State {
-    known: BTreeMap<NodeId, Known>,
+pub(super) struct State {
+    pub(super) known: BTreeMap<NodeId, Known>,
     /// In all mailboxes and under way: a client that stops reading must not make room for more.
-    bytes: usize,
+    pub(super) bytes: usize,
     polls: u64,
     settled: Instant,
 }
 
 #[derive(Default)]
-struct Known {
-    mailbox: Mailbox,
-    poll: Option<u64>,
+pub(super) struct Known {
+    pub(super) mailbox: Mailbox,
+    pub(super) poll: Option<u64>,
     address: Option<SocketAddr>,
-    last_seen: Option<Instant>,
+    pub(super) last_seen: Option<Instant>,
     greeted: Option<Instant>,
     /// Sent in part and not yet known to have arrived.
-    under_way: usize,
-    wake: Arc<Notify>,
+    pub(super) under_way: usize,
+    pub(super) wake: Arc<Notify>,
 }
 
 impl Known {
@@ -113,7 +105,7 @@ impl Known {
 }
 
 impl State {
-    fn expire(&mut self, id: &NodeId, now: Instant, tally: &Tally) {
+    pub(super) fn expire(&mut self, id: &NodeId, now: Instant, tally: &Tally) {
         if let Some(node) = self.known.get_mut(id) {
             while let Some(letter) = node.mailbox.take_expired(now) {
                 self.bytes -= letter.message.len();
@@ -162,7 +154,7 @@ impl Nodes {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -199,12 +191,7 @@ impl Nodes {
         node.poll = Some(number);
         node.address = address;
         node.last_seen = Some(now);
-        Ok(Poll {
-            nodes: Arc::clone(self),
-            id,
-            number,
-            greet,
-        })
+        Ok(Poll::new(Arc::clone(self), id, number, greet))
     }
 
     /// Puts a message into a node's mailbox, or drops and counts it.
@@ -293,127 +280,11 @@ impl Nodes {
     }
 }
 
-/// A poll that a relay holds. Dropping it says that the node no longer polls.
-pub(super) struct Poll {
-    nodes: Arc<Nodes>,
-    id: NodeId,
-    number: u64,
-    greet: bool,
-}
-
-impl Poll {
-    /// Whether the node seems to be new here and does not know its researcher.
-    pub(super) fn wants_greeting(&self) -> bool {
-        self.greet
-    }
-
-    /// Puts a message of the relay's own before all others.
-    pub(super) fn post_first(&self, letter: Letter) {
-        let mut state = self.nodes.lock();
-        let length = letter.message.len();
-        if let Some(node) = state.known.get_mut(&self.id) {
-            self.nodes.tally.forwarded(letter.class);
-            node.mailbox.put_first(letter);
-            state.bytes += length;
-        }
-    }
-
-    /// Waits for the next message. Cancelling this loses nothing.
-    pub(super) async fn next(self) -> Result<Delivery, PollEnded> {
-        loop {
-            let wake = {
-                let mut state = self.nodes.lock();
-                state.expire(&self.id, Instant::now(), &self.nodes.tally);
-                let node = state
-                    .known
-                    .get_mut(&self.id)
-                    .filter(|node| node.poll == Some(self.number));
-                let Some(node) = node else {
-                    return Err(PollEnded::Replaced);
-                };
-                if let Some(letter) = node.mailbox.take() {
-                    node.under_way += 1;
-                    drop(state);
-                    return Ok(Delivery {
-                        poll: self,
-                        letter: Some(letter),
-                    });
-                }
-                // Registered under the lock, so that no message slips in between.
-                let mut wake = Box::pin(Arc::clone(&node.wake).notified_owned());
-                wake.as_mut().enable();
-                wake
-            };
-            tokio::select! {
-                () = wake => {}
-                () = self.nodes.stopping.cancelled() => return Err(PollEnded::Stopping),
-            }
-        }
-    }
-}
-
-impl Drop for Poll {
-    fn drop(&mut self) {
-        let mut state = self.nodes.lock();
-        if let Some(node) = state
-            .known
-            .get_mut(&self.id)
-            .filter(|node| node.poll == Some(self.number))
-        {
-            node.poll = None;
-            node.last_seen = Some(Instant::now());
-        }
-    }
-}
-
-/// A message being sent. Unless [`Delivery::done`] is called, dropping it puts the message back.
-pub(super) struct Delivery {
-    poll: Poll,
-    letter: Option<Letter>,
-}
-
-impl Delivery {
-    /// The message; empty once delivered.
-    pub(super) fn message(&self) -> prost::bytes::Bytes {
-        self.letter
-            .as_ref()
-            .map(|letter| letter.message.clone())
-            .unwrap_or_default()
-    }
-
-    /// The message has been sent in full.
-    pub(super) fn done(mut self) {
-        if let Some(letter) = self.letter.take() {
-            self.poll.nodes.tally.delivered(letter.class);
-            let mut state = self.poll.nodes.lock();
-            state.bytes -= letter.message.len();
-            if let Some(node) = state.known.get_mut(&self.poll.id) {
-                node.under_way -= 1;
-            }
-        }
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        let Some(letter) = self.letter.take() else {
-            return;
-        };
-        let mut state = self.poll.nodes.lock();
-        // It is there: a node is not forgotten while something is under way to it.
-        if let Some(node) = state.known.get_mut(&self.poll.id) {
-            node.under_way -= 1;
-            node.mailbox.put_first(letter);
-            node.wake.notify_waiters();
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn nodes() -> (Arc<Nodes>, CancellationToken) {
+    pub(in crate::relay) fn nodes() -> (Arc<Nodes>, CancellationToken) {
         let stopping = CancellationToken::new();
         (
             Arc::new(Nodes::new(Arc::default(), stopping.clone())),
@@ -421,11 +292,11 @@ mod tests {
         )
     }
 
-    fn id(text: &str) -> NodeId {
+    pub(in crate::relay) fn id(text: &str) -> NodeId {
         text.parse().unwrap()
     }
 
-    fn letter(text: &'static str) -> Letter {
+    pub(in crate::relay) fn letter(text: &'static str) -> Letter {
         Letter {
             message: text.into(),
             class: "OverlayMessage",
@@ -433,12 +304,12 @@ mod tests {
         }
     }
 
-    fn from(port: u16) -> Option<SocketAddr> {
+    pub(in crate::relay) fn from(port: u16) -> Option<SocketAddr> {
         Some(([127, 0, 0, 1], port).into())
     }
 
     /// What the next poll gets.
-    async fn next(nodes: &Arc<Nodes>, node: &str) -> prost::bytes::Bytes {
+    pub(in crate::relay) async fn next(nodes: &Arc<Nodes>, node: &str) -> prost::bytes::Bytes {
         let delivery = nodes
             .begin_poll(id(node), from(1))
             .unwrap()
@@ -466,52 +337,6 @@ mod tests {
 
         drop(first);
         assert!(nodes.begin_poll(id("a"), from(2)).is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_second_poll_of_the_same_connection_replaces_the_first() {
-        let (nodes, _stopping) = nodes();
-        let first = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
-        tokio::task::yield_now().await;
-
-        let second = nodes.begin_poll(id("a"), from(1)).unwrap();
-
-        assert_eq!(first.await.unwrap().err(), Some(PollEnded::Replaced));
-        nodes.post(&id("a"), letter("x")).unwrap();
-        assert_eq!(second.next().await.unwrap().message(), "x");
-    }
-
-    #[tokio::test]
-    async fn a_message_whose_delivery_broke_goes_out_first() {
-        let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
-        nodes.post(&id("a"), letter("first")).unwrap();
-        nodes.post(&id("a"), letter("second")).unwrap();
-
-        drop(
-            nodes
-                .begin_poll(id("a"), from(1))
-                .unwrap()
-                .next()
-                .await
-                .unwrap(),
-        );
-
-        assert_eq!(next(&nodes, "a").await, "first");
-        assert_eq!(next(&nodes, "a").await, "second");
-        assert_eq!(nodes.lock().bytes, 0);
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_wait_loses_nothing() {
-        let (nodes, _stopping) = nodes();
-        let waiting = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
-        tokio::task::yield_now().await;
-        waiting.abort();
-        assert!(waiting.await.is_err());
-
-        nodes.post(&id("a"), letter("x")).unwrap();
-        assert_eq!(next(&nodes, "a").await, "x");
     }
 
     #[tokio::test(start_paused = true)]
@@ -605,19 +430,5 @@ mod tests {
         tokio::time::advance(GREETING_INTERVAL).await;
         assert!(!wants(2));
         assert!(wants(3));
-    }
-
-    #[tokio::test]
-    async fn a_stopping_relay_still_hands_out_what_is_there() {
-        let (nodes, stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
-        nodes.post(&id("a"), letter("x")).unwrap();
-        stopping.cancel();
-
-        assert!(nodes.anything_due());
-        assert_eq!(next(&nodes, "a").await, "x");
-        assert!(!nodes.anything_due());
-        let ended = nodes.begin_poll(id("a"), from(1)).unwrap().next().await;
-        assert_eq!(ended.err(), Some(PollEnded::Stopping));
     }
 }

@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::counts::{DropReason, Tally};
 use super::mailbox::{Letter, MAX_AGE};
-use super::nodes::{Delivery, Nodes, Poll, PollEnded, PollRefused};
+use super::nodes::{Nodes, PollRefused};
+use super::poll::{Delivery, Poll, PollEnded};
 use super::requests::{self, Requests, class_of, ids_of};
 use crate::message::{NodeId, RequestId, ResearcherId, ToResearcher, check_version};
 use crate::proto::researcher::feedback_message::FeedbackType;
@@ -229,6 +230,9 @@ impl ResearcherService for Service {
                 PollRefused::TooManyNodes => Status::resource_exhausted(refused.to_string()),
             }
         })?;
+        if self.stopping.is_cancelled() && !poll.has_mail() {
+            return Err(stopping());
+        }
         if poll.wants_greeting() {
             // A node of the reference does not know its researcher before a message names it.
             tracing::info!(node = %id, ?address, "a node polls");

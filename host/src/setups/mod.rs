@@ -12,12 +12,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::handlers::{
-    CallError, Datum, Effect, Outgoing, Plugin, Plugins, Run, SecaggResult, Services, Setup,
+    Datum, Effect, Outgoing, Plugin, Plugins, Run, SecaggResult, Services, Setup,
 };
-use crate::key_store::{KeyStore, StoreError};
+use crate::key_store::KeyStore;
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
-    ToResearcher,
+    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;

@@ -1,6 +1,7 @@
 //! A node's side of `ResearcherService`: polls for messages, hands on what comes, and comes back when the connection
 //! is lost.
 
+use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -262,6 +263,8 @@ impl Poller {
     fn call_failed(&self, status: tonic::Status) -> LinkError {
         match status.code() {
             Code::AlreadyExists => LinkError::IdInUse(self.config.node_id.clone()),
+            // Only what happened on this side has a source.
+            _ if status.source().is_some() => LinkError::Lost(status),
             _ => LinkError::Call(status),
         }
     }

@@ -1,5 +1,6 @@
 //! What a transport says about itself.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -74,8 +75,11 @@ pub enum LinkError {
     /// It could not be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// It was lost, or the relay refused to serve us.
-    #[error("the relay ended the connection: {} ({:?})", .0.message(), .0.code())]
+    /// It broke.
+    #[error("the connection to the relay was lost: {}", root_cause(.0))]
+    Lost(tonic::Status),
+    /// The relay refused to serve us, or is stopping.
+    #[error("the relay ended the poll: {} ({:?})", .0.message(), .0.code())]
     Call(tonic::Status),
     /// Another connection polls under our id.
     #[error(
@@ -89,4 +93,13 @@ pub enum LinkError {
     /// The relay ends polls at once, with no message. Polling on would be a loop that never rests.
     #[error("the relay does not hold polls")]
     PollNotHeld,
+}
+
+/// What began it: the layers of gRPC and HTTP/2 in between only say "transport error".
+fn root_cause(status: &tonic::Status) -> String {
+    let mut cause: &dyn Error = status;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }

@@ -108,10 +108,10 @@ impl fmt::Display for Report {
                 format!("{:.1} s", self.elapsed_ms as f64 / 1000.0),
             ],
         ]);
-        writeln!(f, "{}", table(&["", ""], rows))?;
+        writeln!(f, "{}", table(&[], rows))?;
         write!(
             f,
-            "\nThe relay forwarded every message between the nodes and could read none of them."
+            "\nAll messages between the nodes went through the relay, as ciphertext."
         )?;
         if let Some(kept) = &self.kept {
             write!(f, "\nLogs and data directories are in {kept}.")?;

@@ -1,0 +1,219 @@
+//! A poll that a relay holds, and the message it ends with.
+
+use std::sync::Arc;
+
+use prost::bytes::Bytes;
+use tokio::time::Instant;
+
+use super::mailbox::Letter;
+use super::nodes::Nodes;
+use crate::message::NodeId;
+
+/// Why a poll ended without a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PollEnded {
+    /// The same client has begun another poll.
+    Replaced,
+    /// The relay is stopping and there is nothing left for this node.
+    Stopping,
+}
+
+/// A poll that a relay holds. Dropping it says that the node no longer polls.
+pub(super) struct Poll {
+    nodes: Arc<Nodes>,
+    id: NodeId,
+    number: u64,
+    greet: bool,
+}
+
+impl Poll {
+    pub(super) fn new(nodes: Arc<Nodes>, id: NodeId, number: u64, greet: bool) -> Self {
+        Self {
+            nodes,
+            id,
+            number,
+            greet,
+        }
+    }
+
+    /// Whether the node seems to be new here and does not know its researcher.
+    pub(super) fn wants_greeting(&self) -> bool {
+        self.greet
+    }
+
+    /// Whether a message waits for the node.
+    pub(super) fn has_mail(&self) -> bool {
+        let state = self.nodes.lock();
+        state
+            .known
+            .get(&self.id)
+            .is_some_and(|node| !node.mailbox.is_empty())
+    }
+
+    /// Puts a message of the relay's own before all others.
+    pub(super) fn post_first(&self, letter: Letter) {
+        let mut state = self.nodes.lock();
+        let length = letter.message.len();
+        if let Some(node) = state.known.get_mut(&self.id) {
+            self.nodes.tally.forwarded(letter.class);
+            node.mailbox.put_first(letter);
+            state.bytes += length;
+        }
+    }
+
+    /// Waits for the next message. Cancelling this loses nothing.
+    pub(super) async fn next(self) -> Result<Delivery, PollEnded> {
+        loop {
+            let wake = {
+                let mut state = self.nodes.lock();
+                state.expire(&self.id, Instant::now(), &self.nodes.tally);
+                let node = state
+                    .known
+                    .get_mut(&self.id)
+                    .filter(|node| node.poll == Some(self.number));
+                let Some(node) = node else {
+                    return Err(PollEnded::Replaced);
+                };
+                if let Some(letter) = node.mailbox.take() {
+                    node.under_way += 1;
+                    drop(state);
+                    return Ok(Delivery {
+                        poll: self,
+                        letter: Some(letter),
+                    });
+                }
+                // Registered under the lock, so that no message slips in between.
+                let mut wake = Box::pin(Arc::clone(&node.wake).notified_owned());
+                wake.as_mut().enable();
+                wake
+            };
+            tokio::select! {
+                () = wake => {}
+                () = self.nodes.stopping.cancelled() => return Err(PollEnded::Stopping),
+            }
+        }
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        let mut state = self.nodes.lock();
+        if let Some(node) = state
+            .known
+            .get_mut(&self.id)
+            .filter(|node| node.poll == Some(self.number))
+        {
+            node.poll = None;
+            node.last_seen = Some(Instant::now());
+        }
+    }
+}
+
+/// A message being sent. Unless [`Delivery::done`] is called, dropping it puts the message back.
+pub(super) struct Delivery {
+    poll: Poll,
+    letter: Option<Letter>,
+}
+
+impl Delivery {
+    /// The message; empty once delivered.
+    pub(super) fn message(&self) -> Bytes {
+        self.letter
+            .as_ref()
+            .map(|letter| letter.message.clone())
+            .unwrap_or_default()
+    }
+
+    /// The message has been sent in full.
+    pub(super) fn done(mut self) {
+        if let Some(letter) = self.letter.take() {
+            self.poll.nodes.tally.delivered(letter.class);
+            let mut state = self.poll.nodes.lock();
+            state.bytes -= letter.message.len();
+            if let Some(node) = state.known.get_mut(&self.poll.id) {
+                node.under_way -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        let Some(letter) = self.letter.take() else {
+            return;
+        };
+        let mut state = self.poll.nodes.lock();
+        // It is there: a node is not forgotten while something is under way to it.
+        if let Some(node) = state.known.get_mut(&self.poll.id) {
+            node.under_way -= 1;
+            node.mailbox.put_first(letter);
+            node.wake.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::nodes::tests::{from, id, letter, next, nodes};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_whose_delivery_broke_goes_out_first() {
+        let (nodes, _stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        nodes.post(&id("a"), letter("first")).unwrap();
+        nodes.post(&id("a"), letter("second")).unwrap();
+
+        drop(
+            nodes
+                .begin_poll(id("a"), from(1))
+                .unwrap()
+                .next()
+                .await
+                .unwrap(),
+        );
+
+        assert_eq!(next(&nodes, "a").await, "first");
+        assert_eq!(next(&nodes, "a").await, "second");
+        assert_eq!(nodes.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_wait_loses_nothing() {
+        let (nodes, _stopping) = nodes();
+        let waiting = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert!(waiting.await.is_err());
+
+        nodes.post(&id("a"), letter("x")).unwrap();
+        assert_eq!(next(&nodes, "a").await, "x");
+    }
+
+    #[tokio::test]
+    async fn a_stopping_relay_still_hands_out_what_is_there() {
+        let (nodes, stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        nodes.post(&id("a"), letter("x")).unwrap();
+        stopping.cancel();
+
+        assert!(nodes.anything_due());
+        assert_eq!(next(&nodes, "a").await, "x");
+        assert!(!nodes.anything_due());
+        let ended = nodes.begin_poll(id("a"), from(1)).unwrap().next().await;
+        assert_eq!(ended.err(), Some(PollEnded::Stopping));
+    }
+
+    #[tokio::test]
+    async fn a_second_poll_of_the_same_connection_replaces_the_first() {
+        let (nodes, _stopping) = nodes();
+        let first = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
+        tokio::task::yield_now().await;
+
+        let second = nodes.begin_poll(id("a"), from(1)).unwrap();
+
+        assert_eq!(first.await.unwrap().err(), Some(PollEnded::Replaced));
+        nodes.post(&id("a"), letter("x")).unwrap();
+        assert_eq!(second.next().await.unwrap().message(), "x");
+    }
+}
