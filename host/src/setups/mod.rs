@@ -16,7 +16,8 @@ use crate::handlers::{
 };
 use crate::key_store::KeyStore;
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
+    Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
+    ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
@@ -126,33 +127,7 @@ impl Setups {
                 researcher_id,
                 secagg_id,
                 ..
-            } => {
-                let store = self.store.clone();
-                let id = secagg_id.clone();
-                let owner = researcher_id.to_string();
-                let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
-                    Some(context) if context.researcher == owner => store.remove_context(&id),
-                    _ => Ok(false),
-                });
-                let (success, msg) = match removed.await.ok()? {
-                    Ok(true) => (true, "Secagg context is deleted.".to_owned()),
-                    Ok(false) => (
-                        false,
-                        format!("FB321: there is no secagg context {secagg_id} on this node"),
-                    ),
-                    Err(error) => (false, format!("FB321: {error}")),
-                };
-                tracing::info!(%secagg_id, success, "delete");
-                Some(ToResearcher::SecaggDeleteReply(SecaggReply {
-                    request_id,
-                    researcher_id,
-                    secagg_id,
-                    success,
-                    node_id: self.own.clone(),
-                    node_name: self.name.clone(),
-                    msg: Some(msg),
-                }))
-            }
+            } => Some(self.delete(request_id, researcher_id, secagg_id).await),
             ToNode::Other {
                 class,
                 request_id,
@@ -165,6 +140,41 @@ impl Setups {
             }
             ToNode::Overlay(_) => None,
         }
+    }
+
+    /// Forgets a context. What fails is told with an error, as the reference does: its researcher takes any
+    /// `SecaggDeleteReply` for a success.
+    async fn delete(
+        &self,
+        request_id: Option<RequestId>,
+        researcher_id: ResearcherId,
+        secagg_id: SecaggId,
+    ) -> ToResearcher {
+        let (store, id) = (self.store.clone(), secagg_id.clone());
+        let owner = researcher_id.to_string();
+        let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
+            Some(context) if context.researcher == owner => store.remove_context(&id),
+            _ => Ok(false),
+        });
+        let why = match removed.await {
+            Ok(Ok(true)) => {
+                tracing::info!(%secagg_id, "deleted");
+                return ToResearcher::SecaggDeleteReply(SecaggReply {
+                    request_id,
+                    researcher_id,
+                    secagg_id,
+                    success: true,
+                    node_id: self.own.clone(),
+                    node_name: self.name.clone(),
+                    msg: Some("Secagg context is deleted.".to_owned()),
+                });
+            }
+            Ok(Ok(false)) => format!("there is no secagg context {secagg_id} on this node"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => SetupError::Stopping.to_string(),
+        };
+        tracing::warn!(%secagg_id, "FB321: not deleted: {why}");
+        self.error(request_id, researcher_id, "FB321", format!("FB321: {why}"))
     }
 
     /// The answer to what came from the researcher and could not be read; `None` when it names no researcher.
