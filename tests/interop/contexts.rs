@@ -26,7 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !file.exists() {
         return Err(format!("{} is missing", file.display()).into());
     }
-    let store = KeyStore::open(file, &NodeId::try_from(id.as_str())?, &Randomness::from_system()?)?;
+    let store = KeyStore::open(
+        file,
+        &NodeId::try_from(id.as_str())?,
+        &Randomness::from_system()?,
+    )?;
     for (secagg_id, context) in store.contexts()? {
         let secret = match &context.secret {
             ContextSecret::Pairs(secrets) => secrets

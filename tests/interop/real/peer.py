@@ -57,9 +57,9 @@ def body(run, length):
     return hashlib.shake_256(run.encode()).digest(length)
 
 
-def meet(seconds):
+def meet(within):
     """Waits for the first message, which tells the researcher's id."""
-    if not met.wait(seconds):
+    if not met.wait(within):
         raise TimeoutError("the relay sent nothing")
     return {"researcher": researcher["id"]}
 

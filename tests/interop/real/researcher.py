@@ -38,7 +38,7 @@ researcher_id = config.get("default", "id")
 requests = Requests(config)
 
 
-def connected(parties, seconds):
+def connected(parties, within):
     """Waits until all parties poll."""
     began = time.monotonic()
     while True:
@@ -48,17 +48,17 @@ def connected(parties, seconds):
         missing = sorted(set(parties) - active)
         if not missing:
             return {"seconds": time.monotonic() - began}
-        if time.monotonic() - began > seconds:
+        if time.monotonic() - began > within:
             raise TimeoutError(f"not connected: {missing}")
         time.sleep(0.05)
 
 
-def send(kind, fields, parties, seconds):
+def send(kind, fields, parties, within):
     """Any request of `fedbiomed.common.message` (or the unheard-of one) through the researcher's own `Requests`."""
     classes = {**vars(messages), "UnheardOfRequest": UnheardOfRequest}
     request = classes[kind](researcher_id=researcher_id, **fields)
     began = time.monotonic()
-    with requests.send(request, parties, [StopOnTimeout(seconds)]) as sent:
+    with requests.send(request, parties, [StopOnTimeout(within)]) as sent:
         replies = {node: shown(reply) for node, reply in {**sent.replies(), **sent.errors()}.items()}
     return {"replies": replies, "seconds": time.monotonic() - began}
 
@@ -88,7 +88,7 @@ def set_up_and_delete(scheme, parties):
     )
     context.setup()
     context.delete()
-    return {"secagg_id": context.secagg_id}
+    return {"secagg_id": context.secagg_id, "experiment_id": context.experiment_id}
 
 
 commands.serve(
