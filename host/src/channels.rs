@@ -98,12 +98,20 @@ impl Channels {
     }
 
     /// Takes `pem` as the peer's public key and makes the channel ready. The caller has checked that this node asked
-    /// that peer for it. On disk before this returns; blocks for that.
+    /// that peer for it. On disk before this returns; blocks for that, unless it is the key already known.
     pub fn set_peer_key(&self, peer: &NodeId, pem: &[u8]) -> Result<(), ChannelError> {
         let public = primitives::parse_public_key_pem(pem)
             .map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
         let own = match self.keys(peer) {
-            Some(keys) => keys.own_secret_key(),
+            Some(keys) if keys.peer_public_key() == public => return Ok(()),
+            Some(keys) => {
+                // An operator may want to ask the peer's: a relay could have forged it (see `Post::renew`).
+                tracing::warn!(
+                    %peer,
+                    "FB324: security: the peer has a new channel key, which replaces the one known; expected only if it lost its store"
+                );
+                keys.own_secret_key()
+            }
             None => self.derived_key(peer),
         };
         let record = ChannelRecord {
@@ -172,6 +180,29 @@ mod tests {
         let again = Channels::load(kept).expect("loaded");
         assert_eq!(own_key(&again, "b"), first);
         assert_ne!(own_key(&again, "c"), first, "each peer sees another key");
+    }
+
+    #[test]
+    fn a_peers_other_key_replaces_the_known_one_and_the_same_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let channels = Channels::load(store(&folder.path().join("s"))).expect("loaded");
+        let set = |label: &[u8]| {
+            let public = primitives::derive_secret_key(&[9; 32], label).public_key();
+            let pem = primitives::public_key_pem(&public).expect("a key");
+            channels
+                .set_peer_key(&node("b"), pem.as_bytes())
+                .expect("taken");
+            channels.keys(&node("b")).expect("ready")
+        };
+        let (first, same, other) = (set(b"first"), set(b"first"), set(b"other"));
+
+        assert!(Arc::ptr_eq(&first, &same));
+        assert_ne!(first.peer_public_key(), other.peer_public_key());
+        assert_eq!(
+            first.own_public_key(),
+            other.own_public_key(),
+            "this node's own key stays"
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::message::{NodeId, RequestId};
+use crate::handlers::Outgoing;
+use crate::message::{NodeId, RequestId, ResearcherId};
 use crate::randomness::Randomness;
 
 /// How long a peer may take to answer (reference: `TIMEOUT_NODE_TO_NODE_REQUEST`).
@@ -24,6 +25,8 @@ struct Pending {
     plugin: String,
     peer: NodeId,
     reply: oneshot::Sender<Vec<u8>>,
+    /// To be sent again, should the peer turn out to have a new key.
+    sent: Option<(ResearcherId, Outgoing)>,
 }
 
 /// A request under way; dropping it forgets the request.
@@ -64,6 +67,7 @@ impl Requests {
             plugin: plugin.to_owned(),
             peer: peer.clone(),
             reply,
+            sent: None,
         };
         self.0
             .lock()
@@ -117,6 +121,26 @@ impl Requests {
         Ok(())
     }
 
+    /// Keeps what request `id` says, until it is answered or given up.
+    pub fn keep(&self, id: &RequestId, researcher: &ResearcherId, outgoing: &Outgoing) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(request) = pending.get_mut(id) {
+            request.sent = Some((researcher.clone(), outgoing.clone()));
+        }
+    }
+
+    /// The kept requests that `peer` has not answered.
+    pub fn unanswered(&self, peer: &NodeId) -> Vec<(RequestId, ResearcherId, Outgoing)> {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = pending.iter().filter(|(_, request)| request.peer == *peer);
+        of_peer
+            .filter_map(|(id, request)| {
+                let (researcher, outgoing) = request.sent.clone()?;
+                Some((id.clone(), researcher, outgoing))
+            })
+            .collect()
+    }
+
     /// How many requests wait for their reply.
     pub fn pending(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -167,6 +191,7 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Value;
 
     fn node(name: &str) -> NodeId {
         NodeId::try_from(name).expect("a valid id")
@@ -232,6 +257,30 @@ mod tests {
         assert_eq!(gathered.answered, vec![(node("cc"), vec![7])]);
         assert_eq!(gathered.silent, vec![node("b")]);
         assert_eq!(requests.pending(), 0, "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_or_given_up_is_not_sent_again() {
+        let requests = Requests::default();
+        let researcher = ResearcherId::try_from("r").expect("a valid id");
+        let outgoing = Outgoing {
+            kind: "KeyRequest".into(),
+            fields: Value::Map(Vec::new()),
+        };
+        let tickets = ["b", "cc", "ddd"].map(|peer| ask(&requests, peer));
+        for ticket in &tickets {
+            requests.keep(ticket.id(), &researcher, &outgoing);
+        }
+        let [answered, given_up, open] = tickets;
+        requests
+            .deliver("key-request", &node("b"), Some(answered.id()), vec![1])
+            .expect("asked");
+        drop(given_up);
+
+        assert!(requests.unanswered(&node("b")).is_empty());
+        assert!(requests.unanswered(&node("cc")).is_empty());
+        let again = requests.unanswered(&node("ddd"));
+        assert_eq!(again, vec![(open.id().clone(), researcher, outgoing)]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Effect {
 }
 
 /// A message in the making: the host adds sender, receiver and request id.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// Its kind, one of the plugin's.
     pub kind: String,

@@ -41,6 +41,9 @@ const IN_WORK: usize = 1000;
 /// Messages in work for one sender. What a sender's unanswerable requests can block is its own turn.
 const IN_WORK_PER_SENDER: usize = 200;
 
+/// Messages that could not be opened and wait to hear whether their sender has a new key. Most are forged.
+const DOUBTFUL: usize = 16;
+
 /// Treats the overlay messages of one node.
 pub struct Router {
     own: NodeId,
@@ -53,6 +56,7 @@ pub struct Router {
     room: Arc<Semaphore>,
     lobby: Arc<Semaphore>,
     work: Arc<Semaphore>,
+    doubtful: Semaphore,
     turns: Turns,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -94,6 +98,7 @@ impl Router {
             room: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
             lobby: Arc::new(Semaphore::new(STRANGERS)),
             work: Arc::new(Semaphore::new(IN_WORK)),
+            doubtful: Semaphore::new(DOUBTFUL),
             turns: Turns::new(IN_WORK_PER_SENDER),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -184,23 +189,37 @@ impl Router {
     }
 
     async fn open(&self, message: &OverlayMessage) -> Result<(Inner, Assurance), Dropped> {
+        let (researcher, source) = (&message.researcher_id, &message.source);
         if message.setup {
             let inner = overlay::open(self.channels.published(), message)?;
+            if inner.kind == "ChannelSetupRequest" {
+                self.post.asked_for_own_key(researcher, source);
+            }
             return Ok((inner, Assurance::PublishedKey));
         }
-        let keys = match self.channels.keys(&message.source) {
+        let keys = match self.channels.keys(source) {
             Some(keys) => keys,
             None => {
-                self.post
-                    .channel(
-                        &message.researcher_id,
-                        &message.source,
-                        Occasion::StrangersMessage,
-                    )
-                    .await?
+                let occasion = Occasion::StrangersMessage;
+                self.post.channel(researcher, source, occasion).await?
             }
         };
-        Ok((overlay::open(&keys, message)?, Assurance::ChannelKey))
+        let error = match overlay::open(&keys, message) {
+            Ok(inner) => return Ok((inner, Assurance::ChannelKey)),
+            Err(error) if error.may_be_another_key() => error,
+            Err(error) => return Err(error.into()),
+        };
+        let renewed = self.post.renew(researcher, source);
+        let Ok(_seat) = self.doubtful.try_acquire() else {
+            return Err(error.into());
+        };
+        renewed.await;
+        match self.channels.keys(source) {
+            Some(now) if !Arc::ptr_eq(&now, &keys) => {
+                Ok((overlay::open(&now, message)?, Assurance::ChannelKey))
+            }
+            _ => Err(error.into()),
+        }
     }
 
     fn report(&self, source: &NodeId, dropped: &Dropped) {

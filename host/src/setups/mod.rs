@@ -319,7 +319,7 @@ impl Setups {
                 (self.post.clone(), researcher.clone(), ticket.id().clone());
             // A channel that has to be set up first must not hold up the others; whoever stays silent is named below.
             tokio::spawn(async move {
-                if let Err(error) = post.send(&researcher, &peer, Some(id), outgoing).await {
+                if let Err(error) = post.ask(&researcher, &peer, id, outgoing).await {
                     tracing::warn!(%peer, "request not sent: {error}");
                 }
             });
