@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 MOST_LOM_ERROR = 2e-3  # Fed-BioMed quantises to 16 bits within a clipping range of 3
 SLACK_SECONDS = 5  # what a busy machine may add to anything
+MOST_SECONDS_TO_MEET_AGAIN = 5  # a set-up takes 0.1 s; without noticing the loss it fails after 30 s
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def every_request_is_answered(network):
             check((reply["databases"], reply["count"]) == ([], 0), f"{kind}: {reply}")
 
 
-def send(network, kind, parties, **fields):
-    return researcher(network).ask("send", kind=kind, fields=fields, parties=parties, within=SLACK_SECONDS)["replies"]
+def send(network, kind, nodes, **fields):
+    return researcher(network).ask("send", kind=kind, fields=fields, nodes=nodes, within=SLACK_SECONDS)["replies"]
 
 
 def what_was_set_up_can_be_deleted(network):
@@ -148,7 +149,6 @@ def a_real_node_that_restarts_finds_us_again(network):
 
 
 def a_real_node_that_lost_its_keys_is_met_again_at_once(network):
-    """Only with us: between two real nodes the set-up fails for 30 s, until both have been restarted."""
     network.stop("real-b", signal.SIGKILL)
     network.forget("real-b")
     network.set_ups = [each for each in network.set_ups if "real-b" not in each["parties"]]
@@ -156,8 +156,9 @@ def a_real_node_that_lost_its_keys_is_met_again_at_once(network):
     network.ready("real-b")
     researcher(network).ask("connected", parties=network.parties, within=30)
     took = set_up(network, "dh", ["real-b", "ours-c"])["seconds"]
-    check(took < 2 + SLACK_SECONDS, f"it took {took:.1f} s")
+    check(took < MOST_SECONDS_TO_MEET_AGAIN, f"it took {took:.1f} s")
     set_up(network, "server-key", ["real-b", "ours-c"])
+    return f"first set-up after the loss {took:.2f} s"
 
 
 def all_parties_hold_secrets_that_fit(network):

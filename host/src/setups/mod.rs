@@ -16,8 +16,8 @@ use crate::handlers::{
 };
 use crate::key_store::KeyStore;
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
-    ToResearcher,
+    ExperimentId, Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest,
+    ToNode, ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
@@ -126,8 +126,12 @@ impl Setups {
                 request_id,
                 researcher_id,
                 secagg_id,
+                experiment_id,
                 ..
-            } => Some(self.delete(request_id, researcher_id, secagg_id).await),
+            } => {
+                let deleted = self.delete(request_id, researcher_id, secagg_id, experiment_id);
+                Some(deleted.await)
+            }
             ToNode::Other {
                 class,
                 request_id,
@@ -142,18 +146,24 @@ impl Setups {
         }
     }
 
-    /// Forgets a context. What fails is told with an error, as the reference does: its researcher takes any
-    /// `SecaggDeleteReply` for a success.
+    /// Forgets a context of that researcher and experiment. What fails is told with an error: the reference's
+    /// researcher takes any `SecaggDeleteReply` for a success. (Its nodes say nothing at all to a wrong experiment.)
     async fn delete(
         &self,
         request_id: Option<RequestId>,
         researcher_id: ResearcherId,
         secagg_id: SecaggId,
+        experiment_id: Option<ExperimentId>,
     ) -> ToResearcher {
         let (store, id) = (self.store.clone(), secagg_id.clone());
-        let owner = researcher_id.to_string();
+        let researcher = researcher_id.to_string();
         let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
-            Some(context) if context.researcher == owner => store.remove_context(&id),
+            Some(context)
+                if context.researcher == researcher
+                    && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
+            {
+                store.remove_context(&id)
+            }
             _ => Ok(false),
         });
         let why = match removed.await {
@@ -169,7 +179,9 @@ impl Setups {
                     msg: Some("Secagg context is deleted.".to_owned()),
                 });
             }
-            Ok(Ok(false)) => format!("there is no secagg context {secagg_id} on this node"),
+            Ok(Ok(false)) => {
+                format!("this experiment has no secagg context {secagg_id} on this node")
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => SetupError::Stopping.to_string(),
         };

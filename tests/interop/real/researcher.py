@@ -53,12 +53,12 @@ def connected(parties, within):
         time.sleep(0.05)
 
 
-def send(kind, fields, parties, within):
+def send(kind, fields, nodes, within):
     """Any request of `fedbiomed.common.message` (or the unheard-of one) through the researcher's own `Requests`."""
     classes = {**vars(messages), "UnheardOfRequest": UnheardOfRequest}
     request = classes[kind](researcher_id=researcher_id, **fields)
     began = time.monotonic()
-    with requests.send(request, parties, [StopOnTimeout(within)]) as sent:
+    with requests.send(request, nodes, [StopOnTimeout(within)]) as sent:
         replies = {node: shown(reply) for node, reply in {**sent.replies(), **sent.errors()}.items()}
     return {"replies": replies, "seconds": time.monotonic() - began}
 
