@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +35,10 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 
+/// How long a stop waits for those who still look at the node.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// A researcher's requests that are waiting for their answer.
+const MOST_REQUESTS: usize = 1000;
 /// Messages between transport and the rest of the node, each way.
 const BETWEEN: usize = 1000;
 
@@ -62,6 +66,8 @@ pub struct Node {
     plugins: Arc<Plugins>,
     requests: Requests,
     router: Arc<Router>,
+    setups: Arc<Setups>,
+    post: Arc<Post>,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
     counters: Counters,
@@ -83,6 +89,7 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
         let randomness = Randomness::from_system()?;
         let store = Arc::new(open_store(&config, &randomness)?);
+        let socket = control::Socket::bind(&config.data)?;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
@@ -123,7 +130,7 @@ impl Node {
             services,
             store.clone(),
             requests.clone(),
-            post,
+            post.clone(),
             randomness.clone(),
         ));
         let (incoming, inbox) = mpsc::channel(BETWEEN);
@@ -145,6 +152,8 @@ impl Node {
             plugins,
             requests,
             router: router.clone(),
+            setups: setups.clone(),
+            post,
             link: transport.state(),
             transport: Mutex::new(Some(transport)),
             counters,
@@ -152,14 +161,16 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        // It ends with `stopping`; nobody waits for it, as a node that stops answers no more.
-        drop(control::serve_node(
-            &node.config.data,
-            NodeControl(node.clone()),
-            node.stopping.clone(),
-        )?);
-        node.tasks
-            .spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
+        let control = socket.serve_node(NodeControl(node.clone()), node.stopping.clone());
+        node.tasks.spawn(control);
+        let sorting = Sorting {
+            router,
+            setups,
+            outbox,
+            tasks: node.tasks.clone(),
+            stopping: node.stopping.clone(),
+        };
+        node.tasks.spawn(sorting.run(inbox));
         Ok(node)
     }
 
@@ -167,8 +178,8 @@ impl Node {
     /// relay can be reached.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.setups.stop().await;
+        self.post.stop().await;
         self.router.stop().await;
         let transport = self
             .transport
@@ -178,6 +189,9 @@ impl Node {
         if let Some(transport) = transport {
             transport.stop().await;
         }
+        self.tasks.close();
+        // What is left is somebody's open connection to the control socket.
+        let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await;
     }
 
     /// Its id.
@@ -246,37 +260,47 @@ impl Node {
     }
 }
 
-/// Overlays to the router, the rest to the set-ups. Neither ever holds up the other.
-async fn sort(
-    mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>,
+/// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
     outbox: mpsc::Sender<ToResearcher>,
+    tasks: TaskTracker,
     stopping: CancellationToken,
-) {
-    loop {
-        let message = tokio::select! {
-            message = inbox.recv() => message,
-            () = stopping.cancelled() => return,
-        };
-        match message {
-            Some(Ok(ToNode::Overlay(message))) => router.submit(message),
-            Some(Err(malformed)) => {
-                if let Some(answer) = setups.answer_malformed(malformed) {
-                    let _ = outbox.send(answer).await;
-                }
+}
+
+impl Sorting {
+    async fn run(self, mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>) {
+        let waiting = Arc::new(Semaphore::new(MOST_REQUESTS));
+        loop {
+            let message = tokio::select! {
+                message = inbox.recv() => message,
+                () = self.stopping.cancelled() => return,
+            };
+            match message {
+                Some(Ok(ToNode::Overlay(message))) => self.router.submit(message),
+                Some(request) => match waiting.clone().try_acquire_owned() {
+                    Ok(place) => self.answer(request, place),
+                    Err(_) => tracing::warn!("a researcher's request is dropped: too many wait"),
+                },
+                None => return,
             }
-            Some(Ok(request)) => {
-                let (setups, outbox) = (setups.clone(), outbox.clone());
-                tokio::spawn(async move {
-                    if let Some(answer) = setups.answer(request).await {
-                        // Only a node that stops has no transport left.
-                        let _ = outbox.send(answer).await;
-                    }
-                });
-            }
-            None => return,
         }
+    }
+
+    fn answer(&self, request: Result<ToNode, Malformed>, place: OwnedSemaphorePermit) {
+        let (setups, outbox) = (self.setups.clone(), self.outbox.clone());
+        self.tasks.spawn(async move {
+            let answer = match request {
+                Ok(request) => setups.answer(request).await,
+                Err(malformed) => setups.answer_malformed(malformed),
+            };
+            if let Some(answer) = answer {
+                // Only a node that stops has no transport left.
+                let _ = outbox.send(answer).await;
+            }
+            drop(place);
+        });
     }
 }
 
