@@ -5,7 +5,7 @@
 //! stores nothing (anyone can forge one: it is signed with the published key), and yet the answer is the same
 //! after a crash.
 //!
-//! What is not here: asking a peer for its key ([`crate::requests`]), sealing and opening ([`crate::overlay`]).
+//! What is not here: asking a peer for its key (`requests`, `post`), sealing and opening ([`crate::overlay`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

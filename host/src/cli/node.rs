@@ -128,10 +128,12 @@ fn problem(error: NodeError) -> Problem {
         NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => {
             Exit::Refused
         }
-        NodeError::Researcher(
-            ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. },
-        ) => Exit::Refused,
-        NodeError::Researcher(_) => Exit::Unreachable,
+        NodeError::Researcher(error) => match **error {
+            ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
+                Exit::Refused
+            }
+            _ => Exit::Unreachable,
+        },
         NodeError::Randomness(_) | NodeError::Runtime(_) | NodeError::Control(_) => Exit::Failed,
     };
     let todo = error.advice();

@@ -6,7 +6,7 @@
 //! one file per WIT interface; [`Runtime`] is the wasm engine with its limits and its cache of compiled code.
 //!
 //! A guest has no WASI: no files, sockets, environment, clock. It cannot reach the network or the key store either: it
-//! reads through capabilities and acts through effects, which [`crate::router`] carries out.
+//! reads through capabilities and acts through effects, which `router` and `setups` carry out.
 
 mod bindings;
 mod cache;

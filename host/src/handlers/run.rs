@@ -61,13 +61,13 @@ impl Run {
                 plugin: name.into(),
             });
         };
-        let subject = Subject::Run(RunState {
+        let subject = Subject::Run(Box::new(RunState {
             run: setup.run.to_string(),
             own: setup.own.clone(),
             parties: setup.parties.clone(),
             agreement: None,
             sharing: None,
-        });
+        }));
         let raw = initiator::Setup {
             kind: setup.kind.into(),
             researcher_id: setup.researcher.to_string(),

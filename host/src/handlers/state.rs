@@ -53,7 +53,7 @@ pub(super) struct CallState {
 /// What the instance was made for.
 pub(super) enum Subject {
     Message(Envelope),
-    Run(RunState),
+    Run(Box<RunState>),
 }
 
 /// The host's half of a run: the secrets that the guest must not see.

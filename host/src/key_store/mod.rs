@@ -26,6 +26,9 @@ const CONTEXTS: TableDefinition<&str, &[u8]> = TableDefinition::new("contexts");
 /// Written into each file; a file with another value was made by another version of backchannel.
 const FORMAT: &[u8] = b"backchannel key store 1";
 
+/// A key and its record, still encoded.
+type Entry = (String, Zeroizing<Vec<u8>>);
+
 /// An open key store. Calls block for a disk sync (about 0.2 ms on an SSD) when they write.
 pub struct KeyStore {
     database: Database,
@@ -185,10 +188,7 @@ impl KeyStore {
             .map(|found| Zeroizing::new(found.value().to_vec())))
     }
 
-    fn scan(
-        &self,
-        table: TableDefinition<&str, &[u8]>,
-    ) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, StoreError> {
+    fn scan(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<Entry>, StoreError> {
         let table = self.database.begin_read()?.open_table(table)?;
         table
             .iter()?

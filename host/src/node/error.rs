@@ -37,8 +37,8 @@ pub enum NodeError {
     #[error("the researcher's certificate cannot be used: {0}")]
     Certificate(CertificateError),
     /// The researcher cannot be met.
-    #[error(transparent)]
-    Researcher(#[from] ConnectError),
+    #[error("{0}")]
+    Researcher(Box<ConnectError>),
     /// The researcher shows another certificate than when this node met it first.
     #[error(
         "the researcher at {address} shows another certificate: {seen}, this node knows {known}"
@@ -54,6 +54,12 @@ pub enum NodeError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+}
+
+impl From<ConnectError> for NodeError {
+    fn from(error: ConnectError) -> Self {
+        Self::Researcher(Box::new(error))
+    }
 }
 
 impl NodeError {
@@ -73,10 +79,12 @@ impl NodeError {
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
             Self::Plugin(error) => error.advice(),
             Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
-            Self::Researcher(ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. }) => {
-                "ask the researcher for a certificate whose O= is the researcher's id".into()
-            }
-            Self::Researcher(_) => "check host, port and firewall, and that the researcher's server runs".into(),
+            Self::Researcher(error) => match **error {
+                ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
+                    "ask the researcher for a certificate whose O= is the researcher's id".into()
+                }
+                _ => "check host, port and firewall, and that the researcher's server runs".into(),
+            },
             Self::OtherCertificate { .. } => {
                 "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
             }

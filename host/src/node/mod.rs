@@ -152,11 +152,12 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        let _ = control::serve_node(
+        // It ends with `stopping`; nobody waits for it, as a node that stops answers no more.
+        drop(control::serve_node(
             &node.config.data,
             NodeControl(node.clone()),
             node.stopping.clone(),
-        )?;
+        )?);
         node.tasks
             .spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
         Ok(node)

@@ -9,6 +9,7 @@
 
 mod dropped;
 mod effects;
+mod seen;
 mod turns;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::overlay;
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 pub use dropped::Dropped;
+use seen::Seen;
 use turns::Turns;
 
 /// From arrival to the end of `handle` (reference: 60 s per message).
@@ -54,6 +56,7 @@ pub struct Router {
     lobby: Arc<Semaphore>,
     work: Arc<Semaphore>,
     turns: Turns,
+    seen: Seen,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -95,6 +98,7 @@ impl Router {
             lobby: Arc::new(Semaphore::new(STRANGERS)),
             work: Arc::new(Semaphore::new(IN_WORK)),
             turns: Turns::new(IN_WORK_PER_SENDER),
+            seen: Seen::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
@@ -200,7 +204,11 @@ impl Router {
                     .await?
             }
         };
-        Ok((overlay::open(&keys, message)?, Assurance::ChannelKey))
+        let inner = overlay::open(&keys, message)?;
+        if !self.seen.first(&inner) {
+            return Err(Dropped::Repeated);
+        }
+        Ok((inner, Assurance::ChannelKey))
     }
 
     fn report(&self, source: &NodeId, dropped: &Dropped) {
