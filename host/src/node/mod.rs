@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
-use crate::control::{self, NodeControl};
 use crate::counters::Counters;
 use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
 use crate::key_store::KeyStore;
@@ -152,12 +151,6 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        // It ends with `stopping`; nobody waits for it, as a node that stops answers no more.
-        drop(control::serve_node(
-            &node.config.data,
-            NodeControl(node.clone()),
-            node.stopping.clone(),
-        )?);
         node.tasks
             .spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
         Ok(node)
