@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
-use crate::control::{self, NodeControl};
 use crate::counters::Counters;
 use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
 use crate::key_store::KeyStore;
@@ -35,7 +34,7 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 
-/// How long a stop waits for those who still look at the node.
+/// How long a stop waits for answers to leave.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// A researcher's requests that are waiting for their answer.
 const MOST_REQUESTS: usize = 1000;
@@ -84,12 +83,21 @@ pub struct Connection {
     pub text: String,
 }
 
-impl Node {
-    /// Starts a node: opens its store, loads its plugins, meets its researcher, and begins to poll.
-    pub async fn start(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
-        let randomness = Randomness::from_system()?;
-        let store = Arc::new(open_store(&config, &randomness)?);
-        let socket = control::Socket::bind(&config.data)?;
+/// A node that holds its data directory, and nobody knows of yet.
+pub struct Opened {
+    config: NodeConfig,
+    randomness: Randomness,
+    store: Arc<KeyStore>,
+}
+
+impl Opened {
+    /// Loads the plugins, meets the researcher, and begins to poll.
+    pub async fn start(self) -> Result<Arc<Node>, NodeError> {
+        let Self {
+            config,
+            randomness,
+            store,
+        } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
@@ -144,7 +152,7 @@ impl Node {
             outgoing,
             randomness,
         );
-        let node = Arc::new(Self {
+        let node = Arc::new(Node {
             config,
             certificate,
             store,
@@ -161,8 +169,6 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        let control = socket.serve_node(NodeControl(node.clone()), node.stopping.clone());
-        node.tasks.spawn(control);
         let sorting = Sorting {
             router,
             setups,
@@ -172,6 +178,19 @@ impl Node {
         };
         node.tasks.spawn(sorting.run(inbox));
         Ok(node)
+    }
+}
+
+impl Node {
+    /// Opens a node's store, which nobody else can open from then on.
+    pub fn open(config: NodeConfig) -> Result<Opened, NodeError> {
+        let randomness = Randomness::from_system()?;
+        let store = Arc::new(open_store(&config, &randomness)?);
+        Ok(Opened {
+            config,
+            randomness,
+            store,
+        })
     }
 
     /// Stops the node: nothing more is taken in, what may not be cancelled ends, what was sealed is handed over if the
@@ -190,7 +209,7 @@ impl Node {
             transport.stop().await;
         }
         self.tasks.close();
-        // What is left is somebody's open connection to the control socket.
+        // What is left is an answer that no relay takes.
         let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await;
     }
 
