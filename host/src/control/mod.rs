@@ -73,11 +73,11 @@ pub fn serve_node(
     control: NodeControl,
     stop: CancellationToken,
 ) -> Result<JoinHandle<()>, ControlError> {
-    let listener = bind(data)?;
+    let (listener, path) = bind(data)?;
     let serving = Server::builder()
         .add_service(NodeServer::new(control))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned());
-    Ok(serve(serving))
+    Ok(serve(serving, path))
 }
 
 /// Serves a relay's control socket until `stop`.
@@ -86,20 +86,23 @@ pub fn serve_relay(
     control: RelayControl,
     stop: CancellationToken,
 ) -> Result<JoinHandle<()>, ControlError> {
-    let listener = bind(data)?;
+    let (listener, path) = bind(data)?;
     let serving = Server::builder()
         .add_service(RelayServer::new(control))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned());
-    Ok(serve(serving))
+    Ok(serve(serving, path))
 }
 
 fn serve(
     serving: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+    socket: PathBuf,
 ) -> JoinHandle<()> {
-    tokio::spawn(async {
+    tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!("the control interface ended: {error}");
         }
+        // A socket that nobody serves would only mislead; the next start removes one that a crash left.
+        let _ = std::fs::remove_file(socket);
     })
 }
 
@@ -129,7 +132,7 @@ fn socket(data: &Path) -> Result<PathBuf, ControlError> {
 }
 
 /// The caller holds the key store's or the relay's lock on the data directory, so a socket that is left there is dead.
-fn bind(data: &Path) -> Result<UnixListener, ControlError> {
+fn bind(data: &Path) -> Result<(UnixListener, PathBuf), ControlError> {
     let path = socket(data)?;
     let failed = |source| ControlError::Io {
         path: path.clone(),
@@ -141,5 +144,5 @@ fn bind(data: &Path) -> Result<UnixListener, ControlError> {
     }
     let listener = UnixListener::bind(&path).map_err(failed)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(listener)
+    Ok((listener, path))
 }

@@ -9,6 +9,7 @@
 
 mod dropped;
 mod effects;
+mod seen;
 mod turns;
 
 use std::sync::Arc;
@@ -23,10 +24,11 @@ use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
-use crate::overlay;
+use crate::overlay::{self, ChannelKeys};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 pub use dropped::Dropped;
+use seen::Seen;
 use turns::Turns;
 
 /// From arrival to the end of `handle` (reference: 60 s per message).
@@ -58,6 +60,7 @@ pub struct Router {
     work: Arc<Semaphore>,
     doubtful: Semaphore,
     turns: Turns,
+    seen: Seen,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -100,6 +103,7 @@ impl Router {
             work: Arc::new(Semaphore::new(IN_WORK)),
             doubtful: Semaphore::new(DOUBTFUL),
             turns: Turns::new(IN_WORK_PER_SENDER),
+            seen: Seen::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
@@ -204,22 +208,30 @@ impl Router {
                 self.post.channel(researcher, source, occasion).await?
             }
         };
-        let error = match overlay::open(&keys, message) {
-            Ok(inner) => return Ok((inner, Assurance::ChannelKey)),
-            Err(error) if error.may_be_another_key() => error,
-            Err(error) => return Err(error.into()),
-        };
-        let renewed = self.post.renew(researcher, source);
-        let Ok(_seat) = self.doubtful.try_acquire() else {
-            return Err(error.into());
-        };
-        renewed.await;
-        match self.channels.keys(source) {
-            Some(now) if !Arc::ptr_eq(&now, &keys) => {
-                Ok((overlay::open(&now, message)?, Assurance::ChannelKey))
+        let inner = match overlay::open(&keys, message) {
+            Err(error) if error.may_be_another_key() => {
+                let new = self.renewed_keys(message, &keys).await;
+                overlay::open(&new.ok_or(error)?, message)?
             }
-            _ => Err(error.into()),
+            opened => opened?,
+        };
+        if !self.seen.first(&inner) {
+            return Err(Dropped::Repeated);
         }
+        Ok((inner, Assurance::ChannelKey))
+    }
+
+    /// Has the sender of a message that cannot be opened asked for its key; the keys if it has another than in `known`.
+    async fn renewed_keys(
+        &self,
+        message: &OverlayMessage,
+        known: &Arc<ChannelKeys>,
+    ) -> Option<Arc<ChannelKeys>> {
+        let renewed = self.post.renew(&message.researcher_id, &message.source);
+        let _seat = self.doubtful.try_acquire().ok()?;
+        renewed.await;
+        let now = self.channels.keys(&message.source)?;
+        (!Arc::ptr_eq(&now, known)).then_some(now)
     }
 
     fn report(&self, source: &NodeId, dropped: &Dropped) {
