@@ -211,7 +211,7 @@ impl Router {
         let inner = match overlay::open(&keys, message) {
             Err(error) if error.may_be_another_key() => {
                 let new = self.renewed_keys(message, &keys).await;
-                overlay::open(&new.ok_or(error)?, message)?
+                overlay::open(&*new.ok_or(error)?, message)?
             }
             opened => opened?,
         };
