@@ -7,9 +7,13 @@ import signal
 import time
 from dataclasses import dataclass
 
+from network import READY_SECONDS
+
 MOST_LOM_ERROR = 2e-3  # Fed-BioMed quantises to 16 bits within a clipping range of 3
 SLACK_SECONDS = 5  # what a busy machine may add to anything
 MOST_SECONDS_TO_MEET_AGAIN = 5  # a set-up takes 0.1 s; without noticing the loss it fails after 30 s
+
+REFUSED = 5  # the exit code for what must not be trusted
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,40 @@ def a_real_node_that_lost_its_keys_is_met_again_at_once(network):
     return f"first set-up after the loss {took:.2f} s"
 
 
+def killed(after_ms):
+    """Our node is killed in the middle of a set-up, which must fail; the next one must not."""
+
+    def case(network):
+        researcher(network).begin("set_up", scheme="dh", parties=network.parties)
+        time.sleep(after_ms / 1e3)
+        network.stop("ours-c", signal.SIGKILL)
+        network.our_node("ours-c")
+        network.ready("ours-c")
+        first = researcher(network).answer(70)
+        researcher(network).ask("connected", parties=network.parties, within=30)
+        set_up(network, "dh")
+        return "the set-up under way failed" if "failed" in first else "the set-up was over before"
+
+    case.__name__ = f"our_node_killed_{after_ms}_ms_into_a_set_up_takes_part_in_the_next"
+    return case
+
+
+def a_researcher_with_another_certificate_is_refused(network):
+    network.stop("researcher", signal.SIGKILL)
+    network.forget("researcher")
+    network.real_researcher()
+    network.ready("researcher")
+    until = time.monotonic() + SLACK_SECONDS
+    while "shows the certificate" not in (status := network.command("status", "--data", "ours-c-data"))["connection"]:
+        check(time.monotonic() < until, f"{status}")
+        time.sleep(0.2)
+    check(not status["connected"], f"{status}")
+    network.stop("ours-c")
+    again = network.our_node("ours-c")
+    code = again.process.wait(READY_SECONDS)
+    check(code == REFUSED, f"started anew it ended with {code}")
+
+
 def all_parties_hold_secrets_that_fit(network):
     """From every party's own store."""
     network.stop("ours-c")
@@ -280,6 +318,18 @@ def our_relay_deletes_a_set_up(network):
         check(gone not in network.contexts_of_real_node(name), f"{name} still has {gone}")
 
 
+def a_relay_that_was_down_for_30_s_is_found_again(network):
+    network.stop("relay")
+    time.sleep(30)
+    network.our_relay()
+    network.ready("relay")
+    began = time.monotonic()
+    wait_until_connected(network)
+    took = time.monotonic() - began
+    our_set_up(network, "dh")
+    return f"all parties were back after {took:.1f} s"
+
+
 def parties_of_our_relay_hold_secrets_that_fit(network):
     network.stop("ours-c")
     compare(network, {"ours-c": network.contexts_of_our_node("ours-c")}, ["real-a", "real-b"])
@@ -330,8 +380,13 @@ GROUPS = [
             what_was_set_up_can_be_deleted,
             a_researcher_that_restarts_finds_us_again,
             a_real_node_that_restarts_finds_us_again,
+            killed(after_ms=2),
+            killed(after_ms=20),
+            killed(after_ms=60),
+            # Last of those with set-ups: the two real nodes do not find each other again.
             a_real_node_that_lost_its_keys_is_met_again_at_once,
             after_all_that_secrets_still_fit,
+            a_researcher_with_another_certificate_is_refused,
         ],
     ),
     Group(
@@ -352,6 +407,7 @@ GROUPS = [
             our_relay_sets_up_diffie_hellman,
             our_relay_sets_up_server_keys,
             our_relay_deletes_a_set_up,
+            a_relay_that_was_down_for_30_s_is_found_again,
             parties_of_our_relay_hold_secrets_that_fit,
         ],
     ),

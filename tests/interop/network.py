@@ -60,10 +60,14 @@ class Program:
             raise RuntimeError(f"{self.name} ended with {self.process.wait()}; see {self.log}")
         return json.loads(line)
 
-    def ask(self, do, seconds=70, **arguments):
-        """Has the program do something; what it says about that. A failure of its own is raised."""
+    def begin(self, do, **arguments):
+        """Has the program do something, without waiting for what it says about that."""
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self.process.stdin.flush()
+
+    def ask(self, do, seconds=70, **arguments):
+        """Has the program do something; what it says about that. A failure of its own is raised."""
+        self.begin(do, **arguments)
         answer = self.answer(seconds)
         if "failed" in answer:
             raise RuntimeError(f"{self.name}: {do}: {answer['failed']}")
@@ -131,7 +135,7 @@ class Network:
         self.running.pop(name).stop(how)
 
     def forget(self, name):
-        """Removes all that a stopped real node has on disk."""
+        """Removes all that a stopped real program has on disk."""
         shutil.rmtree(self.folder / name)
 
     def command(self, *arguments):

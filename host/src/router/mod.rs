@@ -221,11 +221,11 @@ impl Router {
             }
         };
         let inner = match open_with(&keys, message).await? {
-            Ok(inner) => inner,
             Err(error) if error.may_be_another_key() => {
-                self.open_with_new_key(&keys, message, error).await?
+                let new = self.renewed_keys(message, &keys).await;
+                open_with(&new.ok_or(error)?, message).await??
             }
-            Err(error) => return Err(error.into()),
+            opened => opened?,
         };
         if !self.seen.first(&inner) {
             return Err(Dropped::Repeated);
@@ -233,22 +233,17 @@ impl Router {
         Ok((inner, Assurance::ChannelKey))
     }
 
-    /// The sender may have lost its store and use another key: asks it, and tries once more.
-    async fn open_with_new_key(
+    /// Has the sender of a message that cannot be opened asked for its key; the keys if it has another than in `known`.
+    async fn renewed_keys(
         &self,
+        message: &OverlayMessage,
         known: &Arc<ChannelKeys>,
-        message: &Arc<OverlayMessage>,
-        error: OpenError,
-    ) -> Result<Inner, Dropped> {
+    ) -> Option<Arc<ChannelKeys>> {
         let renewed = self.post.renew(&message.researcher_id, &message.source);
-        let Ok(_seat) = self.doubtful.try_acquire() else {
-            return Err(error.into());
-        };
+        let _seat = self.doubtful.try_acquire().ok()?;
         renewed.await;
-        match self.channels.keys(&message.source) {
-            Some(now) if !Arc::ptr_eq(&now, known) => Ok(open_with(&now, message).await??),
-            _ => Err(error.into()),
-        }
+        let now = self.channels.keys(&message.source)?;
+        (!Arc::ptr_eq(&now, known)).then_some(now)
     }
 
     fn report(&self, source: &NodeId, dropped: &Dropped) {

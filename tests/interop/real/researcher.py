@@ -18,6 +18,7 @@ os.environ.update(
     FBM_RESEARCHER_COMPONENT_ROOT=folder,
     FBM_SERVER_HOST="127.0.0.1",
     FBM_SERVER_PORT=port,
+    GRPC_SERVER_SETUP_TIMEOUT="0",  # or it waits for a first node, which is for the cases to do
 )
 
 import fedbiomed.common.message as messages  # noqa: E402
