@@ -53,13 +53,16 @@ impl NodeCommand {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let config = self.settings()?;
         let data = config.data.clone();
-        let node = Node::start(config).await.map_err(problem)?;
-        let stop = CancellationToken::new();
-        let controlled = control::serve_node(&data, NodeControl(node.clone()), stop.clone());
-        let controlled = controlled.map_err(|error| {
+        // The store's lock tells that a control socket that is there is dead.
+        let opened = Node::open(config).map_err(problem)?;
+        let socket = control::Socket::bind(&data).map_err(|error| {
             let todo = error.advice();
             Problem::new(Exit::Failed, "the node cannot start", error, todo)
         })?;
+        let node = opened.start().await.map_err(problem)?;
+        let stop = CancellationToken::new();
+        let control = NodeControl(node.clone());
+        let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
         let ready = Ready {
             event: "ready",
             id: node.id().to_string(),
