@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -137,6 +137,11 @@ impl relay_server::Relay for RelayControl {
                 "secure aggregation needs at least two parties\nname two or more",
             ));
         }
+        if let Some(twice) = named_twice(&parties) {
+            return Err(Status::invalid_argument(format!(
+                "{twice} is named twice\nname each party once"
+            )));
+        }
         let run = Run {
             secagg_id: id_of("secagg id", &self.drawn(request.secagg_id, "secagg_"))?,
             experiment_id: id_of("experiment id", &self.drawn(request.experiment_id, "exp_"))?,
@@ -254,6 +259,11 @@ impl RelayControl {
         let shown = parties.iter().map(|party| shown(party, &answers)).collect();
         Asked { answers, shown }
     }
+}
+
+fn named_twice(parties: &[NodeId]) -> Option<&NodeId> {
+    let mut seen = BTreeSet::new();
+    parties.iter().find(|party| !seen.insert(*party))
 }
 
 fn words(reason: DropReason) -> &'static str {

@@ -1,203 +1,32 @@
-//! The way out: seals what this node has to say to a peer, after making sure that their channel is ready.
+//! Asking a peer for its key once more: it may have lost its store, and use another.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::channels::Channels;
-use crate::counters::Counters;
-use crate::handlers::{Outgoing, Plugins};
-use crate::message::{Inner, NodeId, RequestId, ResearcherId, ToResearcher, Value};
-use crate::overlay::{self, ChannelKeys};
-use crate::randomness::Randomness;
-use crate::requests::{REPLY_TIMEOUT, Requests};
-
-/// How often a peer is asked for its key within [`REPLY_TIMEOUT`], in case a relay lost the request or the reply.
-const ATTEMPTS: u32 = 3;
-
-/// How many set-ups may be under way because of messages whose sender is not known yet: anyone can make a relay
-/// deliver those, under any name.
-const UNASKED_SETUPS: usize = 64;
+use super::Post;
+use super::set_up::Progress;
+use crate::message::{NodeId, ResearcherId};
 
 /// How soon after one request for the key of a ready channel the next may follow.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Seals messages and hands them to the transport.
-pub struct Post {
-    own: NodeId,
-    channels: Arc<Channels>,
-    requests: Requests,
-    plugins: Arc<Plugins>,
-    outbox: mpsc::Sender<ToResearcher>,
-    randomness: Randomness,
-    counters: Counters,
-    under_way: Mutex<HashMap<NodeId, watch::Receiver<Progress>>>,
-    /// At most one for each ready channel.
-    renewals: Mutex<HashMap<NodeId, Renewal>>,
-}
-
 /// The last time a channel's key was asked for.
-struct Renewal {
-    begun: Instant,
-    progress: watch::Receiver<Progress>,
+pub(super) struct Renewal {
+    pub(super) begun: Instant,
+    pub(super) progress: watch::Receiver<Progress>,
 }
 
-/// Why a message did not leave.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PostError {
-    /// The peer's or the relay's doing: no answer to a channel set-up.
-    #[error("FB324: a node did not answer during channel setup: {0}")]
-    ChannelSilent(NodeId),
-    /// Too many set-ups that strangers made us begin.
-    #[error(
-        "FB324: no channel with {0}, and too many set-ups under way to begin another for a stranger"
-    )]
-    TooManySetups(NodeId),
-    /// A guest's doing: its fields do not make a message.
-    #[error("FB324: {0}")]
-    NotAMessage(String),
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Progress {
-    Asking,
-    Ready,
-    Silent,
-}
-
-/// What makes this node set a channel up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
-    /// It has something to say.
-    OwnMessage,
-    /// Somebody claims to have something to say to it.
-    StrangersMessage,
+impl Renewal {
+    /// Whether it still holds another one back.
+    fn matters(&self) -> bool {
+        self.begun.elapsed() < RENEWAL_INTERVAL || *self.progress.borrow() == Progress::Asking
+    }
 }
 
 impl Post {
-    /// A post for node `own` that hands sealed messages to `outbox`.
-    pub fn new(
-        own: NodeId,
-        channels: Arc<Channels>,
-        requests: Requests,
-        plugins: Arc<Plugins>,
-        outbox: mpsc::Sender<ToResearcher>,
-        randomness: Randomness,
-        counters: Counters,
-    ) -> Self {
-        Self {
-            own,
-            channels,
-            requests,
-            plugins,
-            outbox,
-            randomness,
-            counters,
-            under_way: Mutex::default(),
-            renewals: Mutex::default(),
-        }
-    }
-
-    /// Sends a message on the channel with `to`, which is set up first if need be (up to 30 s).
-    pub async fn send(
-        self: &Arc<Self>,
-        researcher: &ResearcherId,
-        to: &NodeId,
-        request_id: Option<RequestId>,
-        outgoing: Outgoing,
-    ) -> Result<(), PostError> {
-        let keys = self.channel(researcher, to, Occasion::OwnMessage).await?;
-        self.seal_and_hand_over(&keys, researcher, to, request_id, outgoing, false)
-            .await
-    }
-
-    /// Sends a request of this node's: again, if the peer turns out to have a new key before it has answered.
-    pub async fn ask(
-        self: &Arc<Self>,
-        researcher: &ResearcherId,
-        to: &NodeId,
-        id: RequestId,
-        outgoing: Outgoing,
-    ) -> Result<(), PostError> {
-        self.requests.keep(&id, researcher, &outgoing);
-        self.send(researcher, to, Some(id), outgoing).await
-    }
-
-    /// Sends a message that belongs to a channel set-up, under the published key.
-    pub async fn send_setup(
-        &self,
-        researcher: &ResearcherId,
-        to: &NodeId,
-        request_id: Option<RequestId>,
-        outgoing: Outgoing,
-    ) -> Result<(), PostError> {
-        self.seal_and_hand_over(
-            self.channels.published(),
-            researcher,
-            to,
-            request_id,
-            outgoing,
-            true,
-        )
-        .await
-    }
-
-    /// The keys of the channel with `peer`. Without them, asks the peer for its key and waits: one set-up per peer at a
-    /// time, whoever waits for it.
-    pub async fn channel(
-        self: &Arc<Self>,
-        researcher: &ResearcherId,
-        peer: &NodeId,
-        occasion: Occasion,
-    ) -> Result<Arc<ChannelKeys>, PostError> {
-        if let Some(keys) = self.channels.keys(peer) {
-            return Ok(keys);
-        }
-        let mut progress = self.setup_under_way(researcher, peer, occasion)?;
-        let outcome = progress
-            .wait_for(|progress| *progress != Progress::Asking)
-            .await;
-        drop(outcome);
-        self.channels
-            .keys(peer)
-            .ok_or_else(|| PostError::ChannelSilent(peer.clone()))
-    }
-
-    fn setup_under_way(
-        self: &Arc<Self>,
-        researcher: &ResearcherId,
-        peer: &NodeId,
-        occasion: Occasion,
-    ) -> Result<watch::Receiver<Progress>, PostError> {
-        let mut under_way = self.under_way();
-        if let Some(progress) = under_way.get(peer) {
-            return Ok(progress.clone());
-        }
-        if occasion == Occasion::StrangersMessage && under_way.len() >= UNASKED_SETUPS {
-            return Err(PostError::TooManySetups(peer.clone()));
-        }
-        let (report, progress) = watch::channel(Progress::Asking);
-        under_way.insert(peer.clone(), progress.clone());
-        drop(under_way);
-        let (post, researcher, peer) = (self.clone(), researcher.clone(), peer.clone());
-        tokio::spawn(async move {
-            let ready = post.set_up(&researcher, &peer).await;
-            post.under_way().remove(&peer);
-            let _ = report.send(if ready {
-                Progress::Ready
-            } else {
-                Progress::Silent
-            });
-        });
-        Ok(progress)
-    }
-
     /// Asks a peer for its key although the channel is ready: it seems to have lost its store and to use another key.
     /// Begins at once; the future ends with the peer's answer, or after 10 s without one. If the key has changed by
     /// then, this node's unanswered requests are sent again.
@@ -231,12 +60,22 @@ impl Post {
         }
     }
 
+    /// Notes that a peer has just given its key.
+    pub(super) fn just_asked(&self, peer: &NodeId) {
+        let (_, progress) = watch::channel(Progress::Ready);
+        let begun = Instant::now();
+        let mut renewals = self.renewals();
+        renewals.retain(|_, last| last.matters());
+        renewals.insert(peer.clone(), Renewal { begun, progress });
+    }
+
     fn renewal_under_way(
         self: &Arc<Self>,
         researcher: &ResearcherId,
         peer: &NodeId,
     ) -> watch::Receiver<Progress> {
         let mut renewals = self.renewals();
+        renewals.retain(|_, last| last.matters());
         let mut begun = Instant::now();
         if let Some(last) = renewals.get(peer) {
             if *last.progress.borrow() == Progress::Asking {
@@ -252,7 +91,7 @@ impl Post {
         renewals.insert(peer.clone(), renewal);
         drop(renewals);
         let (post, researcher, peer) = (self.clone(), researcher.clone(), peer.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             sleep_until(begun).await;
             let answered = post.ask_again(&researcher, &peer).await;
             let _ = report.send(if answered {
@@ -279,96 +118,29 @@ impl Post {
         };
         if changed {
             for (id, researcher, outgoing) in self.requests.unanswered(peer) {
-                if let Err(error) = self.send(&researcher, peer, Some(id), outgoing).await {
+                if let Err(error) = self.ask(&researcher, peer, id, outgoing).await {
                     tracing::warn!(%peer, "request not sent again: {error}");
                 }
             }
         }
         true
     }
-
-    async fn set_up(&self, researcher: &ResearcherId, peer: &NodeId) -> bool {
-        let Some(plugin) = self.plugins.for_kind("ChannelSetupReply") else {
-            tracing::error!(
-                "FB324: no plugin treats ChannelSetupReply, so no channel can be set up"
-            );
-            return false;
-        };
-        for _ in 0..ATTEMPTS {
-            if self.ask_for_key(plugin.name(), researcher, peer).await {
-                tracing::info!(%peer, "channel ready");
-                let (_, progress) = watch::channel(Progress::Ready);
-                let begun = Instant::now();
-                self.renewals()
-                    .insert(peer.clone(), Renewal { begun, progress });
-                return true;
-            }
-        }
-        tracing::warn!(%peer, "{}", PostError::ChannelSilent(peer.clone()));
-        false
-    }
-
-    /// One request for a peer's key, and the wait for the answer.
-    async fn ask_for_key(&self, plugin: &str, researcher: &ResearcherId, peer: &NodeId) -> bool {
-        let ticket = self.requests.register(plugin, peer, &self.randomness);
-        let request = Outgoing {
-            kind: "ChannelSetupRequest".into(),
-            fields: Value::Map(Vec::new()),
-        };
-        let id = Some(ticket.id().clone());
-        if let Err(error) = self.send_setup(researcher, peer, id, request).await {
-            tracing::warn!(%peer, "channel set-up: {error}");
-            return false;
-        }
-        let answer = ticket.reply_by(Instant::now() + REPLY_TIMEOUT / ATTEMPTS);
-        answer.await.is_some()
-    }
-
-    async fn seal_and_hand_over(
-        &self,
-        keys: &ChannelKeys,
-        researcher: &ResearcherId,
-        to: &NodeId,
-        request_id: Option<RequestId>,
-        outgoing: Outgoing,
-        setup: bool,
-    ) -> Result<(), PostError> {
-        let wrong = |error: &dyn std::error::Error| PostError::NotAMessage(error.to_string());
-        let Outgoing { kind, fields } = outgoing;
-        let inner = Inner::new(self.own.clone(), to.clone(), request_id, kind, fields)
-            .map_err(|error| wrong(&error))?;
-        let sealed = overlay::seal(
-            keys,
-            researcher,
-            &inner,
-            setup,
-            &mut self.randomness.clone(),
-        )
-        .map_err(|error| wrong(&error))?;
-        self.counters.sent(&inner.kind);
-        self.outbox
-            .send(ToResearcher::Overlay(sealed))
-            .await
-            .map_err(|_| PostError::Stopping)
-    }
-
-    fn renewals(&self) -> MutexGuard<'_, HashMap<NodeId, Renewal>> {
-        self.renewals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn under_way(&self) -> MutexGuard<'_, HashMap<NodeId, watch::Receiver<Progress>>> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
-    use crate::handlers::Runtime;
+    use crate::channels::Channels;
+    use crate::counters::Counters;
+    use crate::handlers::{Outgoing, Plugins, Runtime};
     use crate::key_store::KeyStore;
+    use crate::message::{Inner, ToResearcher, Value};
+    use crate::overlay::{self, ChannelKeys};
     use crate::primitives;
+    use crate::randomness::Randomness;
+    use crate::requests::{REPLY_TIMEOUT, Requests};
 
     const PEER: &str = "b";
 
@@ -438,8 +210,9 @@ mod tests {
             let id = request.request_id.as_ref();
             self.post
                 .requests
-                .deliver(plugin, &self.peer, id, Vec::new())
-                .expect("it was asked");
+                .take(plugin, &self.peer, id)
+                .expect("it was asked")
+                .deliver(Vec::new().into());
         }
     }
 
