@@ -76,9 +76,14 @@ def three_server_key_set_ups_succeed(network):
 
 def every_request_is_answered(network):
     """What a node without data sets may be asked, and what must come back. A silent node would block the researcher."""
-    training = {"training_args": {}, "training": True, "model_args": {}, "params": {}, "aggregator_args": {}}
+    training = {
+        **{"training_args": {}, "training": True, "model_args": {}, "params": {}, "aggregator_args": {}},
+        **{"training_plan_class": "Plan", "state_id": None, "round": 1},
+    }
+    preprocessing = {"preproc_type": 1, "preproc_step": 1, "preproc_id": "p", "preproc_args": {}}
     plan = {"training_plan": "class Plan: pass"}
-    run = {"secagg_id": "secagg_of_nobody", "experiment_id": "e"}
+    experiment = {"experiment_id": "e"}
+    run = {"secagg_id": "secagg_of_nobody", **experiment}
     alone = {**run, "parties": ["ours-c"]}
     expected = [
         ("PingRequest", {}, "PingReply", None),
@@ -88,18 +93,18 @@ def every_request_is_answered(network):
         ("SecaggDeleteRequest", {**run, "element": 1}, "ErrorMessage", "FB321"),
         ("SecaggRequest", {**alone, "element": 1}, "ErrorMessage", "FB318"),
         ("AdditiveSSSetupRequest", {**alone, "element": 0}, "ErrorMessage", "FB318"),
-        ("TrainingPlanStatusRequest", {"experiment_id": "e", **plan}, "ErrorMessage", "FB301"),
+        ("TrainingPlanStatusRequest", {**experiment, **plan}, "ErrorMessage", "FB301"),
         ("ApprovalRequest", {"description": "d", **plan}, "ErrorMessage", "FB301"),
         (
             "TrainRequest",
-            {"experiment_id": "e", "state_id": None, "dataset_id": "d", "round": 1, "training_plan_class": "Plan", **plan, **training},
+            {**experiment, "dataset_id": "d", **plan, **training},
             "ErrorMessage",
             "FB301",
         ),
-        ("FARequest", {"experiment_id": "e", "dataset_id": "d", "fa_id": "f"}, "ErrorMessage", "FB301"),
+        ("FARequest", {**experiment, "dataset_id": "d", "fa_id": "f"}, "ErrorMessage", "FB301"),
         (
             "PreprocRequest",
-            {"experiment_id": "e", "dataset_id": "d", "preproc_type": 1, "preproc_step": 1, "preproc_id": "p", "preproc_args": {}},
+            {**experiment, "dataset_id": "d", **preprocessing},
             "ErrorMessage",
             "FB301",
         ),
@@ -292,7 +297,8 @@ def wait_until_connected(network):
 
 
 def our_set_up(network, scheme):
-    done = network.command("secagg", "setup", "--relay", "relay", "--scheme", scheme, "--parties", ",".join(network.parties))
+    parties = ",".join(network.parties)
+    done = network.command("secagg", "setup", "--relay", "relay", "--scheme", scheme, "--parties", parties)
     check(done["ok"], f"{done}")
     each = {"scheme": scheme, "parties": network.parties, "secagg_id": done["secagg_id"]}
     if scheme == "server-key":
