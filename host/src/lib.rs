@@ -57,6 +57,7 @@ pub mod channels;
 pub mod cli;
 mod control;
 mod counters;
+mod files;
 pub mod handlers;
 pub mod key_store;
 pub mod message;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,6 +6,7 @@ use std::time::Instant;
 use rand_core::Rng;
 use tonic::{Request, Response, Status};
 
+use crate::files::write_whole;
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
 use crate::message::{
     LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
@@ -20,7 +21,6 @@ use crate::proto::control::{
 use crate::randomness::Randomness;
 use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
 use crate::secure_sum::additive::{ServerKey, Share};
-use crate::transport::write_whole;
 
 /// Answers the command line in a relay's, that is, a researcher's name.
 pub struct RelayControl {
@@ -46,6 +46,16 @@ impl RelayControl {
             randomness,
             started: Instant::now(),
         }
+    }
+
+    /// The researcher's server keys, by set-up.
+    fn server_keys(&self) -> PathBuf {
+        self.data.join("server-keys")
+    }
+
+    /// The experiments' ids, by set-up: a deletion must name it.
+    fn experiments(&self) -> PathBuf {
+        self.data.join("experiments")
     }
 
     fn drawn(&self, given: String, prefix: &str) -> String {
@@ -76,7 +86,8 @@ impl RelayControl {
             );
         }
         let key = ServerKey::of_researcher(&shares);
-        keep(&self.data.join("server-keys"), id, &key).map_err(|error| {
+        let bytes = key.to_integer().to_signed_bytes_be();
+        keep(&self.server_keys(), id, &bytes).map_err(|error| {
             Status::internal(format!("the researcher's key cannot be kept: {error}"))
         })?;
         Ok(key.commitment().to_vec())
@@ -127,6 +138,11 @@ impl relay_server::Relay for RelayControl {
                 "secure aggregation needs at least two parties\nname two or more",
             ));
         }
+        if let Some(twice) = named_twice(&parties) {
+            return Err(Status::invalid_argument(format!(
+                "{twice} is named twice\nname each party once"
+            )));
+        }
         let run = Run {
             secagg_id: id_of("secagg id", &self.drawn(request.secagg_id, "secagg_"))?,
             experiment_id: id_of("experiment id", &self.drawn(request.experiment_id, "exp_"))?,
@@ -141,7 +157,14 @@ impl relay_server::Relay for RelayControl {
         };
         let answers = match self.absent(&parties) {
             Some(absent) => absent,
-            None => self.ask(&ask, &parties).await,
+            None => {
+                // First, so that what some nodes have finished can be deleted even if others fail.
+                let experiment = run.experiment_id.as_str().as_bytes();
+                keep(&self.experiments(), &run.secagg_id, experiment).map_err(|error| {
+                    Status::internal(format!("the experiment's id cannot be kept: {error}"))
+                })?;
+                self.ask(&ask, &parties).await
+            }
         };
         let ok = answers
             .shown
@@ -168,7 +191,13 @@ impl relay_server::Relay for RelayControl {
         let request = request.into_inner();
         let parties = parties_of(request.parties)?;
         let secagg_id: SecaggId = id_of("secagg id", &request.secagg_id)?;
-        let key = key_path(&self.data.join("server-keys"), &secagg_id);
+        let key = key_path(&self.server_keys(), &secagg_id);
+        let experiment = key_path(&self.experiments(), &secagg_id);
+        let named = std::fs::read_to_string(&experiment).map_err(|_| {
+            Status::not_found(format!(
+                "this relay has set up no {secagg_id}\nname one that it has, and the relay's own data directory"
+            ))
+        })?;
         let ask = relay::Request::Delete {
             secagg_id,
             element: if key.exists() {
@@ -176,15 +205,18 @@ impl relay_server::Relay for RelayControl {
             } else {
                 PAIR_SECRETS
             },
-            experiment_id: None,
+            // Nodes of the reference do not answer when it is missing or wrong.
+            experiment_id: Some(id_of("experiment id", &named)?),
         };
         let answers = self.ask(&ask, &parties).await.shown;
         let ok = answers
             .iter()
             .all(|answer| answer.outcome() == Outcome::Done);
-        if ok && key.exists() {
-            std::fs::remove_file(&key)
-                .map_err(|error| Status::internal(format!("{}: {error}", key.display())))?;
+        if ok {
+            for file in [key, experiment] {
+                remove(&file)
+                    .map_err(|error| Status::internal(format!("{}: {error}", file.display())))?;
+            }
         }
         Ok(Response::new(DeleteReply { ok, answers }))
     }
@@ -228,6 +260,11 @@ impl RelayControl {
         let shown = parties.iter().map(|party| shown(party, &answers)).collect();
         Asked { answers, shown }
     }
+}
+
+fn named_twice(parties: &[NodeId]) -> Option<&NodeId> {
+    let mut seen = BTreeSet::new();
+    parties.iter().find(|party| !seen.insert(*party))
 }
 
 fn words(reason: DropReason) -> &'static str {
@@ -290,22 +327,21 @@ fn key_path(folder: &Path, id: &SecaggId) -> PathBuf {
     folder.join(hex::encode(id.as_str()))
 }
 
-fn keep(folder: &Path, id: &SecaggId, key: &ServerKey) -> std::io::Result<()> {
+fn keep(folder: &Path, id: &SecaggId, bytes: &[u8]) -> std::io::Result<()> {
     make_private_folder(folder)?;
-    let bytes = key.to_integer().to_signed_bytes_be();
-    write_whole(&key_path(folder, id), &bytes, 0o600)
+    write_whole(&key_path(folder, id), bytes, 0o600)
+}
+
+fn remove(file: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    fn share(byte: u8) -> Share {
-        let integer = crate::message::Integer::from_signed_bytes_be(&[byte]).unwrap();
-        Share::from_integer(&integer).unwrap()
-    }
 
     #[test]
     fn shows_a_nodes_text_as_one_harmless_line() {
@@ -321,33 +357,5 @@ mod tests {
 
         assert!(text.starts_with("\\u{1b}[2J\\nb done"), "{text}");
         assert!(text.len() < LONGEST_LINE + 10);
-    }
-
-    #[test]
-    fn replaces_a_server_key_whole_and_keeps_it_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let keys = folder.path().join("server-keys");
-        let id = SecaggId::try_from("secagg/1").unwrap();
-        let (first, second) = (
-            ServerKey::of_researcher(&[share(1)]),
-            ServerKey::of_researcher(&[share(2)]),
-        );
-        keep(&keys, &id, &first).unwrap();
-        // Whoever reads while the file is replaced reads the old one to its end: it is never written in place.
-        let mut reader = std::fs::File::open(key_path(&keys, &id)).unwrap();
-
-        keep(&keys, &id, &second).unwrap();
-
-        let mut read = Vec::new();
-        std::io::Read::read_to_end(&mut reader, &mut read).unwrap();
-        assert_eq!(read, *first.to_integer().to_signed_bytes_be());
-        let path = key_path(&keys, &id);
-        assert_eq!(
-            std::fs::read(&path).unwrap(),
-            *second.to_integer().to_signed_bytes_be()
-        );
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(&keys).unwrap().count(), 1);
     }
 }

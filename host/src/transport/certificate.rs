@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::files::write_whole;
 use crate::message::{IdError, ResearcherId};
 
 /// How long a certificate we make is valid: five years, as the reference's.
@@ -259,27 +260,6 @@ impl fmt::Debug for ServerIdentity {
             .field("certificate", &self.certificate)
             .finish_non_exhaustive()
     }
-}
-
-/// Writes a file that is there whole or not at all, whatever happens in between; one of that name is replaced.
-pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    match fs::remove_file(&draft) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&draft)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// Why a certificate is of no use.
