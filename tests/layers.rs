@@ -30,7 +30,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "secure_sum",
         ],
     ),
-    ("requests", &["message", "randomness"]),
+    ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
     ("transport", &["message", "randomness", "proto"]),
     (
@@ -48,7 +48,14 @@ const LAYERS: [(&str, &[&str]); 19] = [
     (
         "router",
         &[
-            "message", "overlay", "channels", "handlers", "requests", "counters", "post",
+            "message",
+            "primitives",
+            "overlay",
+            "channels",
+            "handlers",
+            "requests",
+            "counters",
+            "post",
         ],
     ),
     (

@@ -86,6 +86,8 @@ async fn a_hundred_and_fifty_unanswerable_requests_stop_no_answerable_one() {
 async fn a_sender_that_blocks_itself_blocks_nobody_else() {
     let network = Network::start(&["n", "m"]);
     let peer = Peer::join(&network, "p", "n").await;
+    // The node knows the peer: what strangers may take up is another matter.
+    set_up(&network, "run");
     // More than the node treats at a time for one sender.
     for number in 0..300 {
         peer.ask(&format!("unknown run {number}")).await;

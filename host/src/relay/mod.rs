@@ -234,9 +234,9 @@ impl Relay {
         self.service.tally.read()
     }
 
-    /// Sends a request to those of `nodes` that are connected, and waits for their replies until all have come or
-    /// `limit` is over ([`REPLY_LIMIT`] is the reference's). Dropping the future gives up the request; what is sent is
-    /// sent.
+    /// Sends a request to those of `nodes` that are connected, and waits for their replies until all have come, those
+    /// that did not answer are connected no more, or `limit` is over ([`REPLY_LIMIT`] is the reference's). Dropping the
+    /// future gives up the request; what is sent is sent.
     pub async fn ask(
         &self,
         request: &Request,
@@ -262,11 +262,10 @@ impl Relay {
             }
             posted
         });
-        let answers = expected.gather(asked, deadline).await;
-        Answers {
-            not_connected,
-            ..answers
-        }
+        let is_connected = |node: &NodeId| self.service.nodes.is_connected(node);
+        let mut answers = expected.gather(asked, is_connected, deadline).await;
+        answers.not_connected.append(&mut not_connected);
+        answers
     }
 
     /// Takes no more messages, hands out what waits for connected nodes, and closes; within 2 s in all.
