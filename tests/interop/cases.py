@@ -416,8 +416,8 @@ GROUPS = [
             a_researcher_that_restarts_finds_us_again,
             a_real_node_that_restarts_finds_us_again,
             killed(after_ms=2),
-            killed(after_ms=20),
-            killed(after_ms=60),
+            killed(after_ms=15),
+            killed(after_ms=35),
             # Last of those with set-ups: the two real nodes do not find each other again.
             a_real_node_that_lost_its_keys_is_met_again_at_once,
             after_all_that_secrets_still_fit,
