@@ -1,6 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +7,9 @@ use rand_core::Rng;
 use tonic::{Request, Response, Status};
 
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
-use crate::message::{NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher};
+use crate::message::{
+    LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
+};
 use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
@@ -20,6 +20,7 @@ use crate::proto::control::{
 use crate::randomness::Randomness;
 use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
 use crate::secure_sum::additive::{ServerKey, Share};
+use crate::transport::write_whole;
 
 /// Answers the command line in a relay's, that is, a researcher's name.
 pub struct RelayControl {
@@ -104,7 +105,7 @@ impl relay_server::Relay for RelayControl {
                 .collect()
         };
         let nodes = self.relay.nodes().into_iter().map(|node| Mailbox {
-            node_id: node.id.to_string(),
+            node_id: one_line(node.id.as_str(), LONGEST_LINE),
             connected: node.connected,
             queued: node.queued as u64,
             last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| {
@@ -277,6 +278,7 @@ fn words(reason: DropReason) -> &'static str {
     }
 }
 
+/// What a node answered, as it may be shown: its text is its own, and ends on the researcher's terminal.
 fn shown(party: &NodeId, answers: &Answers) -> Answer {
     let (outcome, text) = if let Some(answer) = answers.answered.get(party) {
         match answer {
@@ -295,7 +297,7 @@ fn shown(party: &NodeId, answers: &Answers) -> Answer {
     Answer {
         node_id: party.to_string(),
         outcome: outcome.into(),
-        text,
+        text: one_line(&text, LONGEST_LINE),
     }
 }
 
@@ -327,19 +329,69 @@ fn key_path(folder: &Path, id: &SecaggId) -> PathBuf {
 
 fn keep(folder: &Path, id: &SecaggId, bytes: &[u8]) -> std::io::Result<()> {
     make_private_folder(folder)?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(key_path(folder, id))?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    write_whole(&key_path(folder, id), bytes, 0o600)
 }
 
 fn remove(file: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn bytes(key: &ServerKey) -> zeroize::Zeroizing<Vec<u8>> {
+        key.to_integer().to_signed_bytes_be()
+    }
+
+    fn share(byte: u8) -> Share {
+        let integer = crate::message::Integer::from_signed_bytes_be(&[byte]).unwrap();
+        Share::from_integer(&integer).unwrap()
+    }
+
+    #[test]
+    fn shows_a_nodes_text_as_one_harmless_line() {
+        let node = NodeId::try_from("a").unwrap();
+        let failure = relay::Failure {
+            errnum: None,
+            text: format!("\u{1b}[2J\nb done{}", "x".repeat(1 << 20)),
+        };
+        let mut answers = Answers::default();
+        answers.failed.insert(node.clone(), failure);
+
+        let text = shown(&node, &answers).text;
+
+        assert!(text.starts_with("\\u{1b}[2J\\nb done"), "{text}");
+        assert!(text.len() < LONGEST_LINE + 10);
+    }
+
+    #[test]
+    fn replaces_a_server_key_whole_and_keeps_it_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("server-keys");
+        let id = SecaggId::try_from("secagg/1").unwrap();
+        let (first, second) = (
+            ServerKey::of_researcher(&[share(1)]),
+            ServerKey::of_researcher(&[share(2)]),
+        );
+        keep(&keys, &id, &bytes(&first)).unwrap();
+        // Whoever reads while the file is replaced reads the old one to its end: it is never written in place.
+        let mut reader = std::fs::File::open(key_path(&keys, &id)).unwrap();
+
+        keep(&keys, &id, &bytes(&second)).unwrap();
+
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut read).unwrap();
+        assert_eq!(read, *bytes(&first));
+        let path = key_path(&keys, &id);
+        assert_eq!(std::fs::read(&path).unwrap(), *bytes(&second));
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(&keys).unwrap().count(), 1);
     }
 }

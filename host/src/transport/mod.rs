@@ -13,6 +13,7 @@ pub mod connect;
 mod outbox;
 mod state;
 
+pub(crate) use certificate::write_whole;
 pub use certificate::{Certificate, CertificateError, Fingerprint, ServerIdentity};
 pub use client::{Malformed, Transport, TransportConfig};
 pub use connect::{AddressError, ConnectError, ServerAddress, fetch_certificate};

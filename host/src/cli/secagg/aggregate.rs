@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Protected;
+use crate::cli::output::foreign;
 use crate::cli::{Exit, Format, Problem};
 use crate::secure_sum::fixed_point::FixedPoint;
 use crate::secure_sum::lom;
@@ -87,7 +88,8 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
     if let Some(other) = protected.iter().find(|one| !same(one)) {
         let why = format!(
             "{} and {} protected different things (set-up, round, column or parties)",
-            first.node, other.node
+            foreign(&first.node),
+            foreign(&other.node)
         );
         return Err(problem(
             why,
@@ -98,7 +100,7 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
     let given: BTreeSet<_> = protected.iter().map(|one| &one.node).collect();
     let missing: Vec<_> = parties
         .difference(&given)
-        .map(|party| party.as_str())
+        .map(|party| foreign(party))
         .collect();
     if !missing.is_empty() {
         let why = format!("nothing from {}", missing.join(", "));
@@ -147,15 +149,18 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
     }
     if count == 0 {
         return Err(problem(
-            format!("the column {} has no rows at any party", first.column),
+            format!(
+                "the column {} has no rows at any party",
+                foreign(&first.column)
+            ),
             "protect a column that has numbers at one party at least",
         ));
     }
     Ok(Sum {
         ok: true,
-        secagg_id: first.secagg_id.clone(),
+        secagg_id: foreign(&first.secagg_id),
         round: first.round,
-        column: first.column.clone(),
+        column: foreign(&first.column),
         count,
         sum,
         mean: mean(sum, count),
@@ -177,7 +182,7 @@ fn vector(one: &Protected) -> Result<Vec<u64>, Problem> {
         .map(|number| number.parse())
         .collect::<Result<_, _>>();
     numbers.map_err(|error| {
-        let what = format!("the contribution of {} cannot be read", one.node);
+        let what = format!("the contribution of {} cannot be read", foreign(&one.node));
         Problem::new(
             Exit::Input,
             what,
@@ -223,6 +228,18 @@ mod tests {
     fn names_the_party_whose_contribution_is_missing() {
         let problem = aggregate(&[contribution("a", 1, 1)]).expect_err("refused");
         assert!(text(problem).contains("nothing from b"));
+    }
+
+    #[test]
+    fn shows_what_a_partys_file_says_as_harmless_lines() {
+        let evil = |node| Protected {
+            column: "age\u{1b}[2J\nok".into(),
+            ..contribution(node, encoded(&[1.0]), 1)
+        };
+
+        let sum = aggregate(&[evil("a"), evil("b")]).expect("complete");
+
+        assert_eq!(sum.column, "age\\u{1b}[2J\\nok");
     }
 
     #[test]
