@@ -97,6 +97,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "proto",
             "key_store",
             "secure_sum",
+            "transport",
             "node",
             "relay",
         ],
