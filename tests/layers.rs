@@ -99,6 +99,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "proto",
             "key_store",
             "secure_sum",
+            "transport",
             "node",
             "relay",
         ],
