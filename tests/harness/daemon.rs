@@ -45,6 +45,13 @@ impl Daemon {
         Self::start(folder, id, &["node", "--id", id, "--researcher", address])
     }
 
+    /// Starts a node that is given its researcher's certificate.
+    pub fn node_given(folder: &Path, id: &str, address: &str, certificate: &str) -> Self {
+        let args = ["node", "--id", id, "--researcher", address];
+        let given = ["--certificate", certificate];
+        Self::start(folder, id, &[&args[..], &given].concat())
+    }
+
     fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
         let data = folder.join(name);
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
