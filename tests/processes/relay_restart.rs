@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Network, json, until};
-use crate::peer::Peer;
+use crate::harness::{Network, Peer, json, until};
 
 fn queued(network: &Network, node: &str) -> u64 {
     let status = network.relay.status();
