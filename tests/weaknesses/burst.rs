@@ -14,8 +14,10 @@ const GROWTH: u64 = 128 << 10;
 /// What the relay has passed on and what it has dropped, and that nothing is on its way.
 fn relayed(relay: &Daemon) -> (u64, u64) {
     let status = relay.status();
-    let overlays = |list: &str| status[list]["OverlayMessage"].as_u64().unwrap_or_default();
-    (overlays("forwarded"), overlays("dropped"))
+    let forwarded = status["forwarded"]["OverlayMessage"].as_u64();
+    let dropped = status["dropped"].as_object().expect("counts").values();
+    let dropped = dropped.filter_map(Value::as_u64).sum();
+    (forwarded.unwrap_or_default(), dropped)
 }
 
 fn no_room(node: &Value) -> u64 {
