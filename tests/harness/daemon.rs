@@ -106,6 +106,21 @@ impl Daemon {
         text(&self.data)
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
+    /// The memory it has now (`VmRSS`), in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let child = self.child.as_ref().expect("a running process");
+        let path = format!("/proc/{}/status", child.id());
+        let status = std::fs::read_to_string(path).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("a size").parse().expect("a number")
+    }
+
     /// What it says of itself.
     pub fn status(&self) -> Value {
         json(&["status", "--data", self.data()])
