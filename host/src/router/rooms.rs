@@ -17,6 +17,8 @@ const QUEUE: usize = 1000;
 const QUEUE_KIB: usize = 256 << 10;
 /// Messages in work for one peer. What its unanswerable requests can block is its own turn.
 const IN_WORK_PER_PEER: usize = 200;
+/// Messages of one peer, those that wait for its turn included: a peer that floods leaves half of the room to others.
+const PLACES_PER_PEER: usize = (QUEUE + IN_WORK) / 2;
 /// Messages of strangers, for each of their rooms.
 const STRANGERS: usize = 512;
 /// Messages of one stranger, by the name it claims.
@@ -42,6 +44,7 @@ pub(super) struct Rooms {
     met: Room,
     strangers: Arc<Semaphore>,
     set_ups: Arc<Semaphore>,
+    peers_places: Turns,
     peers_turns: Turns,
     strangers_turns: Turns,
     set_ups_turns: Turns,
@@ -76,6 +79,7 @@ impl Rooms {
             met: Room::new(),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
             set_ups: Arc::new(Semaphore::new(STRANGERS)),
+            peers_places: Turns::new(PLACES_PER_PEER),
             peers_turns: Turns::new(IN_WORK_PER_PEER),
             strangers_turns: Turns::new(PER_STRANGER),
             set_ups_turns: Turns::new(PER_STRANGER),
@@ -112,13 +116,19 @@ impl Rooms {
         })
     }
 
-    /// The sender's turn: known peers wait for theirs, strangers that ask for too many lose theirs.
-    pub(super) async fn turn(&self, place: &Place, sender: &NodeId) -> Result<Turn<'_>, Dropped> {
-        match place.standing {
-            Standing::Known | Standing::Met => Ok(self.peers_turns.take(sender).await),
-            Standing::Stranger => self.strangers_turns.try_take(sender).ok_or(Dropped::NoRoom),
-            Standing::SetUp => self.set_ups_turns.try_take(sender).ok_or(Dropped::NoRoom),
-        }
+    /// The sender's turn. Who has more messages here than it may loses the rest; who has less waits for its turn.
+    pub(super) async fn turn(
+        &self,
+        place: &Place,
+        sender: &NodeId,
+    ) -> Result<[Turn<'_>; 2], Dropped> {
+        let turns = match place.standing {
+            Standing::Known | Standing::Met => &self.peers_places,
+            Standing::Stranger => &self.strangers_turns,
+            Standing::SetUp => &self.set_ups_turns,
+        };
+        let own = turns.try_take(sender).ok_or(Dropped::NoRoom)?;
+        Ok([own, self.peers_turns.take(sender).await])
     }
 }
 
@@ -169,6 +179,26 @@ mod tests {
         }
 
         assert!(rooms.turn(&place, &forged).await.is_err());
+        let other = NodeId::try_from("other").expect("valid");
+        assert!(rooms.turn(&place, &other).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_floods_leaves_half_of_the_room_to_others() {
+        let rooms = Rooms::new();
+        let place = rooms.enter(Standing::Known, &message("flooder", 1));
+        let place = place.expect("room");
+        let flooder = NodeId::try_from("flooder").expect("valid");
+        let mut turns = Vec::new();
+        for _ in 0..IN_WORK_PER_PEER {
+            turns.push(rooms.turn(&place, &flooder).await.expect("a turn"));
+        }
+        let waiting: Vec<_> = (IN_WORK_PER_PEER..PLACES_PER_PEER)
+            .map(|_| rooms.peers_places.try_take(&flooder))
+            .collect();
+
+        assert!(waiting.iter().all(Option::is_some));
+        assert!(rooms.turn(&place, &flooder).await.is_err());
         let other = NodeId::try_from("other").expect("valid");
         assert!(rooms.turn(&place, &other).await.is_ok());
     }
