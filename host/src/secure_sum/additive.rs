@@ -75,6 +75,9 @@ pub struct Split {
 }
 
 impl ServerKey {
+    /// Width of [`magnitude`](Self::magnitude), in limbs.
+    pub(super) const LIMBS: usize = Wide::LIMBS;
+
     /// Draws a party's key: [`SECRET_BITS`] random bits.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(Zeroizing::new(random_bits(SECRET_BITS, rng)))
@@ -109,6 +112,17 @@ impl ServerKey {
     pub fn commitment(&self) -> [u8; 33] {
         let scalar = Zeroizing::new(scalar(&self.0));
         (ProjectivePoint::GENERATOR * *scalar).to_bytes().into()
+    }
+
+    /// The absolute value, and whether the key is negative.
+    pub(super) fn magnitude(&self) -> (Zeroizing<Wide>, bool) {
+        let negative = self.0.bit_vartime(Wide::BITS - 1);
+        let magnitude = if negative {
+            self.0.wrapping_neg()
+        } else {
+            *self.0
+        };
+        (Zeroizing::new(magnitude), negative)
     }
 
     /// Reads a key, as [`to_integer`](Self::to_integer) gave it. Errors: longer than any key.
