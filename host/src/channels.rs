@@ -7,8 +7,8 @@
 //!
 //! What is not here: asking a peer for its key (`requests`, `post`), sealing and opening ([`crate::overlay`]).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{PublicKey, SecretKey};
@@ -23,8 +23,20 @@ use crate::primitives::{self, KeyFormatError};
 pub struct Channels {
     store: Arc<KeyStore>,
     published: &'static ChannelKeys,
-    ready: RwLock<BTreeMap<NodeId, Arc<ChannelKeys>>>,
+    ready: RwLock<Ready>,
 }
+
+/// The channels whose peer's key is known.
+#[derive(Default)]
+struct Ready {
+    kept: BTreeMap<NodeId, Arc<ChannelKeys>>,
+    /// Of peers that this node had nothing to say to yet; the latest last.
+    met: VecDeque<(NodeId, Arc<ChannelKeys>)>,
+}
+
+/// How many peers may be met without being kept. Anyone can have this node meet a peer of any name, so these are in
+/// memory only, and the oldest makes room.
+const MOST_MET: usize = 256;
 
 /// Why a peer's key was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -48,29 +60,41 @@ pub enum ChannelError {
 impl Channels {
     /// The channels that the store holds: those are ready at once.
     pub fn load(store: Arc<KeyStore>) -> Result<Self, StoreError> {
-        let mut ready = BTreeMap::new();
+        let mut kept = BTreeMap::new();
         for (peer, record) in store.channels()? {
             let damaged = || StoreError::Damaged(format!("channel {peer}"));
             let own = SecretKey::from_slice(record.own.as_bytes()).map_err(|_| damaged())?;
             let public = PublicKey::from_sec1_bytes(&record.peer).map_err(|_| damaged())?;
-            ready.insert(peer, Arc::new(ChannelKeys::new(&own, &public)));
+            kept.insert(peer, Arc::new(ChannelKeys::new(&own, &public)));
         }
         let published = ChannelKeys::published()
             .map_err(|_| StoreError::Damaged("the published key".into()))?;
         Ok(Self {
             store,
             published,
-            ready: RwLock::new(ready),
+            ready: RwLock::new(Ready {
+                kept,
+                met: VecDeque::new(),
+            }),
         })
     }
 
     /// The keys of the channel with `peer`, if it is ready.
     pub fn keys(&self, peer: &NodeId) -> Option<Arc<ChannelKeys>> {
-        self.ready
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(peer)
-            .cloned()
+        let ready = self.ready();
+        let met = || {
+            ready
+                .met
+                .iter()
+                .find(|(met, _)| met == peer)
+                .map(|(_, keys)| keys)
+        };
+        ready.kept.get(peer).or_else(met).cloned()
+    }
+
+    /// Whether the channel with `peer` is ready and stored: this node has had something to say to it.
+    pub fn is_kept(&self, peer: &NodeId) -> bool {
+        self.ready().kept.contains_key(peer)
     }
 
     /// The keys that channel set-ups are protected with, for what that is worth: they are published.
@@ -78,14 +102,9 @@ impl Channels {
         self.published
     }
 
-    /// The peers with a ready channel.
+    /// The peers with a stored channel.
     pub fn peers(&self) -> Vec<NodeId> {
-        self.ready
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .cloned()
-            .collect()
+        self.ready().kept.keys().cloned().collect()
     }
 
     /// This node's public key on the channel with `peer`: PEM, SubjectPublicKeyInfo.
@@ -97,18 +116,55 @@ impl Channels {
         primitives::public_key_pem(&public)
     }
 
+    /// Takes `pem` as the public key of a peer that this node has nothing to say to yet: the channel is ready, and
+    /// forgotten at the next start unless it is [kept](Self::keep) before. The caller has checked that this node asked that
+    /// peer for it.
+    pub fn meet(&self, peer: &NodeId, pem: &[u8]) -> Result<(), ChannelError> {
+        let public = primitives::parse_public_key_pem(pem)
+            .map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
+        let keys = Arc::new(ChannelKeys::new(&self.derived_key(peer), &public));
+        let mut ready = self.change();
+        ready.met.retain(|(met, _)| met != peer);
+        if ready.met.len() == MOST_MET {
+            ready.met.pop_front();
+        }
+        ready.met.push_back((peer.clone(), keys));
+        Ok(())
+    }
+
+    /// Stores the channel with a peer that was [met](Self::meet). On disk before this returns; blocks for that.
+    pub fn keep(&self, peer: &NodeId) -> Result<(), ChannelError> {
+        match self.keys(peer) {
+            Some(keys) if !self.is_kept(peer) => self.store(peer, keys),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes `pem` as the peer's public key and makes the channel ready. The caller has checked that this node asked
-    /// that peer for it. On disk before this returns; blocks for that.
+    /// that peer for it. On disk before this returns; blocks for that, unless it is the key already known.
     pub fn set_peer_key(&self, peer: &NodeId, pem: &[u8]) -> Result<(), ChannelError> {
         let public = primitives::parse_public_key_pem(pem)
             .map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
         let own = match self.keys(peer) {
-            Some(keys) => keys.own_secret_key(),
-            None => self.derived_key(peer),
+            Some(keys) if keys.peer_public_key() == public => return self.keep(peer),
+            Some(keys) if self.is_kept(peer) => {
+                // An operator may want to ask the peer's: a relay could have forged it (see `Post::renew`).
+                tracing::warn!(
+                    %peer,
+                    "FB324: security: the peer has a new channel key, which replaces the one known; expected only if it lost its store"
+                );
+                keys.own_secret_key()
+            }
+            _ => self.derived_key(peer),
         };
+        self.store(peer, Arc::new(ChannelKeys::new(&own, &public)))
+    }
+
+    fn store(&self, peer: &NodeId, keys: Arc<ChannelKeys>) -> Result<(), ChannelError> {
+        let public = keys.peer_public_key().to_sec1_point(false);
         let record = ChannelRecord {
-            own: Secret32::from(<[u8; 32]>::from(own.to_bytes())),
-            peer: public.to_sec1_point(false).as_bytes().to_vec(),
+            own: Secret32::from(<[u8; 32]>::from(keys.own_secret_key().to_bytes())),
+            peer: public.as_bytes().to_vec(),
         };
         self.store
             .put_channel(peer, &record)
@@ -116,11 +172,18 @@ impl Channels {
                 peer: peer.clone(),
                 source,
             })?;
-        self.ready
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(peer.clone(), Arc::new(ChannelKeys::new(&own, &public)));
+        let mut ready = self.change();
+        ready.met.retain(|(met, _)| met != peer);
+        ready.kept.insert(peer.clone(), keys);
         Ok(())
+    }
+
+    fn ready(&self) -> RwLockReadGuard<'_, Ready> {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, Ready> {
+        self.ready.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn derived_key(&self, peer: &NodeId) -> SecretKey {
@@ -162,6 +225,31 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_was_only_met_takes_no_place_on_disk_until_it_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let channels = Channels::load(store(&path)).expect("loaded");
+        let public = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
+        let pem = primitives::public_key_pem(&public).expect("a key");
+        for n in 0..=MOST_MET {
+            channels
+                .meet(&node(&format!("forged-{n}")), pem.as_bytes())
+                .expect("met");
+        }
+
+        assert!(
+            channels.keys(&node("forged-0")).is_none(),
+            "the oldest made room"
+        );
+        assert!(channels.keys(&node("forged-1")).is_some());
+        assert!(channels.peers().is_empty());
+        channels.keep(&node("forged-1")).expect("kept");
+        drop(channels);
+        let channels = Channels::load(store(&path)).expect("loaded");
+        assert_eq!(channels.peers(), vec![node("forged-1")]);
+    }
+
+    #[test]
     fn answers_the_same_key_before_and_after_a_crash_and_stores_nothing_for_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
@@ -172,6 +260,29 @@ mod tests {
         let again = Channels::load(kept).expect("loaded");
         assert_eq!(own_key(&again, "b"), first);
         assert_ne!(own_key(&again, "c"), first, "each peer sees another key");
+    }
+
+    #[test]
+    fn a_peers_other_key_replaces_the_known_one_and_the_same_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let channels = Channels::load(store(&folder.path().join("s"))).expect("loaded");
+        let set = |label: &[u8]| {
+            let public = primitives::derive_secret_key(&[9; 32], label).public_key();
+            let pem = primitives::public_key_pem(&public).expect("a key");
+            channels
+                .set_peer_key(&node("b"), pem.as_bytes())
+                .expect("taken");
+            channels.keys(&node("b")).expect("ready")
+        };
+        let (first, same, other) = (set(b"first"), set(b"first"), set(b"other"));
+
+        assert!(Arc::ptr_eq(&first, &same));
+        assert_ne!(first.peer_public_key(), other.peer_public_key());
+        assert_eq!(
+            first.own_public_key(),
+            other.own_public_key(),
+            "this node's own key stays"
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::message::{NodeId, RequestId};
+use crate::handlers::{Body, Outgoing};
+use crate::message::{NodeId, RequestId, ResearcherId};
 use crate::randomness::Randomness;
 
 /// How long a peer may take to answer (reference: `TIMEOUT_NODE_TO_NODE_REQUEST`).
@@ -23,7 +24,9 @@ pub struct Requests(Arc<Mutex<HashMap<RequestId, Pending>>>);
 struct Pending {
     plugin: String,
     peer: NodeId,
-    reply: oneshot::Sender<Vec<u8>>,
+    reply: oneshot::Sender<Body>,
+    /// To be sent again, should the peer turn out to have a new key.
+    sent: Option<(ResearcherId, Outgoing)>,
 }
 
 /// A request under way; dropping it forgets the request.
@@ -31,14 +34,25 @@ pub struct Ticket {
     requests: Requests,
     id: RequestId,
     peer: NodeId,
-    reply: oneshot::Receiver<Vec<u8>>,
+    reply: oneshot::Receiver<Body>,
+}
+
+/// A request whose reply is at hand. Dropping it leaves the asker without one.
+pub struct Answered(oneshot::Sender<Body>);
+
+impl Answered {
+    /// Hands `body` to whoever made the request.
+    pub fn deliver(self, body: Body) {
+        // The asker may have given up in this very moment: then nobody misses the body.
+        let _ = self.0.send(body);
+    }
 }
 
 /// What became of a round of requests.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gathered {
     /// The replies, in the order of the requests.
-    pub answered: Vec<(NodeId, Vec<u8>)>,
+    pub answered: Vec<(NodeId, Body)>,
     /// Who had not answered at the deadline.
     pub silent: Vec<NodeId>,
 }
@@ -64,6 +78,7 @@ impl Requests {
             plugin: plugin.to_owned(),
             peer: peer.clone(),
             reply,
+            sent: None,
         };
         self.0
             .lock()
@@ -77,17 +92,22 @@ impl Requests {
         }
     }
 
-    /// Checks that `plugin` waits for a reply from `peer` to request `id`.
-    pub fn check(
+    /// Takes out the request `id`, if `plugin` waits for a reply from `peer` to it: no other reply to it counts from now on.
+    pub fn take(
         &self,
         plugin: &str,
         peer: &NodeId,
         id: Option<&RequestId>,
-    ) -> Result<(), NotAsked> {
-        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match id.and_then(|id| pending.get(id)) {
-            Some(request) if request.plugin == plugin && request.peer == *peer => Ok(()),
-            _ => Err(NotAsked {
+    ) -> Result<Answered, NotAsked> {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = |id: &&RequestId| {
+            pending
+                .get(id)
+                .is_some_and(|request| request.plugin == plugin && request.peer == *peer)
+        };
+        match id.filter(asked).and_then(|id| pending.remove(id)) {
+            Some(request) => Ok(Answered(request.reply)),
+            None => Err(NotAsked {
                 peer: peer.clone(),
                 plugin: plugin.to_owned(),
                 id: id.cloned(),
@@ -95,26 +115,24 @@ impl Requests {
         }
     }
 
-    /// Hands `body` to whoever made request `id`, under the conditions of [`Requests::check`].
-    pub fn deliver(
-        &self,
-        plugin: &str,
-        peer: &NodeId,
-        id: Option<&RequestId>,
-        body: Vec<u8>,
-    ) -> Result<(), NotAsked> {
-        self.check(plugin, peer, id)?;
-        let request = id.and_then(|id| {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(id)
-        });
-        // The asker may have given up in this very moment: then nobody misses the body.
-        if let Some(request) = request {
-            let _ = request.reply.send(body);
+    /// Keeps what request `id` says, until it is answered or given up.
+    pub fn keep(&self, id: &RequestId, researcher: &ResearcherId, outgoing: &Outgoing) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(request) = pending.get_mut(id) {
+            request.sent = Some((researcher.clone(), outgoing.clone()));
         }
-        Ok(())
+    }
+
+    /// The kept requests that `peer` has not answered.
+    pub fn unanswered(&self, peer: &NodeId) -> Vec<(RequestId, ResearcherId, Outgoing)> {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = pending.iter().filter(|(_, request)| request.peer == *peer);
+        of_peer
+            .filter_map(|(id, request)| {
+                let (researcher, outgoing) = request.sent.clone()?;
+                Some((id.clone(), researcher, outgoing))
+            })
+            .collect()
     }
 
     /// How many requests wait for their reply.
@@ -130,7 +148,7 @@ impl Ticket {
     }
 
     /// The reply, or nothing at `deadline`.
-    pub async fn reply_by(mut self, deadline: Instant) -> Option<Vec<u8>> {
+    pub async fn reply_by(mut self, deadline: Instant) -> Option<Body> {
         timeout_at(deadline, &mut self.reply).await.ok()?.ok()
     }
 
@@ -167,6 +185,7 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Value;
 
     fn node(name: &str) -> NodeId {
         NodeId::try_from(name).expect("a valid id")
@@ -187,17 +206,20 @@ mod tests {
 
         assert!(
             requests
-                .deliver("key-request", &node("c"), Some(ticket.id()), vec![1])
+                .take("key-request", &node("c"), Some(ticket.id()))
+                .map(|asked| asked.deliver(vec![1].into()))
                 .is_err()
         );
         assert!(
             requests
-                .deliver("other", &node("b"), Some(ticket.id()), vec![1])
+                .take("other", &node("b"), Some(ticket.id()))
+                .map(|asked| asked.deliver(vec![1].into()))
                 .is_err()
         );
         assert!(
             requests
-                .deliver("key-request", &node("b"), None, vec![1])
+                .take("key-request", &node("b"), None)
+                .map(|asked| asked.deliver(vec![1].into()))
                 .is_err()
         );
         assert_eq!(requests.pending(), 1);
@@ -209,15 +231,17 @@ mod tests {
         let ticket = ask(&requests, "b");
         let id = ticket.id().clone();
         requests
-            .deliver("key-request", &node("b"), Some(&id), vec![1])
+            .take("key-request", &node("b"), Some(&id))
+            .map(|asked| asked.deliver(vec![1].into()))
             .expect("the first");
 
         assert!(
             requests
-                .deliver("key-request", &node("b"), Some(&id), vec![2])
+                .take("key-request", &node("b"), Some(&id))
+                .map(|asked| asked.deliver(vec![2].into()))
                 .is_err()
         );
-        assert_eq!(ticket.reply_by(Instant::now()).await, Some(vec![1]));
+        assert_eq!(ticket.reply_by(Instant::now()).await, Some(vec![1].into()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,13 +249,39 @@ mod tests {
         let requests = Requests::default();
         let tickets = vec![ask(&requests, "b"), ask(&requests, "cc")];
         requests
-            .deliver("key-request", &node("cc"), Some(tickets[1].id()), vec![7])
+            .take("key-request", &node("cc"), Some(tickets[1].id()))
+            .map(|asked| asked.deliver(vec![7].into()))
             .expect("asked");
 
         let gathered = Ticket::gather(tickets, Instant::now() + REPLY_TIMEOUT).await;
-        assert_eq!(gathered.answered, vec![(node("cc"), vec![7])]);
+        assert_eq!(gathered.answered, vec![(node("cc"), vec![7].into())]);
         assert_eq!(gathered.silent, vec![node("b")]);
         assert_eq!(requests.pending(), 0, "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_or_given_up_is_not_sent_again() {
+        let requests = Requests::default();
+        let researcher = ResearcherId::try_from("r").expect("a valid id");
+        let outgoing = Outgoing {
+            kind: "KeyRequest".into(),
+            fields: Value::Map(Vec::new()),
+        };
+        let tickets = ["b", "cc", "ddd"].map(|peer| ask(&requests, peer));
+        for ticket in &tickets {
+            requests.keep(ticket.id(), &researcher, &outgoing);
+        }
+        let [answered, given_up, open] = tickets;
+        requests
+            .take("key-request", &node("b"), Some(answered.id()))
+            .map(|asked| asked.deliver(vec![1].into()))
+            .expect("asked");
+        drop(given_up);
+
+        assert!(requests.unanswered(&node("b")).is_empty());
+        assert!(requests.unanswered(&node("cc")).is_empty());
+        let again = requests.unanswered(&node("ddd"));
+        assert_eq!(again, vec![(open.id().clone(), researcher, outgoing)]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
 use super::{Exit, Format, Problem};
+use crate::control::{self, NodeControl};
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::transport::{ConnectError, ServerAddress};
@@ -49,7 +52,17 @@ struct ConfigFile {
 impl NodeCommand {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let config = self.settings()?;
-        let node = Node::start(config).await.map_err(problem)?;
+        let data = config.data.clone();
+        // The store's lock tells that a control socket that is there is dead.
+        let opened = Node::open(config).map_err(problem)?;
+        let socket = control::Socket::bind(&data).map_err(|error| {
+            let todo = error.advice();
+            Problem::new(Exit::Failed, "the node cannot start", error, todo)
+        })?;
+        let node = opened.start().await.map_err(problem)?;
+        let stop = CancellationToken::new();
+        let control = NodeControl(node.clone());
+        let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
         let ready = Ready {
             event: "ready",
             id: node.id().to_string(),
@@ -57,7 +70,10 @@ impl NodeCommand {
             fingerprint: node.researcher_fingerprint().to_string(),
         };
         until_told_to_stop(format, &ready).await?;
+        stop.cancel();
         node.stop().await;
+        // Somebody's open connection to the control socket must not keep the node alive.
+        let _ = tokio::time::timeout(Duration::from_secs(1), controlled).await;
         Ok(())
     }
 
@@ -134,7 +150,7 @@ fn problem(error: NodeError) -> Problem {
             }
             _ => Exit::Unreachable,
         },
-        NodeError::Randomness(_) | NodeError::Runtime(_) | NodeError::Control(_) => Exit::Failed,
+        NodeError::Randomness(_) | NodeError::Runtime(_) => Exit::Failed,
     };
     let todo = error.advice();
     Problem::new(exit, "the node cannot start", error, todo)

@@ -70,6 +70,10 @@ impl RelayCommand {
         };
         make_private_folder(&self.data).map_err(data)?;
         let _lock = lock(&self.data)?;
+        let socket = control::Socket::bind(&self.data).map_err(|error| {
+            let todo = error.advice();
+            Problem::new(Exit::Failed, what, error, todo)
+        })?;
         let config = RelayConfig {
             listen: self.listen,
             host: self.host.unwrap_or_else(|| self.listen.ip().to_string()),
@@ -90,11 +94,7 @@ impl RelayCommand {
         let stop = CancellationToken::new();
         let control =
             RelayControl::new(relay.clone(), researcher_id, self.data.clone(), randomness);
-        let controlled =
-            control::serve_relay(&self.data, control, stop.clone()).map_err(|error| {
-                let todo = error.advice();
-                Problem::new(Exit::Failed, what, error, todo)
-            })?;
+        let controlled = tokio::spawn(socket.serve_relay(control, stop.clone()));
         until_told_to_stop(format, &ready).await?;
         stop.cancel();
         // Somebody's open connection to the control socket must not keep the relay alive.

@@ -55,6 +55,12 @@ pub(super) async fn connect(data: &std::path::Path) -> Result<tonic::transport::
 
 /// What a control interface refused. Its second line, if it has one, is advice.
 pub(super) fn failed(what: &str, status: &tonic::Status) -> Problem {
+    // What the other side says has no source; that the connection broke, has.
+    if std::error::Error::source(status).is_some() {
+        let todo = "check that it is running, and its log; then see with `backchannel status` what was done";
+        let why = "it ended before it answered";
+        return Problem::new(Exit::Unreachable, what, why, todo);
+    }
     let (why, todo) = status
         .message()
         .split_once('\n')

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Router;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 
 pub use node::NodeControl;
@@ -67,40 +67,58 @@ impl ControlError {
     }
 }
 
-/// Serves a node's control socket until `stop`.
-pub fn serve_node(
-    data: &Path,
-    control: NodeControl,
-    stop: CancellationToken,
-) -> Result<JoinHandle<()>, ControlError> {
-    let listener = bind(data)?;
-    let serving = Server::builder()
-        .add_service(NodeServer::new(control))
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned());
-    Ok(serve(serving))
+/// A control socket, before or while it is served.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
 }
 
-/// Serves a relay's control socket until `stop`.
-pub fn serve_relay(
-    data: &Path,
-    control: RelayControl,
-    stop: CancellationToken,
-) -> Result<JoinHandle<()>, ControlError> {
-    let listener = bind(data)?;
-    let serving = Server::builder()
-        .add_service(RelayServer::new(control))
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned());
-    Ok(serve(serving))
-}
+impl Socket {
+    /// Makes the socket in a data directory. The caller holds the key store's or the relay's lock on the directory, so a
+    /// socket that is left there is dead.
+    pub fn bind(data: &Path) -> Result<Self, ControlError> {
+        let path = socket(data)?;
+        let failed = |source| ControlError::Io {
+            path: path.clone(),
+            source,
+        };
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, private).map_err(failed)?;
+        Ok(Self { listener, path })
+    }
 
-fn serve(
-    serving: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
-) -> JoinHandle<()> {
-    tokio::spawn(async {
-        if let Err(error) = serving.await {
+    /// Serves a node until `stop`.
+    pub async fn serve_node(self, control: NodeControl, stop: CancellationToken) {
+        self.serve(
+            Server::builder().add_service(NodeServer::new(control)),
+            stop,
+        )
+        .await;
+    }
+
+    /// Serves a relay until `stop`.
+    pub async fn serve_relay(self, control: RelayControl, stop: CancellationToken) {
+        self.serve(
+            Server::builder().add_service(RelayServer::new(control)),
+            stop,
+        )
+        .await;
+    }
+
+    async fn serve(self, router: Router, stop: CancellationToken) {
+        let incoming = UnixListenerStream::new(self.listener);
+        let served = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+        if let Err(error) = served.await {
             tracing::error!("the control interface ended: {error}");
         }
-    })
+        // A socket that nobody serves would only mislead; the next start removes one that a crash left.
+        let _ = std::fs::remove_file(self.path);
+    }
 }
 
 /// A client of the socket in `data`.
@@ -126,20 +144,4 @@ fn socket(data: &Path) -> Result<PathBuf, ControlError> {
         return Err(ControlError::PathTooLong { path, length });
     }
     Ok(path)
-}
-
-/// The caller holds the key store's or the relay's lock on the data directory, so a socket that is left there is dead.
-fn bind(data: &Path) -> Result<UnixListener, ControlError> {
-    let path = socket(data)?;
-    let failed = |source| ControlError::Io {
-        path: path.clone(),
-        source,
-    };
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path).map_err(failed)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(listener)
 }

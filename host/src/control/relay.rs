@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,16 @@ impl RelayControl {
         }
     }
 
+    /// The researcher's server keys, by set-up.
+    fn server_keys(&self) -> PathBuf {
+        self.data.join("server-keys")
+    }
+
+    /// The experiments' ids, by set-up: a deletion must name it.
+    fn experiments(&self) -> PathBuf {
+        self.data.join("experiments")
+    }
+
     fn drawn(&self, given: String, prefix: &str) -> String {
         if !given.is_empty() {
             return given;
@@ -75,7 +85,8 @@ impl RelayControl {
             );
         }
         let key = ServerKey::of_researcher(&shares);
-        keep(&self.data.join("server-keys"), id, &key).map_err(|error| {
+        let bytes = key.to_integer().to_signed_bytes_be();
+        keep(&self.server_keys(), id, &bytes).map_err(|error| {
             Status::internal(format!("the researcher's key cannot be kept: {error}"))
         })?;
         Ok(key.commitment().to_vec())
@@ -126,6 +137,11 @@ impl relay_server::Relay for RelayControl {
                 "secure aggregation needs at least two parties\nname two or more",
             ));
         }
+        if let Some(twice) = named_twice(&parties) {
+            return Err(Status::invalid_argument(format!(
+                "{twice} is named twice\nname each party once"
+            )));
+        }
         let run = Run {
             secagg_id: id_of("secagg id", &self.drawn(request.secagg_id, "secagg_"))?,
             experiment_id: id_of("experiment id", &self.drawn(request.experiment_id, "exp_"))?,
@@ -140,7 +156,14 @@ impl relay_server::Relay for RelayControl {
         };
         let answers = match self.absent(&parties) {
             Some(absent) => absent,
-            None => self.ask(&ask, &parties).await,
+            None => {
+                // First, so that what some nodes have finished can be deleted even if others fail.
+                let experiment = run.experiment_id.as_str().as_bytes();
+                keep(&self.experiments(), &run.secagg_id, experiment).map_err(|error| {
+                    Status::internal(format!("the experiment's id cannot be kept: {error}"))
+                })?;
+                self.ask(&ask, &parties).await
+            }
         };
         let ok = answers
             .shown
@@ -167,7 +190,13 @@ impl relay_server::Relay for RelayControl {
         let request = request.into_inner();
         let parties = parties_of(request.parties)?;
         let secagg_id: SecaggId = id_of("secagg id", &request.secagg_id)?;
-        let key = key_path(&self.data.join("server-keys"), &secagg_id);
+        let key = key_path(&self.server_keys(), &secagg_id);
+        let experiment = key_path(&self.experiments(), &secagg_id);
+        let named = std::fs::read_to_string(&experiment).map_err(|_| {
+            Status::not_found(format!(
+                "this relay has set up no {secagg_id}\nname one that it has, and the relay's own data directory"
+            ))
+        })?;
         let ask = relay::Request::Delete {
             secagg_id,
             element: if key.exists() {
@@ -175,15 +204,18 @@ impl relay_server::Relay for RelayControl {
             } else {
                 PAIR_SECRETS
             },
-            experiment_id: None,
+            // Nodes of the reference do not answer when it is missing or wrong.
+            experiment_id: Some(id_of("experiment id", &named)?),
         };
         let answers = self.ask(&ask, &parties).await.shown;
         let ok = answers
             .iter()
             .all(|answer| answer.outcome() == Outcome::Done);
-        if ok && key.exists() {
-            std::fs::remove_file(&key)
-                .map_err(|error| Status::internal(format!("{}: {error}", key.display())))?;
+        if ok {
+            for file in [key, experiment] {
+                remove(&file)
+                    .map_err(|error| Status::internal(format!("{}: {error}", file.display())))?;
+            }
         }
         Ok(Response::new(DeleteReply { ok, answers }))
     }
@@ -227,6 +259,11 @@ impl RelayControl {
         let shown = parties.iter().map(|party| shown(party, &answers)).collect();
         Asked { answers, shown }
     }
+}
+
+fn named_twice(parties: &[NodeId]) -> Option<&NodeId> {
+    let mut seen = BTreeSet::new();
+    parties.iter().find(|party| !seen.insert(*party))
 }
 
 fn words(reason: DropReason) -> &'static str {
@@ -288,15 +325,21 @@ fn key_path(folder: &Path, id: &SecaggId) -> PathBuf {
     folder.join(hex::encode(id.as_str()))
 }
 
-fn keep(folder: &Path, id: &SecaggId, key: &ServerKey) -> std::io::Result<()> {
+fn keep(folder: &Path, id: &SecaggId, bytes: &[u8]) -> std::io::Result<()> {
     make_private_folder(folder)?;
-    let bytes = key.to_integer().to_signed_bytes_be();
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(key_path(folder, id))?;
-    file.write_all(&bytes)?;
+    file.write_all(bytes)?;
     file.sync_all()
+}
+
+fn remove(file: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::bindings::backchannel::n2n::types;
 use super::state::{RunState, Subject};
-use super::{Capability, Plugin};
+use super::{Body, Capability, Plugin};
 use crate::message::{NodeId, Value};
 
 /// The most effects of one call.
@@ -16,7 +16,7 @@ pub enum Effect {
     /// Answer the sender of the message at hand.
     Reply(Outgoing),
     /// Complete the request that the message at hand answers.
-    Deliver(Vec<u8>),
+    Deliver(Body),
     /// Make the channel with the sender of the message at hand ready with this public key (PEM), if this node asked for it.
     SetPeerKey(Vec<u8>),
     /// Publish material of the run at hand.
@@ -26,7 +26,7 @@ pub enum Effect {
 }
 
 /// A message in the making: the host adds sender, receiver and request id.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// Its kind, one of the plugin's.
     pub kind: String,
@@ -40,16 +40,16 @@ pub struct Datum {
     /// The one party that may have it, or all.
     pub audience: Option<NodeId>,
     /// What it gets.
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 /// What a run found out, from every other party exactly once.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SecaggResult {
     /// The parties' public keys, PEM.
-    PairSecrets(Vec<(NodeId, Vec<u8>)>),
+    PairSecrets(Vec<(NodeId, Body)>),
     /// The parties' shares, big-endian two's complement.
-    ServerKey(Vec<(NodeId, Vec<u8>)>),
+    ServerKey(Vec<(NodeId, Body)>),
 }
 
 /// Why an effect is refused; with one of them, all of the call's.
@@ -140,7 +140,7 @@ const SINGLE: [(&str, IsOne); 4] = [
 fn of_message(effect: types::Effect, plugin: &Plugin) -> Result<Effect, Refused> {
     match effect {
         types::Effect::Reply(outgoing) => outgoing_of(outgoing, plugin).map(Effect::Reply),
-        types::Effect::Deliver(body) => Ok(Effect::Deliver(body)),
+        types::Effect::Deliver(body) => Ok(Effect::Deliver(body.into())),
         types::Effect::SetPeerKey(pem) => {
             granted(plugin, "set-peer-key", Capability::ChannelKeys)?;
             Ok(Effect::SetPeerKey(pem))
@@ -163,7 +163,7 @@ fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effe
                 .transpose()?;
             Ok(Effect::Publish(Datum {
                 audience,
-                body: datum.body,
+                body: datum.body.into(),
             }))
         }
         types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => {
@@ -224,9 +224,9 @@ pub(super) fn other_party(name: &str, run: &RunState) -> Result<NodeId, Refused>
 fn every_other_party(
     given: impl Iterator<Item = (String, Vec<u8>)>,
     run: &RunState,
-) -> Result<Vec<(NodeId, Vec<u8>)>, Refused> {
+) -> Result<Vec<(NodeId, Body)>, Refused> {
     let given = given
-        .map(|(name, body)| Ok((other_party(&name, run)?, body)))
+        .map(|(name, body)| Ok((other_party(&name, run)?, Body::from(body))))
         .collect::<Result<Vec<_>, _>>()?;
     let distinct: std::collections::BTreeSet<_> = given.iter().map(|(party, _)| party).collect();
     if distinct.len() == given.len() && given.len() + 1 == run.parties.len() {

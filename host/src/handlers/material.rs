@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::Datum;
+use super::{Body, Datum};
 use crate::message::NodeId;
 
 /// How long published material is kept (reference: 60 s).
@@ -35,13 +35,13 @@ struct Slot {
 
 struct Published {
     parties: Vec<NodeId>,
-    for_all: Option<Vec<u8>>,
-    for_one: BTreeMap<NodeId, Vec<u8>>,
+    for_all: Option<Body>,
+    for_one: BTreeMap<NodeId, Body>,
     until: Instant,
 }
 
 impl Published {
-    fn seen_by(&self, peer: &NodeId) -> Option<Vec<u8>> {
+    fn seen_by(&self, peer: &NodeId) -> Option<Body> {
         if !self.parties.contains(peer) {
             return None;
         }
@@ -52,7 +52,7 @@ impl Published {
         self.for_all
             .iter()
             .chain(self.for_one.values())
-            .map(Vec::len)
+            .map(|body| body.len())
             .sum()
     }
 }
@@ -94,6 +94,13 @@ impl Materials {
         true
     }
 
+    /// Takes back what was published for a run. A run that failed must not give its keys to one that is begun again.
+    pub fn withdraw(&self, plugin: &Arc<str>, run: &str) {
+        if let Some(slot) = self.slots().get_mut(&(plugin.clone(), run.to_owned())) {
+            slot.published = None;
+        }
+    }
+
     /// What `peer` may see of a run's material; waits for it until `deadline`.
     pub async fn wait(
         &self,
@@ -101,7 +108,7 @@ impl Materials {
         run: &str,
         peer: &NodeId,
         deadline: Instant,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Body> {
         let key = (plugin.clone(), run.to_owned());
         let waiting = Waiting::enter(self, &key);
         loop {
@@ -177,7 +184,7 @@ mod tests {
     fn datum(audience: Option<&str>, body: &[u8]) -> Datum {
         Datum {
             audience: audience.map(node),
-            body: body.to_vec(),
+            body: body.to_vec().into(),
         }
     }
 
@@ -210,7 +217,7 @@ mod tests {
         );
         assert_eq!(
             materials.wait(&mine, "run", &node("b"), soon()).await,
-            Some(b"key".to_vec())
+            Some(b"key".to_vec().into())
         );
     }
 
@@ -228,11 +235,11 @@ mod tests {
 
         assert_eq!(
             materials.wait(&plugin, "run", &node("b"), soon()).await,
-            Some(b"for b".to_vec())
+            Some(b"for b".to_vec().into())
         );
         assert_eq!(
             materials.wait(&plugin, "run", &node("c"), soon()).await,
-            Some(b"for c".to_vec())
+            Some(b"for c".to_vec().into())
         );
         assert_eq!(
             materials.wait(&plugin, "run", &node("a"), soon()).await,
@@ -255,7 +262,23 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(29)).await;
         materials.publish(&plugin, "run", &[node("b")], vec![datum(None, b"late")]);
 
-        assert_eq!(waiter.await.expect("no panic"), Some(b"late".to_vec()));
+        assert_eq!(
+            waiter.await.expect("no panic"),
+            Some(b"late".to_vec().into())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shows_nothing_that_was_withdrawn() {
+        let materials = Materials::default();
+        let plugin: Arc<str> = "p".into();
+        materials.publish(&plugin, "run", &[node("b")], vec![datum(None, b"old")]);
+        materials.withdraw(&plugin, "run");
+
+        assert_eq!(
+            materials.wait(&plugin, "run", &node("b"), soon()).await,
+            None
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@
 //! reads through capabilities and acts through effects, which `router` and `setups` carry out.
 
 mod bindings;
+mod body;
 mod cache;
 mod call;
 mod capabilities;
@@ -23,6 +24,7 @@ mod runtime;
 mod state;
 
 pub use bindings::backchannel::n2n::types::{Assurance, Envelope, Message};
+pub use body::Body;
 pub use cache::CompiledCode;
 pub use call::Found;
 pub use capabilities::Capability;

@@ -153,6 +153,8 @@ impl Plugin {
         );
         store.limiter(|state| &mut state.limits);
         store.data_mut().cpu_ticks = cpu_ms;
+        // What a guest may have lifted into the host per call, in bytes about; the engine's default is 128 MiB.
+        store.set_hostcall_fuel(8 << 20);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();

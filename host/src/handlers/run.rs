@@ -10,12 +10,12 @@ use super::call::{HANDLE_CPU_MS, failure, trap};
 use super::effect::{self, other_party, outgoing_of};
 use super::plugin::Instance;
 use super::state::{RunState, Subject};
-use super::{CallError, Effect, Outgoing, Plugin, Refused, Services};
+use super::{Body, CallError, Effect, Outgoing, Plugin, Refused, Services};
 use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId};
 use crate::secure_sum::additive::{ServerKey, Share};
 
 /// What a researcher asks to be set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// The request's kind.
     pub kind: &'static str,
@@ -94,7 +94,7 @@ impl Run {
     }
 
     /// The next round, given the answers of the one before.
-    pub async fn step(&mut self, answers: Vec<(NodeId, Vec<u8>)>) -> Result<Step, CallError> {
+    pub async fn step(&mut self, answers: Vec<(NodeId, Body)>) -> Result<Step, CallError> {
         let store = &mut self.instance.store;
         store.data_mut().cpu_ticks = HANDLE_CPU_MS;
         store.set_epoch_deadline(1);
@@ -102,7 +102,7 @@ impl Run {
             .into_iter()
             .map(|(peer, body)| initiator::Answer {
                 from: peer.to_string(),
-                body,
+                body: body.to_vec(),
             })
             .collect();
         let name = self.plugin.name();

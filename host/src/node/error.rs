@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use crate::control::ControlError;
 use crate::handlers::LoadError;
 use crate::key_store::StoreError;
 use crate::transport::{CertificateError, ConnectError, Fingerprint};
@@ -51,9 +50,6 @@ pub enum NodeError {
         /// What is pinned.
         known: Fingerprint,
     },
-    /// The control socket.
-    #[error(transparent)]
-    Control(#[from] ControlError),
 }
 
 impl From<ConnectError> for NodeError {
@@ -88,7 +84,6 @@ impl NodeError {
             Self::OtherCertificate { .. } => {
                 "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
             }
-            Self::Control(error) => error.advice().into(),
         }
     }
 }

@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
-use crate::control::{self, NodeControl};
 use crate::counters::Counters;
 use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
 use crate::key_store::KeyStore;
@@ -35,6 +34,10 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 
+/// How long a stop waits for answers to leave.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// A researcher's requests that are waiting for their answer.
+const MOST_REQUESTS: usize = 1000;
 /// Messages between transport and the rest of the node, each way.
 const BETWEEN: usize = 1000;
 
@@ -62,6 +65,8 @@ pub struct Node {
     plugins: Arc<Plugins>,
     requests: Requests,
     router: Arc<Router>,
+    setups: Arc<Setups>,
+    post: Arc<Post>,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
     counters: Counters,
@@ -78,11 +83,21 @@ pub struct Connection {
     pub text: String,
 }
 
-impl Node {
-    /// Starts a node: opens its store, loads its plugins, meets its researcher, and begins to poll.
-    pub async fn start(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
-        let randomness = Randomness::from_system()?;
-        let store = Arc::new(open_store(&config, &randomness)?);
+/// A node that holds its data directory, and nobody knows of yet.
+pub struct Opened {
+    config: NodeConfig,
+    randomness: Randomness,
+    store: Arc<KeyStore>,
+}
+
+impl Opened {
+    /// Loads the plugins, meets the researcher, and begins to poll.
+    pub async fn start(self) -> Result<Arc<Node>, NodeError> {
+        let Self {
+            config,
+            randomness,
+            store,
+        } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
@@ -123,7 +138,7 @@ impl Node {
             services,
             store.clone(),
             requests.clone(),
-            post,
+            post.clone(),
             randomness.clone(),
         ));
         let (incoming, inbox) = mpsc::channel(BETWEEN);
@@ -137,7 +152,7 @@ impl Node {
             outgoing,
             randomness,
         );
-        let node = Arc::new(Self {
+        let node = Arc::new(Node {
             config,
             certificate,
             store,
@@ -145,6 +160,8 @@ impl Node {
             plugins,
             requests,
             router: router.clone(),
+            setups: setups.clone(),
+            post,
             link: transport.state(),
             transport: Mutex::new(Some(transport)),
             counters,
@@ -152,23 +169,36 @@ impl Node {
             stopping: CancellationToken::new(),
             started: Instant::now(),
         });
-        // It ends with `stopping`; nobody waits for it, as a node that stops answers no more.
-        drop(control::serve_node(
-            &node.config.data,
-            NodeControl(node.clone()),
-            node.stopping.clone(),
-        )?);
-        node.tasks
-            .spawn(sort(inbox, router, setups, outbox, node.stopping.clone()));
+        let sorting = Sorting {
+            router,
+            setups,
+            outbox,
+            tasks: node.tasks.clone(),
+            stopping: node.stopping.clone(),
+        };
+        node.tasks.spawn(sorting.run(inbox));
         Ok(node)
+    }
+}
+
+impl Node {
+    /// Opens a node's store, which nobody else can open from then on.
+    pub fn open(config: NodeConfig) -> Result<Opened, NodeError> {
+        let randomness = Randomness::from_system()?;
+        let store = Arc::new(open_store(&config, &randomness)?);
+        Ok(Opened {
+            config,
+            randomness,
+            store,
+        })
     }
 
     /// Stops the node: nothing more is taken in, what may not be cancelled ends, what was sealed is handed over if the
     /// relay can be reached.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.setups.stop().await;
+        self.post.stop().await;
         self.router.stop().await;
         let transport = self
             .transport
@@ -178,6 +208,9 @@ impl Node {
         if let Some(transport) = transport {
             transport.stop().await;
         }
+        self.tasks.close();
+        // What is left is an answer that no relay takes.
+        let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await;
     }
 
     /// Its id.
@@ -246,37 +279,47 @@ impl Node {
     }
 }
 
-/// Overlays to the router, the rest to the set-ups. Neither ever holds up the other.
-async fn sort(
-    mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>,
+/// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
     outbox: mpsc::Sender<ToResearcher>,
+    tasks: TaskTracker,
     stopping: CancellationToken,
-) {
-    loop {
-        let message = tokio::select! {
-            message = inbox.recv() => message,
-            () = stopping.cancelled() => return,
-        };
-        match message {
-            Some(Ok(ToNode::Overlay(message))) => router.submit(message),
-            Some(Err(malformed)) => {
-                if let Some(answer) = setups.answer_malformed(malformed) {
-                    let _ = outbox.send(answer).await;
-                }
+}
+
+impl Sorting {
+    async fn run(self, mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>) {
+        let waiting = Arc::new(Semaphore::new(MOST_REQUESTS));
+        loop {
+            let message = tokio::select! {
+                message = inbox.recv() => message,
+                () = self.stopping.cancelled() => return,
+            };
+            match message {
+                Some(Ok(ToNode::Overlay(message))) => self.router.submit(message),
+                Some(request) => match waiting.clone().try_acquire_owned() {
+                    Ok(place) => self.answer(request, place),
+                    Err(_) => tracing::warn!("a researcher's request is dropped: too many wait"),
+                },
+                None => return,
             }
-            Some(Ok(request)) => {
-                let (setups, outbox) = (setups.clone(), outbox.clone());
-                tokio::spawn(async move {
-                    if let Some(answer) = setups.answer(request).await {
-                        // Only a node that stops has no transport left.
-                        let _ = outbox.send(answer).await;
-                    }
-                });
-            }
-            None => return,
         }
+    }
+
+    fn answer(&self, request: Result<ToNode, Malformed>, place: OwnedSemaphorePermit) {
+        let (setups, outbox) = (self.setups.clone(), self.outbox.clone());
+        self.tasks.spawn(async move {
+            let answer = match request {
+                Ok(request) => setups.answer(request).await,
+                Err(malformed) => setups.answer_malformed(malformed),
+            };
+            if let Some(answer) = answer {
+                // Only a node that stops has no transport left.
+                let _ = outbox.send(answer).await;
+            }
+            drop(place);
+        });
     }
 }
 

@@ -59,6 +59,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether this is what a message looks like whose sender uses another key than we know. So does any noise.
+    pub fn may_be_another_key(&self) -> bool {
+        matches!(self, Self::Payload(_) | Self::PayloadForm | Self::Signature)
+    }
+
     /// Why we refuse what the reference may take; `None` where it refuses too.
     pub fn stricter_than_reference(&self) -> Option<&'static str> {
         match self {

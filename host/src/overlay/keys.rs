@@ -45,6 +45,11 @@ impl ChannelKeys {
         PublicKey::from(self.signing.verifying_key())
     }
 
+    /// The peer's public key on the channel.
+    pub fn peer_public_key(&self) -> PublicKey {
+        PublicKey::from(&self.verifying)
+    }
+
     /// The key pair published with Fed-BioMed, used against itself: for channel set-up only, and proof of nothing.
     ///
     /// Fails only if the file in the source tree is damaged.

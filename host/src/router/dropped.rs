@@ -23,6 +23,15 @@ pub enum Dropped {
     /// The peer's or the relay's: it cannot be opened.
     #[error("FB324: {0}")]
     Unopened(#[from] OpenError),
+    /// Somebody's who pretends to be this node.
+    #[error("FB324: sent in this node's own name")]
+    OwnName,
+    /// A stranger's: only known peers may send large messages.
+    #[error("FB324: {0} bytes from a node without a channel")]
+    LargeFromStranger(usize),
+    /// The relay's, or whoever repeats it: treated before.
+    #[error("FB324: the message was treated before")]
+    Repeated,
     /// The peer's: no plugin treats its kind.
     #[error("FB324: no plugin treats messages of kind {0:?}")]
     UnknownKind(String),
@@ -49,6 +58,9 @@ impl Dropped {
             Self::Stopping => "stopping",
             Self::NotForUs(_) => "not for us",
             Self::Unopened(_) => "cannot be opened",
+            Self::OwnName => "in own name",
+            Self::LargeFromStranger(_) => "large from strangers",
+            Self::Repeated => "repeated",
             Self::UnknownKind(_) => "unknown kind",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",
             Self::Call(_) => "plugin stopped",

@@ -4,17 +4,19 @@
 //! submit → room? → the sender's turn → open → handle (may be cancelled) → finalize → effects (never cancelled)
 //! ```
 //!
-//! One message never delays another: waiting costs a parked task. Everything is bounded: messages in the node, messages
-//! in work, messages in work for one sender (which anyone may pretend to be), and time.
+//! One message never delays another: waiting costs a parked task. Everything is bounded: messages and bytes in the
+//! node ([`rooms`]), messages in work, messages of one sender ([`turns`]), and time.
 
 mod dropped;
 mod effects;
+mod rooms;
+mod seen;
 mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,23 +25,23 @@ use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
-use crate::overlay;
+use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 pub use dropped::Dropped;
-use turns::Turns;
+use rooms::{Place, Rooms, Standing};
+use seen::Seen;
 
 /// From arrival to the end of `handle` (reference: 60 s per message).
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(60);
-/// Messages that wait for their turn (reference: a queue of 1000).
-const QUEUE: usize = 1000;
-/// Messages whose sender nothing vouches for yet: of channel set-ups, and of peers without a channel. Anyone who reaches
-/// the relay can send those under any name, so they have a room of their own and cannot take that of known peers.
-const STRANGERS: usize = 256;
-/// Messages in work. Less than the engine's instances: runs need some too.
+/// Messages that handlers treat at a time. Less than the engine's instances: runs need some too.
 const IN_WORK: usize = 1000;
-/// Messages in work for one sender. What a sender's unanswerable requests can block is its own turn.
-const IN_WORK_PER_SENDER: usize = 200;
+/// Messages that could not be opened and wait to hear whether their sender has a new key. Most are forged.
+const DOUBTFUL: usize = 16;
+/// From this size on, opening a message (some 2 ms per MiB) is left to a thread that may block.
+const LARGE: usize = 256 << 10;
+/// How long a node that stops waits for what may not be cancelled.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Treats the overlay messages of one node.
 pub struct Router {
@@ -50,10 +52,10 @@ pub struct Router {
     requests: Requests,
     post: Arc<Post>,
     counters: Counters,
-    room: Arc<Semaphore>,
-    lobby: Arc<Semaphore>,
-    work: Arc<Semaphore>,
-    turns: Turns,
+    rooms: Rooms,
+    work: Semaphore,
+    doubtful: Semaphore,
+    seen: Seen,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -91,10 +93,10 @@ impl Router {
             requests,
             post,
             counters,
-            room: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
-            lobby: Arc::new(Semaphore::new(STRANGERS)),
-            work: Arc::new(Semaphore::new(IN_WORK)),
-            turns: Turns::new(IN_WORK_PER_SENDER),
+            rooms: Rooms::new(),
+            work: Semaphore::new(IN_WORK),
+            doubtful: Semaphore::new(DOUBTFUL),
+            seen: Seen::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
@@ -102,18 +104,14 @@ impl Router {
 
     /// Takes a message in, or counts and drops it when there is no room. Never waits.
     pub fn submit(self: &Arc<Self>, message: OverlayMessage) {
-        if message.dest != self.own {
-            return self.report(&message.source, &Dropped::NotForUs(message.dest));
-        }
-        let stranger = message.setup || self.channels.keys(&message.source).is_none();
-        let room = if stranger { &self.lobby } else { &self.room };
-        let Ok(room) = room.clone().try_acquire_owned() else {
-            return self.report(&message.source, &Dropped::NoRoom);
+        let source = message.source.clone();
+        let place = match self.admit(&message) {
+            Ok(place) => place,
+            Err(dropped) => return self.report(&source, &dropped),
         };
         let router = self.clone();
         self.tasks.spawn(async move {
-            let source = message.source.clone();
-            if let Err(dropped) = router.treat(message, room).await {
+            if let Err(dropped) = router.treat(message, place).await {
                 router.report(&source, &dropped);
             }
         });
@@ -123,18 +121,38 @@ impl Router {
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("messages were still in work when the node stopped");
+        }
     }
 
-    async fn treat(
-        &self,
-        message: OverlayMessage,
-        _room: OwnedSemaphorePermit,
-    ) -> Result<(), Dropped> {
+    fn admit(&self, message: &OverlayMessage) -> Result<Place, Dropped> {
+        if message.dest != self.own {
+            return Err(Dropped::NotForUs(message.dest.clone()));
+        }
+        if message.source == self.own {
+            return Err(Dropped::OwnName);
+        }
+        let standing = if self.post.awaits(&message.source) {
+            Standing::Known
+        } else if message.setup {
+            Standing::SetUp
+        } else if self.channels.is_kept(&message.source) {
+            Standing::Known
+        } else {
+            Standing::Stranger
+        };
+        self.rooms.enter(standing, message)
+    }
+
+    async fn treat(&self, message: OverlayMessage, place: Place) -> Result<(), Dropped> {
         let deadline = Instant::now() + MESSAGE_DEADLINE;
         let source = message.source.clone();
         let cancellable = async {
-            let _turn = self.turns.take(&source).await;
+            let _turn = self.rooms.turn(&place, &source).await?;
             self.handle(message).await
         };
         let handled = tokio::select! {
@@ -149,6 +167,7 @@ impl Router {
 
     /// Everything up to the end of `handle`: changes nothing that outlives it.
     async fn handle(&self, message: OverlayMessage) -> Result<Option<Handled>, Dropped> {
+        let message = Arc::new(message);
         let (inner, assurance) = self.open(&message).await?;
         self.counters.received(&inner.kind);
         let plugin = self
@@ -161,6 +180,13 @@ impl Router {
             setup: message.setup,
             assurance,
         };
+        let sender = Sender {
+            researcher: message.researcher_id.clone(),
+            source: inner.source.clone(),
+            request_id: inner.request_id.clone(),
+            setup: message.setup,
+        };
+        drop(message);
         let guest_message = Message {
             fields: inner.fields_msgpack(),
             kind: inner.kind,
@@ -173,34 +199,51 @@ impl Router {
             .await?;
         Ok(found.map(|found| Handled {
             plugin: plugin.clone(),
-            sender: Sender {
-                researcher: message.researcher_id,
-                source: inner.source,
-                request_id: inner.request_id,
-                setup: message.setup,
-            },
+            sender,
             found,
         }))
     }
 
-    async fn open(&self, message: &OverlayMessage) -> Result<(Inner, Assurance), Dropped> {
+    async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {
+        let (researcher, source) = (&message.researcher_id, &message.source);
         if message.setup {
             let inner = overlay::open(self.channels.published(), message)?;
+            if inner.kind == "ChannelSetupRequest" {
+                self.post.asked_for_own_key(researcher, source);
+            }
             return Ok((inner, Assurance::PublishedKey));
         }
-        let keys = match self.channels.keys(&message.source) {
+        let keys = match self.channels.keys(source) {
             Some(keys) => keys,
             None => {
-                self.post
-                    .channel(
-                        &message.researcher_id,
-                        &message.source,
-                        Occasion::StrangersMessage,
-                    )
-                    .await?
+                let occasion = Occasion::StrangersMessage;
+                self.post.channel(researcher, source, occasion).await?
             }
         };
-        Ok((overlay::open(&keys, message)?, Assurance::ChannelKey))
+        let inner = match open_with(&keys, message).await? {
+            Err(error) if error.may_be_another_key() => {
+                let new = self.renewed_keys(message, &keys).await;
+                open_with(&new.ok_or(error)?, message).await??
+            }
+            opened => opened?,
+        };
+        if !self.seen.first(&inner) {
+            return Err(Dropped::Repeated);
+        }
+        Ok((inner, Assurance::ChannelKey))
+    }
+
+    /// Has the sender of a message that cannot be opened asked for its key; the keys if it has another than in `known`.
+    async fn renewed_keys(
+        &self,
+        message: &OverlayMessage,
+        known: &Arc<ChannelKeys>,
+    ) -> Option<Arc<ChannelKeys>> {
+        let renewed = self.post.renew(&message.researcher_id, &message.source);
+        let _seat = self.doubtful.try_acquire().ok()?;
+        renewed.await;
+        let now = self.channels.keys(&message.source)?;
+        (!Arc::ptr_eq(&now, known)).then_some(now)
     }
 
     fn report(&self, source: &NodeId, dropped: &Dropped) {
@@ -211,4 +254,16 @@ impl Router {
             _ => tracing::warn!(%source, "{dropped}"),
         }
     }
+}
+
+async fn open_with(
+    keys: &Arc<ChannelKeys>,
+    message: &Arc<OverlayMessage>,
+) -> Result<Result<Inner, OpenError>, Dropped> {
+    if message.overlay.len() < LARGE {
+        return Ok(overlay::open(keys, message));
+    }
+    let (keys, message) = (keys.clone(), message.clone());
+    let opened = tokio::task::spawn_blocking(move || overlay::open(&keys, &message));
+    opened.await.map_err(|_| Dropped::Stopping)
 }

@@ -27,8 +27,25 @@ impl Turns {
         }
     }
 
+    /// A turn for `sender`, if one is free.
+    pub(super) fn try_take(&self, sender: &NodeId) -> Option<Turn<'_>> {
+        let mut turn = self.enter(sender);
+        let semaphore = turn.semaphore.clone()?;
+        turn.permit = Some(semaphore.try_acquire_owned().ok()?);
+        Some(turn)
+    }
+
     /// Waits until `sender` has a turn free.
     pub(super) async fn take(&self, sender: &NodeId) -> Turn<'_> {
+        let mut turn = self.enter(sender);
+        if let Some(semaphore) = turn.semaphore.clone() {
+            // The semaphore is never closed, so this waits and does not fail.
+            turn.permit = semaphore.acquire_owned().await.ok();
+        }
+        turn
+    }
+
+    fn enter(&self, sender: &NodeId) -> Turn<'_> {
         let semaphore = self
             .senders
             .lock()
@@ -36,15 +53,12 @@ impl Turns {
             .entry(sender.clone())
             .or_insert_with(|| Arc::new(Semaphore::new(self.each)))
             .clone();
-        let mut turn = Turn {
+        Turn {
             turns: self,
             sender: sender.clone(),
-            semaphore: Some(semaphore.clone()),
+            semaphore: Some(semaphore),
             permit: None,
-        };
-        // The semaphore is never closed, so this waits and does not fail.
-        turn.permit = semaphore.acquire_owned().await.ok();
-        turn
+        }
     }
 }
 
@@ -87,6 +101,18 @@ mod tests {
         assert!(blocked.is_err());
         drop((first, other));
         turns.take(&node("a")).await;
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_not_free_is_refused_to_who_does_not_wait() {
+        let turns = Turns::new(1);
+        let first = turns.try_take(&node("a"));
+
+        assert!(first.is_some());
+        assert!(turns.try_take(&node("a")).is_none());
+        assert!(turns.try_take(&node("b")).is_some());
+        drop(first);
+        assert!(turns.senders.lock().expect("no panic").is_empty());
     }
 
     #[tokio::test]

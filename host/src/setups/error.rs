@@ -2,12 +2,27 @@ use crate::handlers::CallError;
 use crate::key_store::StoreError;
 use crate::message::{NodeId, SecaggId};
 
+/// Silent nodes that an error names.
+const MOST_NAMED: usize = 20;
+
 /// Why a set-up failed. The researcher is told.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The researcher's: fewer than two parties.
     #[error("need at least 2 parties for secure aggregation, got {0}")]
     TooFewParties(usize),
+    /// The researcher's: more parties than a run can have.
+    #[error("a run has at most 1000 parties, got {0}")]
+    TooManyParties(usize),
+    /// The researcher's: another set-up runs under this name.
+    #[error("another set-up runs under the id {0}")]
+    Busy(SecaggId),
+    /// The researcher's: more runs than this node remembers.
+    #[error("too many set-ups in the last ten minutes")]
+    TooManyRuns,
+    /// Ours, or the peers': not done in time.
+    #[error("the run took more than 60 s")]
+    Deadline,
     /// The researcher's: a party twice.
     #[error("{0} is named twice among the parties")]
     PartyTwice(NodeId),
@@ -18,7 +33,7 @@ pub enum SetupError {
     #[error("no plugin begins a set-up on {0}")]
     NoPlugin(&'static str),
     /// Peers', or the relay's: no answer in time.
-    #[error("these nodes did not answer: {}", .0.join(", "))]
+    #[error("these nodes did not answer: {}", named(.0))]
     Silent(Vec<String>),
     /// A peer's: what it sent cannot be used.
     #[error("{peer} sent {what}")]
@@ -48,4 +63,13 @@ pub enum SetupError {
     /// Ours: the node stops.
     #[error("the node is stopping")]
     Stopping,
+}
+
+/// The first of a list of names, and how many more there are.
+fn named(names: &[String]) -> String {
+    let first: Vec<_> = names.iter().take(MOST_NAMED).map(String::as_str).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }

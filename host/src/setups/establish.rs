@@ -1,7 +1,8 @@
 //! The end of a set-up: the secrets are computed here, stored, and only then does the researcher hear of success.
 
-use super::{Established, SetupError, Setups};
-use crate::handlers::{Run, SecaggResult, Setup};
+use super::runs::Outcome;
+use super::{SetupError, Setups};
+use crate::handlers::{Body, Run, SecaggResult, Setup};
 use crate::key_store::records::{ContextRecord, ContextSecret, Secret32};
 use crate::message::{Integer, NodeId};
 use crate::primitives;
@@ -13,10 +14,10 @@ impl Setups {
         run: &Run,
         setup: &Setup,
         result: SecaggResult,
-    ) -> Result<Established, SetupError> {
+    ) -> Result<Outcome, SetupError> {
         let (secret, established) = match result {
             SecaggResult::PairSecrets(keys) => {
-                (pair_secrets(run, setup, &keys)?, Established::PairSecrets)
+                (pair_secrets(run, setup, &keys)?, Outcome::PairSecrets)
             }
             SecaggResult::ServerKey(shares) => server_key(run, &shares)?,
         };
@@ -42,7 +43,7 @@ impl Setups {
 fn pair_secrets(
     run: &Run,
     setup: &Setup,
-    keys: &[(NodeId, Vec<u8>)],
+    keys: &[(NodeId, Body)],
 ) -> Result<ContextSecret, SetupError> {
     let own = run.agreement().ok_or_else(|| SetupError::Plugin {
         plugin: run.plugin().name().into(),
@@ -66,8 +67,8 @@ fn pair_secrets(
 /// Own share + received shares is the reply; the researcher's key is minus the sum of all replies.
 fn server_key(
     run: &Run,
-    shares: &[(NodeId, Vec<u8>)],
-) -> Result<(ContextSecret, Established), SetupError> {
+    shares: &[(NodeId, Body)],
+) -> Result<(ContextSecret, Outcome), SetupError> {
     let (key, kept) = run.sharing().ok_or_else(|| SetupError::Plugin {
         plugin: run.plugin().name().into(),
         why: "a server key without a split of the run",
@@ -85,6 +86,6 @@ fn server_key(
     let key = key.to_integer().to_signed_bytes_be().to_vec();
     Ok((
         ContextSecret::ServerKey(key),
-        Established::ServerKey { reply_share },
+        Outcome::ServerKey { reply_share },
     ))
 }

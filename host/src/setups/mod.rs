@@ -3,31 +3,31 @@
 //! The host answers what every node of the network must answer (a silent node blocks the researcher); a set-up is
 //! driven by the plugin that begins it, round by round, with all waiting done here.
 
+mod drive;
 mod error;
 mod establish;
+mod runs;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::handlers::{
-    Datum, Effect, Outgoing, Plugin, Plugins, Run, SecaggResult, Services, Setup,
-};
+use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
 use crate::message::{
-    Integer, NodeId, RequestId, ResearcherId, SecaggReply, SetupRequest, ToNode, ToResearcher,
+    ExperimentId, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
+    ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
-use crate::requests::{REPLY_TIMEOUT, Requests, Ticket};
+use crate::requests::Requests;
 use crate::transport::Malformed;
-
 pub use error::SetupError;
+use runs::{Entry, Outcome, Runs};
 
-/// The most rounds of one run.
-const MOST_STEPS: usize = 64;
-/// Researcher's requests in work at a time.
+/// Runs driven at a time; further ones wait, and count their waiting.
 const IN_WORK: usize = 64;
 
 /// Answers a researcher in a node's name.
@@ -40,13 +40,10 @@ pub struct Setups {
     requests: Requests,
     post: Arc<Post>,
     randomness: Randomness,
+    runs: Runs,
     work: Semaphore,
-}
-
-/// What a run left behind, for the reply to the researcher.
-enum Established {
-    PairSecrets,
-    ServerKey { reply_share: Integer },
+    tasks: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl Setups {
@@ -74,15 +71,23 @@ impl Setups {
             requests,
             post,
             randomness,
+            runs: Runs::default(),
             work: Semaphore::new(IN_WORK),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         }
+    }
+
+    /// Ends all runs; their researchers hear that the node is stopping.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// The answer to a researcher's request; `None` for overlays, which are not for this part of the node, and for
     /// what names no researcher.
-    pub async fn answer(&self, request: ToNode) -> Option<ToResearcher> {
-        // Never closed: waits, does not fail.
-        let _work = self.work.acquire().await;
+    pub async fn answer(self: &Arc<Self>, request: ToNode) -> Option<ToResearcher> {
         match request {
             ToNode::Ping {
                 request_id,
@@ -125,33 +130,11 @@ impl Setups {
                 request_id,
                 researcher_id,
                 secagg_id,
+                experiment_id,
                 ..
             } => {
-                let store = self.store.clone();
-                let id = secagg_id.clone();
-                let owner = researcher_id.to_string();
-                let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
-                    Some(context) if context.researcher == owner => store.remove_context(&id),
-                    _ => Ok(false),
-                });
-                let (success, msg) = match removed.await.ok()? {
-                    Ok(true) => (true, "Secagg context is deleted.".to_owned()),
-                    Ok(false) => (
-                        false,
-                        format!("FB321: there is no secagg context {secagg_id} on this node"),
-                    ),
-                    Err(error) => (false, format!("FB321: {error}")),
-                };
-                tracing::info!(%secagg_id, success, "delete");
-                Some(ToResearcher::SecaggDeleteReply(SecaggReply {
-                    request_id,
-                    researcher_id,
-                    secagg_id,
-                    success,
-                    node_id: self.own.clone(),
-                    node_name: self.name.clone(),
-                    msg: Some(msg),
-                }))
+                let deleted = self.delete(request_id, researcher_id, secagg_id, experiment_id);
+                Some(deleted.await)
             }
             ToNode::Other {
                 class,
@@ -167,6 +150,49 @@ impl Setups {
         }
     }
 
+    /// Forgets a context of that researcher and experiment. What fails is told with an error: the reference's
+    /// researcher takes any `SecaggDeleteReply` for a success. (Its nodes say nothing at all to a wrong experiment.)
+    async fn delete(
+        &self,
+        request_id: Option<RequestId>,
+        researcher_id: ResearcherId,
+        secagg_id: SecaggId,
+        experiment_id: Option<ExperimentId>,
+    ) -> ToResearcher {
+        let (store, id) = (self.store.clone(), secagg_id.clone());
+        let researcher = researcher_id.to_string();
+        let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
+            Some(context)
+                if context.researcher == researcher
+                    && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
+            {
+                store.remove_context(&id)
+            }
+            _ => Ok(false),
+        });
+        let why = match removed.await {
+            Ok(Ok(true)) => {
+                tracing::info!(%secagg_id, "deleted");
+                return ToResearcher::SecaggDeleteReply(SecaggReply {
+                    request_id,
+                    researcher_id,
+                    secagg_id,
+                    success: true,
+                    node_id: self.own.clone(),
+                    node_name: self.name.clone(),
+                    msg: Some("Secagg context is deleted.".to_owned()),
+                });
+            }
+            Ok(Ok(false)) => {
+                format!("this experiment has no secagg context {secagg_id} on this node")
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => SetupError::Stopping.to_string(),
+        };
+        tracing::warn!(%secagg_id, "FB321: not deleted: {why}");
+        self.error(request_id, researcher_id, "FB321", format!("FB321: {why}"))
+    }
+
     /// The answer to what came from the researcher and could not be read; `None` when it names no researcher.
     pub fn answer_malformed(&self, malformed: Malformed) -> Option<ToResearcher> {
         tracing::warn!("FB301: {}", malformed.error);
@@ -179,8 +205,7 @@ impl Setups {
         ))
     }
 
-    async fn set_up(&self, kind: &'static str, request: SetupRequest) -> ToResearcher {
-        let started = Instant::now();
+    async fn set_up(self: &Arc<Self>, kind: &'static str, request: SetupRequest) -> ToResearcher {
         let SetupRequest {
             request_id,
             researcher_id,
@@ -196,133 +221,50 @@ impl Setups {
             own: self.own.clone(),
             parties,
         };
-        let established = match self.run(&setup).await {
-            Ok(established) => established,
-            Err(error) => {
-                tracing::error!(%secagg_id, kind, "FB318: {error}");
-                let extra_msg = format!(
-                    "FB318: cannot set up secure aggregation {secagg_id} on node {}: {error}",
-                    self.own
-                );
-                return self.error(request_id, researcher_id, "FB318", extra_msg);
-            }
-        };
-        tracing::info!(%secagg_id, kind, parties = setup.parties.len(), ms = started.elapsed().as_millis(), "set up");
         let reply = SecaggReply {
-            request_id,
-            researcher_id,
-            secagg_id,
+            request_id: request_id.clone(),
+            researcher_id: researcher_id.clone(),
+            secagg_id: secagg_id.clone(),
             success: true,
             node_id: self.own.clone(),
             node_name: self.name.clone(),
             msg: Some(String::new()),
         };
-        match established {
-            Established::PairSecrets => ToResearcher::SecaggReply(reply),
-            Established::ServerKey { reply_share } => ToResearcher::AdditiveSSSetupReply {
+        match self.outcome(setup, request_id.as_ref()).await {
+            Outcome::PairSecrets => ToResearcher::SecaggReply(reply),
+            Outcome::ServerKey { reply_share } => ToResearcher::AdditiveSSSetupReply {
                 reply,
                 share: reply_share,
             },
+            Outcome::Failed(why) => {
+                let own = &self.own;
+                let extra_msg = format!(
+                    "FB318: cannot set up secure aggregation {secagg_id} on node {own}: {why}"
+                );
+                self.error(request_id, researcher_id, "FB318", extra_msg)
+            }
         }
     }
 
-    /// One run, from the plugin's `begin` to its last step.
-    async fn run(&self, setup: &Setup) -> Result<Established, SetupError> {
-        check_parties(&self.own, &setup.parties)?;
-        let plugin = self
-            .plugins
-            .for_request(setup.kind)
-            .ok_or(SetupError::NoPlugin(setup.kind))?;
-        let mut run = Run::begin(plugin, self.services.clone(), setup).await?;
-        let mut established = None;
-        let mut answers = Vec::new();
-        for _ in 0..MOST_STEPS {
-            let step = run.step(answers).await?;
-            if let Some(result) = self.publish(plugin, setup, step.effects)? {
-                established = Some(self.establish(&run, setup, result).await?);
-            }
-            if step.ask.is_empty() {
-                return established.ok_or_else(|| SetupError::Plugin {
-                    plugin: plugin.name().into(),
-                    why: "it ended its run without a result",
+    async fn outcome(self: &Arc<Self>, setup: Setup, request: Option<&RequestId>) -> Outcome {
+        let mut outcome = match self.runs.enter(&setup, request) {
+            Entry::Begin(report) => {
+                let outcome = report.subscribe();
+                let setups = self.clone();
+                self.tasks.spawn(async move {
+                    let outcome = setups.drive(&setup).await;
+                    // Whoever asked may have gone with the node's transport.
+                    let _ = report.send(Some(outcome));
                 });
+                outcome
             }
-            answers = self.ask(plugin, &setup.researcher, step.ask).await?;
-        }
-        Err(SetupError::Plugin {
-            plugin: plugin.name().into(),
-            why: "its run does not end",
-        })
-    }
-
-    /// Publishes what a step asks to publish; hands back the result it asks to keep.
-    fn publish(
-        &self,
-        plugin: &Arc<Plugin>,
-        setup: &Setup,
-        effects: Vec<Effect>,
-    ) -> Result<Option<SecaggResult>, SetupError> {
-        let mut data: Vec<Datum> = Vec::new();
-        let mut result = None;
-        for effect in effects {
-            match effect {
-                Effect::Publish(datum) => data.push(datum),
-                Effect::Establish(found) => result = Some(found),
-                Effect::Reply(_) | Effect::Deliver(_) | Effect::SetPeerKey(_) => {
-                    return Err(SetupError::Plugin {
-                        plugin: plugin.name().into(),
-                        why: "an effect of a message in a run",
-                    });
-                }
-            }
-        }
-        if !data.is_empty()
-            && !self.services.materials.publish(
-                plugin.shared_name(),
-                setup.run.as_str(),
-                &setup.parties,
-                data,
-            )
-        {
-            return Err(SetupError::Plugin {
-                plugin: plugin.name().into(),
-                why: "it has too much published",
-            });
-        }
-        Ok(result)
-    }
-
-    /// Sends a round's requests, all at once, and gathers the answers.
-    async fn ask(
-        &self,
-        plugin: &Arc<Plugin>,
-        researcher: &ResearcherId,
-        ask: Vec<(NodeId, Outgoing)>,
-    ) -> Result<Vec<(NodeId, Vec<u8>)>, SetupError> {
-        let deadline = Instant::now() + REPLY_TIMEOUT;
-        let mut tickets = Vec::with_capacity(ask.len());
-        for (peer, outgoing) in ask {
-            let ticket = self
-                .requests
-                .register(plugin.name(), &peer, &self.randomness);
-            let (post, researcher, id) =
-                (self.post.clone(), researcher.clone(), ticket.id().clone());
-            // A channel that has to be set up first must not hold up the others; whoever stays silent is named below.
-            tokio::spawn(async move {
-                if let Err(error) = post.send(&researcher, &peer, Some(id), outgoing).await {
-                    tracing::warn!(%peer, "request not sent: {error}");
-                }
-            });
-            tickets.push(ticket);
-        }
-        let gathered = Ticket::gather(tickets, deadline).await;
-        if gathered.silent.is_empty() {
-            Ok(gathered.answered)
-        } else {
-            Err(SetupError::Silent(
-                gathered.silent.iter().map(ToString::to_string).collect(),
-            ))
-        }
+            Entry::Join(outcome) => outcome,
+            Entry::Taken => return Outcome::Failed(SetupError::Busy(setup.run).to_string()),
+            Entry::Full => return Outcome::Failed(SetupError::TooManyRuns.to_string()),
+        };
+        let ended = outcome.wait_for(Option::is_some).await;
+        let ended = ended.ok().and_then(|outcome| outcome.clone());
+        ended.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
     }
 
     fn error(
@@ -340,50 +282,5 @@ impl Setups {
             extra_msg,
             errnum: Some(errnum.to_owned()),
         }
-    }
-}
-
-fn check_parties(own: &NodeId, parties: &[NodeId]) -> Result<(), SetupError> {
-    if parties.len() < 2 {
-        return Err(SetupError::TooFewParties(parties.len()));
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    if let Some(twice) = parties.iter().find(|party| !seen.insert(*party)) {
-        return Err(SetupError::PartyTwice(twice.clone()));
-    }
-    if seen.contains(own) {
-        Ok(())
-    } else {
-        Err(SetupError::NotAParty)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nodes(names: &[&str]) -> Vec<NodeId> {
-        names
-            .iter()
-            .map(|name| NodeId::try_from(*name).expect("valid"))
-            .collect()
-    }
-
-    #[test]
-    fn refuses_parties_that_cannot_aggregate() {
-        let own = &nodes(&["a"])[0];
-        assert!(matches!(
-            check_parties(own, &nodes(&["a"])),
-            Err(SetupError::TooFewParties(1))
-        ));
-        assert!(matches!(
-            check_parties(own, &nodes(&["a", "b", "b"])),
-            Err(SetupError::PartyTwice(_))
-        ));
-        assert!(matches!(
-            check_parties(own, &nodes(&["b", "c"])),
-            Err(SetupError::NotAParty)
-        ));
-        assert!(check_parties(own, &nodes(&["b", "a"])).is_ok());
     }
 }

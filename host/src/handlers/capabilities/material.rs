@@ -1,7 +1,7 @@
 use super::n2n::material;
 use crate::handlers::material::LONGEST_WAIT;
 use crate::handlers::state::{CallState, Subject};
-use crate::message::NodeId;
+use crate::message::{MAX_ID_BYTES, NodeId};
 use tokio::time::Instant;
 
 impl material::Host for CallState {
@@ -13,11 +13,16 @@ impl material::Host for CallState {
         let Ok(peer) = NodeId::try_from(envelope.source.as_str()) else {
             return Ok(None);
         };
+        // No run has a longer name; a guest must not fill the host with keys to wait for.
+        if run.len() > MAX_ID_BYTES {
+            return Ok(None);
+        }
         let deadline = limit.min(Instant::now() + LONGEST_WAIT);
-        Ok(self
+        let body = self
             .services
             .materials
             .wait(&self.plugin, &run, &peer, deadline)
-            .await)
+            .await;
+        Ok(body.map(|body| body.to_vec()))
     }
 }

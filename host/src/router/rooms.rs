@@ -1,0 +1,168 @@
+//! How much this node takes in at a time, by what vouches for a message's sender.
+//!
+//! Anyone who reaches the relay can send messages under any name. So those of senders whose key is not known wait in rooms
+//! of their own: they can fill those, and cannot take the place of known peers.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::turns::{Turn, Turns};
+use super::{Dropped, IN_WORK};
+use crate::message::{NodeId, OverlayMessage};
+
+/// Messages of known peers that wait for their turn (reference: a queue of 1000).
+const QUEUE: usize = 1000;
+/// Their size together, in KiB.
+const QUEUE_KIB: usize = 256 << 10;
+/// Messages in work for one known peer. What its unanswerable requests can block is its own turn.
+const IN_WORK_PER_PEER: usize = 200;
+/// Messages of strangers, for each of their rooms.
+const STRANGERS: usize = 256;
+/// Messages of one stranger, by the name it claims.
+const PER_STRANGER: usize = 8;
+/// The largest message of a stranger, in bytes. A set-up or a first request has some hundred.
+const STRANGERS_LARGEST: usize = 64 << 10;
+
+/// What vouches for a message's sender, before it is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// This node has a channel with it, or wants one: forgeries fail quickly.
+    Known,
+    /// Nothing, and to open the message the sender must be asked for its key: slow.
+    Stranger,
+    /// Nothing but the published key: quick.
+    SetUp,
+}
+
+pub(super) struct Rooms {
+    known: Arc<Semaphore>,
+    known_kib: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+    set_ups: Arc<Semaphore>,
+    peers_turns: Turns,
+    strangers_turns: Turns,
+    set_ups_turns: Turns,
+}
+
+/// A message's place in this node, until it is treated.
+pub(super) struct Place {
+    standing: Standing,
+    _room: OwnedSemaphorePermit,
+    _kib: Option<OwnedSemaphorePermit>,
+}
+
+impl Rooms {
+    pub(super) fn new() -> Self {
+        Self {
+            known: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
+            known_kib: Arc::new(Semaphore::new(QUEUE_KIB)),
+            strangers: Arc::new(Semaphore::new(STRANGERS)),
+            set_ups: Arc::new(Semaphore::new(STRANGERS)),
+            peers_turns: Turns::new(IN_WORK_PER_PEER),
+            strangers_turns: Turns::new(PER_STRANGER),
+            set_ups_turns: Turns::new(PER_STRANGER),
+        }
+    }
+
+    /// A place for a message. Never waits.
+    pub(super) fn enter(
+        &self,
+        standing: Standing,
+        message: &OverlayMessage,
+    ) -> Result<Place, Dropped> {
+        let size = message.overlay.len();
+        let (room, kib) = match standing {
+            Standing::Known => {
+                let kib = u32::try_from(size / 1024 + 1).map_err(|_| Dropped::NoRoom)?;
+                let kib = self.known_kib.clone().try_acquire_many_owned(kib);
+                (&self.known, Some(kib.map_err(|_| Dropped::NoRoom)?))
+            }
+            _ if size > STRANGERS_LARGEST => return Err(Dropped::LargeFromStranger(size)),
+            Standing::Stranger => (&self.strangers, None),
+            Standing::SetUp => (&self.set_ups, None),
+        };
+        let room = room.clone().try_acquire_owned();
+        Ok(Place {
+            standing,
+            _room: room.map_err(|_| Dropped::NoRoom)?,
+            _kib: kib,
+        })
+    }
+
+    /// The sender's turn: known peers wait for theirs, strangers that ask for too many lose theirs.
+    pub(super) async fn turn(&self, place: &Place, sender: &NodeId) -> Result<Turn<'_>, Dropped> {
+        match place.standing {
+            Standing::Known => Ok(self.peers_turns.take(sender).await),
+            Standing::Stranger => self.strangers_turns.try_take(sender).ok_or(Dropped::NoRoom),
+            Standing::SetUp => self.set_ups_turns.try_take(sender).ok_or(Dropped::NoRoom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::ResearcherId;
+
+    fn message(source: &str, bytes: usize) -> OverlayMessage {
+        OverlayMessage {
+            researcher_id: ResearcherId::try_from("r").expect("valid"),
+            source: NodeId::try_from(source).expect("valid"),
+            dest: NodeId::try_from("us").expect("valid"),
+            overlay: vec![0; bytes],
+            setup: false,
+            salt: vec![0; 32],
+            nonce: vec![0; 16],
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_fill_their_room_and_no_other() {
+        let rooms = Rooms::new();
+        let stranger = message("forged", 100);
+        let places: Vec<_> = (0..STRANGERS)
+            .map(|_| rooms.enter(Standing::Stranger, &stranger).ok())
+            .collect();
+
+        assert!(places.iter().all(Option::is_some));
+        assert!(matches!(
+            rooms.enter(Standing::Stranger, &stranger),
+            Err(Dropped::NoRoom)
+        ));
+        assert!(rooms.enter(Standing::SetUp, &stranger).is_ok());
+        assert!(rooms.enter(Standing::Known, &stranger).is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_name_takes_few_of_the_strangers_turns() {
+        let rooms = Rooms::new();
+        let place = rooms.enter(Standing::Stranger, &message("forged", 1));
+        let place = place.expect("room");
+        let forged = NodeId::try_from("forged").expect("valid");
+        let mut turns = Vec::new();
+        for _ in 0..PER_STRANGER {
+            turns.push(rooms.turn(&place, &forged).await.expect("a turn"));
+        }
+
+        assert!(rooms.turn(&place, &forged).await.is_err());
+        let other = NodeId::try_from("other").expect("valid");
+        assert!(rooms.turn(&place, &other).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_too() {
+        let rooms = Rooms::new();
+        let large = message("stranger", STRANGERS_LARGEST + 1);
+        assert!(matches!(
+            rooms.enter(Standing::Stranger, &large),
+            Err(Dropped::LargeFromStranger(_))
+        ));
+        let half = message("peer", QUEUE_KIB * 512 - 1024);
+        let first = rooms.enter(Standing::Known, &half).expect("room");
+        let second = rooms.enter(Standing::Known, &half).expect("room");
+        assert!(rooms.enter(Standing::Known, &half).is_err());
+        drop((first, second));
+        assert!(rooms.enter(Standing::Known, &half).is_ok());
+    }
+}

@@ -1,0 +1,205 @@
+//! Driving a run: the plugin says what is next, the host does it and keeps the time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::runs::Outcome;
+use super::{SetupError, Setups};
+use crate::handlers::{Body, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup};
+use crate::message::{NodeId, ResearcherId};
+use crate::requests::{REPLY_TIMEOUT, Ticket};
+
+/// A researcher of the reference waits so long for its answer; a run that goes on would report to nobody.
+const RUN_DEADLINE: Duration = Duration::from_secs(60);
+/// The most rounds of one run.
+const MOST_STEPS: usize = 64;
+/// The most parties of one run. Each is asked by each.
+const MOST_PARTIES: usize = 1000;
+
+impl Setups {
+    /// Drives a run to its end, whatever that is.
+    pub(super) async fn drive(&self, setup: &Setup) -> Outcome {
+        let started = Instant::now();
+        let (run, kind) = (&setup.run, setup.kind);
+        let ended = timeout_at(started + RUN_DEADLINE, async {
+            // Never closed: waits, does not fail.
+            let _work = self.work.acquire().await;
+            self.run(setup).await
+        });
+        let ended = tokio::select! {
+            ended = ended => ended.unwrap_or(Err(SetupError::Deadline)),
+            () = self.stopping.cancelled() => Err(SetupError::Stopping),
+        };
+        match ended {
+            Ok(outcome) => {
+                let ms = started.elapsed().as_millis();
+                tracing::info!(secagg_id = %run, kind, parties = setup.parties.len(), ms, "set up");
+                outcome
+            }
+            Err(error) => {
+                tracing::error!(secagg_id = %run, kind, "FB318: {error}");
+                if let Some(plugin) = self.plugins.for_request(kind) {
+                    let materials = &self.services.materials;
+                    materials.withdraw(plugin.shared_name(), run.as_str());
+                }
+                Outcome::Failed(error.to_string())
+            }
+        }
+    }
+
+    /// One run, from the plugin's `begin` to its last step.
+    async fn run(&self, setup: &Setup) -> Result<Outcome, SetupError> {
+        check_parties(&self.own, &setup.parties)?;
+        let plugin = self
+            .plugins
+            .for_request(setup.kind)
+            .ok_or(SetupError::NoPlugin(setup.kind))?;
+        // What an earlier run of this name published must not meet the keys of this one.
+        let materials = &self.services.materials;
+        materials.withdraw(plugin.shared_name(), setup.run.as_str());
+        let mut run = Run::begin(plugin, self.services.clone(), setup).await?;
+        let mut established = None;
+        let mut answers = Vec::new();
+        for _ in 0..MOST_STEPS {
+            let step = run.step(answers).await?;
+            if let Some(result) = self.publish(plugin, setup, step.effects)? {
+                established = Some(self.establish(&run, setup, result).await?);
+            }
+            if step.ask.is_empty() {
+                return established.ok_or_else(|| SetupError::Plugin {
+                    plugin: plugin.name().into(),
+                    why: "it ended its run without a result",
+                });
+            }
+            answers = self.ask(plugin, &setup.researcher, step.ask).await?;
+        }
+        Err(SetupError::Plugin {
+            plugin: plugin.name().into(),
+            why: "its run does not end",
+        })
+    }
+
+    /// Publishes what a step asks to publish; hands back the result it asks to keep.
+    fn publish(
+        &self,
+        plugin: &Arc<Plugin>,
+        setup: &Setup,
+        effects: Vec<Effect>,
+    ) -> Result<Option<SecaggResult>, SetupError> {
+        let mut data: Vec<Datum> = Vec::new();
+        let mut result = None;
+        for effect in effects {
+            match effect {
+                Effect::Publish(datum) => data.push(datum),
+                Effect::Establish(found) => result = Some(found),
+                Effect::Reply(_) | Effect::Deliver(_) | Effect::SetPeerKey(_) => {
+                    return Err(SetupError::Plugin {
+                        plugin: plugin.name().into(),
+                        why: "an effect of a message in a run",
+                    });
+                }
+            }
+        }
+        if !data.is_empty()
+            && !self.services.materials.publish(
+                plugin.shared_name(),
+                setup.run.as_str(),
+                &setup.parties,
+                data,
+            )
+        {
+            return Err(SetupError::Plugin {
+                plugin: plugin.name().into(),
+                why: "it has too much published",
+            });
+        }
+        Ok(result)
+    }
+
+    /// Sends a round's requests, all at once, and gathers the answers.
+    async fn ask(
+        &self,
+        plugin: &Arc<Plugin>,
+        researcher: &ResearcherId,
+        ask: Vec<(NodeId, Outgoing)>,
+    ) -> Result<Vec<(NodeId, Body)>, SetupError> {
+        let deadline = Instant::now() + REPLY_TIMEOUT;
+        // Ends with this round: nothing is sent for a run that is over.
+        let mut sending = JoinSet::new();
+        let mut tickets = Vec::with_capacity(ask.len());
+        for (peer, outgoing) in ask {
+            let ticket = self
+                .requests
+                .register(plugin.name(), &peer, &self.randomness);
+            let (post, researcher, id) =
+                (self.post.clone(), researcher.clone(), ticket.id().clone());
+            // A channel that has to be set up first must not hold up the others; whoever stays silent is named below.
+            sending.spawn(async move {
+                if let Err(error) = post.ask(&researcher, &peer, id, outgoing).await {
+                    tracing::warn!(%peer, "request not sent: {error}");
+                }
+            });
+            tickets.push(ticket);
+        }
+        let gathered = Ticket::gather(tickets, deadline).await;
+        if gathered.silent.is_empty() {
+            Ok(gathered.answered)
+        } else {
+            Err(SetupError::Silent(
+                gathered.silent.iter().map(ToString::to_string).collect(),
+            ))
+        }
+    }
+}
+
+fn check_parties(own: &NodeId, parties: &[NodeId]) -> Result<(), SetupError> {
+    if parties.len() < 2 {
+        return Err(SetupError::TooFewParties(parties.len()));
+    }
+    if parties.len() > MOST_PARTIES {
+        return Err(SetupError::TooManyParties(parties.len()));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = parties.iter().find(|party| !seen.insert(*party)) {
+        return Err(SetupError::PartyTwice(twice.clone()));
+    }
+    if seen.contains(own) {
+        Ok(())
+    } else {
+        Err(SetupError::NotAParty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(names: &[&str]) -> Vec<NodeId> {
+        names
+            .iter()
+            .map(|name| NodeId::try_from(*name).expect("valid"))
+            .collect()
+    }
+
+    #[test]
+    fn refuses_parties_that_cannot_aggregate() {
+        let own = &nodes(&["a"])[0];
+        assert!(matches!(
+            check_parties(own, &nodes(&["a"])),
+            Err(SetupError::TooFewParties(1))
+        ));
+        assert!(matches!(
+            check_parties(own, &nodes(&["a", "b", "b"])),
+            Err(SetupError::PartyTwice(_))
+        ));
+        assert!(matches!(
+            check_parties(own, &nodes(&["b", "c"])),
+            Err(SetupError::NotAParty)
+        ));
+        assert!(check_parties(own, &nodes(&["b", "a"])).is_ok());
+    }
+}

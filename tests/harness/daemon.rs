@@ -1,0 +1,157 @@
+//! A relay or a node: a process that can be stopped, killed, paused and started again on the same data.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::command::program;
+use super::{PATIENCE, RESEARCHER, json, until};
+
+/// A running or stopped relay or node.
+pub struct Daemon {
+    /// Its id.
+    pub id: String,
+    /// A relay: where it listens. A node: where its researcher does.
+    pub address: String,
+    args: Vec<String>,
+    data: PathBuf,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Starts a relay with its data in `folder`/`name`, on a free port.
+    pub fn relay(folder: &Path, name: &str) -> Self {
+        Self::relay_at(folder, name, "127.0.0.1:0")
+    }
+
+    /// Starts a relay that listens on `address`.
+    pub fn relay_at(folder: &Path, name: &str, address: &str) -> Self {
+        let args = ["relay", "--researcher-id", RESEARCHER, "--listen", address];
+        let mut relay = Self::start(folder, name, &args);
+        // When it is started again, its nodes must find it.
+        relay.args[4] = relay.address.clone();
+        relay
+    }
+
+    /// Starts a node of the researcher at `address`, with its data in `folder`/`id`.
+    pub fn node(folder: &Path, id: &str, address: &str) -> Self {
+        Self::start(folder, id, &["node", "--id", id, "--researcher", address])
+    }
+
+    fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
+        let data = folder.join(name);
+        let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        args.extend(["--data".to_owned(), text(&data).to_owned()]);
+        let mut daemon = Self {
+            id: String::new(),
+            address: String::new(),
+            args,
+            log: folder.join(format!("{name}.log")),
+            data,
+            child: None,
+        };
+        daemon.start_again();
+        daemon
+    }
+
+    /// Starts it on the data it had, after a stop or a kill; returns when it is ready.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "{} runs", self.id);
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        let mut command = program();
+        command
+            .args(&self.args)
+            .args(["-o", "json", "--log", "info"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log"));
+        let mut child = command.spawn().expect("the program starts");
+        let out = child.stdout.take().expect("standard output");
+        self.child = Some(child);
+
+        let (first, line) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+            let _ = first.send(lines.next().unwrap_or_default());
+            // Read on, or the process would hang when it writes more.
+            lines.for_each(drop);
+        });
+        let line = line.recv_timeout(PATIENCE).unwrap_or_default();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_default();
+        assert_eq!(
+            ready["event"], "ready",
+            "{:?} began with {line:?}",
+            self.args
+        );
+        let field = |name: &str| ready[name].as_str().expect("a text").to_owned();
+        (self.id, self.address) = (field("id"), field("address"));
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &str {
+        text(&self.data)
+    }
+
+    /// What it says of itself.
+    pub fn status(&self) -> Value {
+        json(&["status", "--data", self.data()])
+    }
+
+    /// Asks it to end (SIGTERM). How it ended, and how long that took.
+    pub fn stop(&mut self) -> (ExitStatus, Duration) {
+        self.signal(Signal::TERM);
+        let began = Instant::now();
+        let mut child = self.child.take().expect("a running process");
+        let status = until(&format!("{} ends", self.id), || {
+            child.try_wait().expect("a child of ours")
+        });
+        (status, began.elapsed())
+    }
+
+    /// Ends it at once (SIGKILL): nothing more is written, sent or closed.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("a running process");
+        child.kill().expect("a child of ours");
+        child.wait().expect("a child of ours");
+    }
+
+    /// Keeps it from running (SIGSTOP). Its sockets stay open; what is sent to it waits there.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a running process");
+        let id = i32::try_from(child.id()).expect("a process id");
+        kill_process(Pid::from_raw(id).expect("a process id"), signal).expect("a child of ours");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            eprintln!("--- log of {} ---\n{log}", self.args.join(" "));
+        }
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ours is text")
+}

@@ -1,0 +1,148 @@
+//! A relay with its nodes, in a folder that goes with them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Daemon, Running, finished, json, until};
+
+/// A temporary folder. Its path is short: a control socket's may have no more than 107 bytes.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(
+            tempfile::Builder::new()
+                .prefix("bc")
+                .tempdir_in("/tmp")
+                .expect("a folder"),
+        )
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file into it and gives its path.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        path.to_str().expect("text").to_owned()
+    }
+
+    /// The path of something in it, there or not.
+    pub fn at(&self, name: &str) -> String {
+        self.path().join(name).to_str().expect("text").to_owned()
+    }
+}
+
+/// A relay and nodes, all connected when it has started.
+pub struct Network {
+    // Dropped in this order: the processes before their folder.
+    pub relay: Daemon,
+    pub nodes: Vec<Daemon>,
+    pub folder: Folder,
+}
+
+impl Network {
+    /// Starts a relay and a node for each id.
+    pub fn start(ids: &[&str]) -> Self {
+        let folder = Folder::new();
+        let relay = Daemon::relay(folder.path(), "relay");
+        let nodes = ids
+            .iter()
+            .map(|id| Daemon::node(folder.path(), id, &relay.address))
+            .collect();
+        let network = Self {
+            relay,
+            nodes,
+            folder,
+        };
+        network.until_connected();
+        network
+    }
+
+    /// Waits until the relay holds a poll of every node.
+    pub fn until_connected(&self) {
+        until("all nodes are connected", || {
+            let status = self.relay.status();
+            let here = |node: &Daemon| {
+                let listed = status["nodes"].as_array().expect("a list");
+                listed
+                    .iter()
+                    .any(|one| one["id"] == node.id && one["connected"] == true)
+            };
+            self.nodes.iter().all(here).then_some(())
+        });
+    }
+
+    pub fn node(&self, id: &str) -> &Daemon {
+        self.nodes
+            .iter()
+            .find(|node| node.id == id)
+            .expect("a node of the network")
+    }
+
+    pub fn node_mut(&mut self, id: &str) -> &mut Daemon {
+        self.nodes
+            .iter_mut()
+            .find(|node| node.id == id)
+            .expect("a node of the network")
+    }
+
+    /// All ids, as `--parties` takes them.
+    pub fn parties(&self) -> String {
+        let ids: Vec<_> = self.nodes.iter().map(|node| node.id.as_str()).collect();
+        ids.join(",")
+    }
+
+    /// Begins a set-up among all nodes.
+    pub fn begin_set_up(&self, scheme: &str) -> Running {
+        let parties = self.parties();
+        Running::start(&[
+            "secagg",
+            "setup",
+            "--relay",
+            self.relay.data(),
+            "--scheme",
+            scheme,
+            "--parties",
+            &parties,
+            "-o",
+            "json",
+        ])
+    }
+
+    /// Sets up among all nodes; gives the id.
+    pub fn set_up(&self, scheme: &str) -> String {
+        let done = finished(self.begin_set_up(scheme));
+        done["secagg_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// What a node protected, in a file that `secagg aggregate` takes.
+    pub fn protect(&self, node: &str, id: &str, round: u64, csv: &str, column: &str) -> String {
+        let round = round.to_string();
+        let protected: Value = json(&[
+            "secagg",
+            "protect",
+            "--node",
+            self.node(node).data(),
+            "--id",
+            id,
+            "--round",
+            &round,
+            "--data",
+            csv,
+            "--column",
+            column,
+        ]);
+        self.folder
+            .write(&format!("{node}-{round}.json"), protected.to_string())
+    }
+
+    /// Where a node keeps its keys.
+    pub fn store(&self, node: &str) -> PathBuf {
+        self.folder.path().join(node).join("node.redb")
+    }
+}

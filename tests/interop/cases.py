@@ -1,0 +1,423 @@
+"""The cases, by the network that they run in. A case is a function whose name says what must hold; it fails by raising.
+
+Cases of one network run in their order and share its programs, because a real node takes long to start.
+"""
+
+import signal
+import time
+from dataclasses import dataclass
+
+from network import READY_SECONDS
+
+MOST_LOM_ERROR = 2e-3  # Fed-BioMed quantises to 16 bits within a clipping range of 3
+SLACK_SECONDS = 5  # what a busy machine may add to anything
+MOST_SECONDS_TO_MEET_AGAIN = 5  # a set-up takes 0.1 s; without noticing the loss it fails after 30 s
+
+REFUSED = 5  # the exit code for what must not be trusted
+
+
+@dataclass(frozen=True)
+class Group:
+    """A network and the cases that run in it."""
+
+    name: str
+    start: callable
+    cases: list
+
+
+def check(holds, otherwise):
+    """Fails the case unless `holds`."""
+    if not holds:
+        raise AssertionError(otherwise)
+
+
+# A real network with one of our nodes.
+
+
+def start_joined(network):
+    network.parties = ["real-a", "real-b", "ours-c"]
+    network.set_ups = []
+    network.real_researcher()
+    network.real_node("real-a")
+    network.real_node("real-b")
+    network.ready()
+    network.our_node("ours-c")
+    network.ready("ours-c")
+    researcher(network).ask("connected", parties=network.parties, within=60)
+
+
+def researcher(network):
+    return network.running["researcher"]
+
+
+def set_up(network, scheme, parties=None):
+    """A set-up asked for by the real researcher, remembered for the comparison of all secrets."""
+    answer = researcher(network).ask("set_up", scheme=scheme, parties=parties or network.parties)
+    network.set_ups.append({"scheme": scheme, "parties": parties or network.parties, **answer})
+    return answer
+
+
+def a_ping_reaches_every_party(network):
+    replies = send(network, "PingRequest", network.parties)
+    for party in network.parties:
+        check(replies[party]["class"] == "PingReply", f"{party}: {replies[party]}")
+        check(replies[party]["node_id"] == party, f"{party} answered as {replies[party]['node_id']}")
+
+
+def three_diffie_hellman_set_ups_succeed(network):
+    for _ in range(3):
+        set_up(network, "dh")
+
+
+def three_server_key_set_ups_succeed(network):
+    for _ in range(3):
+        set_up(network, "server-key")
+
+
+def every_request_is_answered(network):
+    """What a node without data sets may be asked, and what must come back. A silent node would block the researcher."""
+    training = {"training_args": {}, "training": True, "model_args": {}, "params": {}, "aggregator_args": {}}
+    plan = {"training_plan": "class Plan: pass"}
+    run = {"secagg_id": "secagg_of_nobody", "experiment_id": "e"}
+    alone = {**run, "parties": ["ours-c"]}
+    expected = [
+        ("PingRequest", {}, "PingReply", None),
+        ("SearchRequest", {"tags": ["any"]}, "SearchReply", None),
+        ("ListRequest", {}, "ListReply", None),
+        ("SecaggDeleteRequest", {**run, "element": 0}, "ErrorMessage", "FB321"),
+        ("SecaggDeleteRequest", {**run, "element": 1}, "ErrorMessage", "FB321"),
+        ("SecaggRequest", {**alone, "element": 1}, "ErrorMessage", "FB318"),
+        ("AdditiveSSSetupRequest", {**alone, "element": 0}, "ErrorMessage", "FB318"),
+        ("TrainingPlanStatusRequest", {"experiment_id": "e", **plan}, "ErrorMessage", "FB301"),
+        ("ApprovalRequest", {"description": "d", **plan}, "ErrorMessage", "FB301"),
+        (
+            "TrainRequest",
+            {"experiment_id": "e", "state_id": None, "dataset_id": "d", "round": 1, "training_plan_class": "Plan", **plan, **training},
+            "ErrorMessage",
+            "FB301",
+        ),
+        ("FARequest", {"experiment_id": "e", "dataset_id": "d", "fa_id": "f"}, "ErrorMessage", "FB301"),
+        (
+            "PreprocRequest",
+            {"experiment_id": "e", "dataset_id": "d", "preproc_type": 1, "preproc_step": 1, "preproc_id": "p", "preproc_args": {}},
+            "ErrorMessage",
+            "FB301",
+        ),
+        ("UnheardOfRequest", {}, "ErrorMessage", "FB301"),
+    ]
+    for kind, fields, reply_class, code in expected:
+        replies = send(network, kind, ["ours-c"], **fields)
+        check("ours-c" in replies, f"{kind}: no answer")
+        reply = replies["ours-c"]
+        check((reply["class"], reply.get("errnum")) == (reply_class, code), f"{kind}: {reply}")
+        check(reply["node_id"] == reply["node_name"] == "ours-c", f"{kind}: {reply}")
+        if reply_class in ("SearchReply", "ListReply"):
+            check((reply["databases"], reply["count"]) == ([], 0), f"{kind}: {reply}")
+
+
+def send(network, kind, nodes, **fields):
+    return researcher(network).ask("send", kind=kind, fields=fields, nodes=nodes, within=SLACK_SECONDS)["replies"]
+
+
+def what_was_set_up_can_be_deleted(network):
+    for scheme in ("dh", "server-key"):
+        deleted = researcher(network).ask("set_up_and_delete", scheme=scheme, parties=network.parties)
+        replies = send(
+            network,
+            "SecaggDeleteRequest",
+            ["ours-c"],
+            secagg_id=deleted["secagg_id"],
+            experiment_id=deleted["experiment_id"],
+            element={"server-key": 0, "dh": 1}[scheme],
+        )
+        check(replies["ours-c"].get("errnum") == "FB321", f"deleted twice: {replies}")
+
+
+def a_researcher_that_restarts_finds_us_again(network):
+    network.stop("researcher", signal.SIGKILL)
+    network.real_researcher()
+    network.ready("researcher")
+    began = time.monotonic()
+    researcher(network).ask("connected", parties=["ours-c"], within=30)
+    check(time.monotonic() - began < SLACK_SECONDS, "we were slow to come back")
+    researcher(network).ask("connected", parties=network.parties, within=30)
+    set_up(network, "dh")
+
+
+def a_real_node_that_restarts_finds_us_again(network):
+    network.stop("real-b", signal.SIGKILL)
+    network.real_node("real-b")
+    network.ready("real-b")
+    researcher(network).ask("connected", parties=network.parties, within=30)
+    set_up(network, "dh", ["real-b", "ours-c"])
+
+
+def a_real_node_that_lost_its_keys_is_met_again_at_once(network):
+    network.stop("real-b", signal.SIGKILL)
+    network.forget("real-b")
+    network.set_ups = [each for each in network.set_ups if "real-b" not in each["parties"]]
+    network.real_node("real-b")
+    network.ready("real-b")
+    researcher(network).ask("connected", parties=network.parties, within=30)
+    took = set_up(network, "dh", ["real-b", "ours-c"])["seconds"]
+    check(took < MOST_SECONDS_TO_MEET_AGAIN, f"it took {took:.1f} s")
+    set_up(network, "server-key", ["real-b", "ours-c"])
+    return f"first set-up after the loss {took:.2f} s"
+
+
+def killed(after_ms):
+    """Our node is killed in the middle of a set-up, which must fail; the next one must not."""
+
+    def case(network):
+        researcher(network).begin("set_up", scheme="dh", parties=network.parties)
+        time.sleep(after_ms / 1e3)
+        network.stop("ours-c", signal.SIGKILL)
+        network.our_node("ours-c")
+        network.ready("ours-c")
+        first = researcher(network).answer(70)
+        researcher(network).ask("connected", parties=network.parties, within=30)
+        set_up(network, "dh")
+        return "the set-up under way failed" if "failed" in first else "the set-up was over before"
+
+    case.__name__ = f"our_node_killed_{after_ms}_ms_into_a_set_up_takes_part_in_the_next"
+    return case
+
+
+def a_researcher_with_another_certificate_is_refused(network):
+    network.stop("researcher", signal.SIGKILL)
+    network.forget("researcher")
+    network.real_researcher()
+    network.ready("researcher")
+    until = time.monotonic() + SLACK_SECONDS
+    while "shows the certificate" not in (status := network.command("status", "--data", "ours-c-data"))["connection"]:
+        check(time.monotonic() < until, f"{status}")
+        time.sleep(0.2)
+    check(not status["connected"], f"{status}")
+    network.stop("ours-c")
+    again = network.our_node("ours-c")
+    code = again.process.wait(READY_SECONDS)
+    check(code == REFUSED, f"started anew it ended with {code}")
+
+
+def all_parties_hold_secrets_that_fit(network):
+    """From every party's own store."""
+    network.stop("ours-c")
+    ours = {"ours-c": network.contexts_of_our_node("ours-c")}
+    network.our_node("ours-c")
+    network.ready("ours-c")
+    compare(network, ours, ["real-a", "real-b"])
+    researcher(network).ask("connected", parties=["ours-c"], within=30)
+
+
+def after_all_that_secrets_still_fit(network):
+    all_parties_hold_secrets_that_fit(network)
+
+
+def compare(network, ours, real):
+    """Pair secrets equal at both ends, server keys sum to zero with the researcher's, and both give the right sum."""
+    held = {**ours, **{name: network.contexts_of_real_node(name) for name in real}}
+    check(network.set_ups, "nothing was set up")
+    for each in network.set_ups:
+        secagg_id, parties = each["secagg_id"], each["parties"]
+        secrets = {party: held[party][secagg_id] for party in parties}
+        if each["scheme"] == "dh":
+            for party in parties:
+                check(set(secrets[party]) == set(parties) - {party}, f"{party} has secrets with {set(secrets[party])}")
+                for peer in secrets[party]:
+                    check(secrets[party][peer] == secrets[peer][party], f"{party} and {peer} differ in {secagg_id}")
+            result = network.crypters.ask("lom", secagg_id=secagg_id, secrets=secrets)
+        else:
+            total = sum(map(int, secrets.values())) + int(each["researcher_key"])
+            check(total == 0, f"the keys of {secagg_id} sum to {total}")
+            result = network.crypters.ask("joye_libert", keys=secrets, researcher_key=each["researcher_key"])
+        check(result["max_error"] < MOST_LOM_ERROR, f"{each['scheme']}: the sum is off by {result['max_error']}")
+
+
+# Our relay between two real node-to-node stacks.
+
+
+def start_relayed(network):
+    network.our_relay()
+    network.ready()
+    network.real_peer("real-a")
+    network.real_peer("real-b")
+    network.ready("real-a", "real-b")
+    for name in ("real-a", "real-b"):
+        network.running[name].ask("meet", within=30)
+
+
+def relayed(length, in_flight, count):
+    """Real nodes ask each other through our relay, in both directions."""
+
+    def case(network):
+        worst = []
+        for asker, answerer in (("real-a", "real-b"), ("real-b", "real-a")):
+            run = f"{asker} {length} {in_flight}"
+            network.running[answerer].ask("publish", run=run, length=length)
+            took = network.running[asker].ask(
+                "ask", seconds=120, peer=answerer, run=run, length=length, in_flight=in_flight, count=count
+            )
+            worst.append(f"median {took['median_ms']:.0f} ms, {took['per_second']:.0f}/s")
+        return "; ".join(worst)
+
+    size = f"{length // 1024}_KiB" if length >= 1024 else f"{length}_B"
+    case.__name__ = f"our_relay_carries_{count}_requests_with_{size}_replies_{in_flight}_in_flight"
+    return case
+
+
+# Our relay, real nodes and one of ours.
+
+
+def start_mixed(network):
+    network.parties = ["real-a", "real-b", "ours-c"]
+    network.set_ups = []
+    network.our_relay()
+    network.ready()
+    network.real_node("real-a")
+    network.real_node("real-b")
+    network.our_node("ours-c")
+    network.ready("real-a", "real-b", "ours-c")
+    wait_until_connected(network)
+
+
+def wait_until_connected(network):
+    until = time.monotonic() + 30
+    while True:
+        status = network.command("status", "--data", "relay")
+        connected = {node["id"] for node in status["nodes"] if node["connected"]}
+        if connected >= set(network.parties):
+            return
+        check(time.monotonic() < until, f"connected after 30 s: {sorted(connected)}")
+        time.sleep(0.2)
+
+
+def our_set_up(network, scheme):
+    done = network.command("secagg", "setup", "--relay", "relay", "--scheme", scheme, "--parties", ",".join(network.parties))
+    check(done["ok"], f"{done}")
+    each = {"scheme": scheme, "parties": network.parties, "secagg_id": done["secagg_id"]}
+    if scheme == "server-key":
+        each["researcher_key"] = network.researcher_key_of_our_relay(done["secagg_id"])
+    network.set_ups.append(each)
+
+
+def our_relay_sets_up_diffie_hellman(network):
+    our_set_up(network, "dh")
+
+
+def our_relay_sets_up_server_keys(network):
+    our_set_up(network, "server-key")
+
+
+def our_relay_deletes_a_set_up(network):
+    our_set_up(network, "dh")
+    gone = network.set_ups.pop()["secagg_id"]
+    parties = ",".join(network.parties)
+    done = network.command("secagg", "delete", "--relay", "relay", "--id", gone, "--parties", parties)
+    check(done["ok"], f"{done}")
+    for name in ("real-a", "real-b"):
+        check(gone not in network.contexts_of_real_node(name), f"{name} still has {gone}")
+
+
+def a_relay_that_was_down_for_30_s_is_found_again(network):
+    network.stop("relay")
+    time.sleep(30)
+    network.our_relay()
+    network.ready("relay")
+    began = time.monotonic()
+    wait_until_connected(network)
+    took = time.monotonic() - began
+    our_set_up(network, "dh")
+    return f"all parties were back after {took:.1f} s"
+
+
+def parties_of_our_relay_hold_secrets_that_fit(network):
+    network.stop("ours-c")
+    compare(network, {"ours-c": network.contexts_of_our_node("ours-c")}, ["real-a", "real-b"])
+
+
+# Ten parties.
+
+
+def start_ten(network):
+    network.real = [f"real-{letter}" for letter in "abcde"]
+    network.ours = [f"ours-{letter}" for letter in "fghij"]
+    network.parties = network.real + network.ours
+    network.set_ups = []
+    network.real_researcher()
+    for name in network.real:
+        network.real_node(name)
+    network.ready()
+    for name in network.ours:
+        network.our_node(name)
+    network.ready(*network.ours)
+    researcher(network).ask("connected", parties=network.parties, within=60)
+
+
+def ten_parties_agree_on_pair_secrets(network):
+    set_up(network, "dh")
+
+
+def ten_parties_agree_on_server_keys(network):
+    set_up(network, "server-key")
+
+
+def ten_parties_hold_secrets_that_fit(network):
+    for name in network.ours:
+        network.stop(name)
+    compare(network, {name: network.contexts_of_our_node(name) for name in network.ours}, network.real)
+
+
+GROUPS = [
+    Group(
+        "joined",
+        start_joined,
+        [
+            a_ping_reaches_every_party,
+            three_diffie_hellman_set_ups_succeed,
+            three_server_key_set_ups_succeed,
+            all_parties_hold_secrets_that_fit,
+            every_request_is_answered,
+            what_was_set_up_can_be_deleted,
+            a_researcher_that_restarts_finds_us_again,
+            a_real_node_that_restarts_finds_us_again,
+            killed(after_ms=2),
+            killed(after_ms=20),
+            killed(after_ms=60),
+            # Last of those with set-ups: the two real nodes do not find each other again.
+            a_real_node_that_lost_its_keys_is_met_again_at_once,
+            after_all_that_secrets_still_fit,
+            a_researcher_with_another_certificate_is_refused,
+        ],
+    ),
+    Group(
+        "relayed",
+        start_relayed,
+        [
+            relayed(512, 1, 50),
+            relayed(512, 32, 200),
+            relayed(64 * 1024, 32, 100),
+            relayed(1024 * 1024, 1, 10),
+            relayed(1024 * 1024, 32, 64),
+        ],
+    ),
+    Group(
+        "mixed",
+        start_mixed,
+        [
+            our_relay_sets_up_diffie_hellman,
+            our_relay_sets_up_server_keys,
+            our_relay_deletes_a_set_up,
+            a_relay_that_was_down_for_30_s_is_found_again,
+            parties_of_our_relay_hold_secrets_that_fit,
+        ],
+    ),
+    Group(
+        "ten",
+        start_ten,
+        [
+            ten_parties_agree_on_pair_secrets,
+            ten_parties_agree_on_server_keys,
+            ten_parties_hold_secrets_that_fit,
+        ],
+    ),
+]

@@ -1,0 +1,99 @@
+"""The node-to-node part of a Fed-BioMed node, without the rest: it asks and answers KeyRequests (see `commands.py`).
+
+    peer.py ID PORT FOLDER
+
+A real node publishes a key only in a set-up, and a key is always as long. This one publishes as many bytes as it is
+told, so that a relay can be tried with small and large messages, one by one and many at a time.
+"""
+
+import hashlib
+import os
+import sys
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import commands
+from fedbiomed.common.logger import logger
+from fedbiomed.common.message import KeyRequest, Message, OverlayMessage, PingReply, PingRequest
+from fedbiomed.common.synchro import EventWaitExchange
+from fedbiomed.node.requests import NodeToNodeRouter, send_nodes
+from fedbiomed.transport.client import ResearcherCredentials
+from fedbiomed.transport.controller import GrpcController
+
+own, port, folder = sys.argv[1], sys.argv[2], os.path.abspath(sys.argv[3])
+os.makedirs(folder, exist_ok=True)
+
+researcher = {}
+met = threading.Event()
+
+
+def treat(raw):
+    """What a node does with a message from its researcher, as far as it concerns this program."""
+    message = Message.from_dict(raw)
+    if isinstance(message, OverlayMessage):
+        router.submit(message)
+    elif isinstance(message, PingRequest):
+        reply = PingReply(
+            request_id=message.request_id, researcher_id=message.researcher_id, node_id=own, node_name=own
+        )
+        grpc.send(reply)
+    researcher["id"] = message.researcher_id
+    met.set()
+
+
+grpc = GrpcController(own, [ResearcherCredentials(port=port, host="127.0.0.1")], treat)
+pending = EventWaitExchange(remove_delivered=True)
+published = EventWaitExchange(remove_delivered=False)
+router = NodeToNodeRouter(own, os.path.join(folder, "channels.json"), grpc, pending, published)
+router.start()
+grpc.start()
+logger.setLevel("ERROR")
+
+
+def body(run, length):
+    """What asker and answerer agree on beforehand: bytes that only this run has."""
+    return hashlib.shake_256(run.encode()).digest(length)
+
+
+def meet(within):
+    """Waits for the first message, which tells the researcher's id."""
+    if not met.wait(within):
+        raise TimeoutError("the relay sent nothing")
+    return {"researcher": researcher["id"]}
+
+
+def publish(run, length):
+    """Makes `length` bytes available to KeyRequests for `run`, for 70 s as in a real set-up."""
+    published.event(run, {"public_key": body(run, length)})
+    return {}
+
+
+def ask(peer, run, length, in_flight, count):
+    """`count` KeyRequests, `in_flight` at a time; each reply must be what `peer` published. Latencies in ms."""
+    expected = body(run, length)
+
+    def once(_):
+        request = KeyRequest(
+            request_id=f"request_{uuid.uuid4()}", node_id=own, dest_node_id=peer, secagg_id=run
+        )
+        began = time.monotonic()
+        _, replies = send_nodes(router, grpc, pending, researcher["id"], [peer], [request], True)
+        took = time.monotonic() - began
+        (reply,) = replies
+        if (reply.request_id, reply.node_id, reply.public_key) != (request.request_id, peer, expected):
+            raise ValueError("the reply is not what was published")
+        return took * 1e3
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(in_flight) as threads:
+        took = sorted(threads.map(once, range(count)))
+    return {
+        "median_ms": took[len(took) // 2],
+        "slowest_ms": took[-1],
+        "per_second": count / (time.monotonic() - began),
+    }
+
+
+commands.serve(own, meet=meet, publish=publish, ask=ask)

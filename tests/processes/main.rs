@@ -1,0 +1,9 @@
+//! What holds when real processes are killed, stopped, and asked what they cannot answer.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+mod kill;
+mod peer;
+mod relay_restart;
+mod stop;
+mod waiting;

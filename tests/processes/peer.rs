@@ -1,0 +1,251 @@
+//! A node made of the library's public parts, which does what a test tells it to: a host would never ask a peer what
+//! that cannot answer.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use backchannel::message::{
+    Inner, NodeId, RequestId, ResearcherId, SecaggReply, ToNode, ToResearcher, Value,
+};
+use backchannel::overlay::{self, ChannelKeys};
+use backchannel::primitives::{derive_secret_key, parse_public_key_pem, public_key_pem};
+use backchannel::randomness::Randomness;
+use backchannel::transport::{Link, Malformed, Transport, TransportConfig, fetch_certificate};
+use p256::PublicKey;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::harness::{Network, PATIENCE, RESEARCHER};
+
+/// The seed that the peer's keys derive from.
+const SEED: [u8; 32] = [7; 32];
+
+/// A peer of one real node, with a channel to it. It answers by itself what a node must answer.
+pub struct Peer {
+    answering: Arc<Answering>,
+    task: JoinHandle<()>,
+    // Polls for as long as it is kept.
+    _transport: Transport,
+}
+
+/// What the task that answers shares with the test.
+struct Answering {
+    id: NodeId,
+    node: NodeId,
+    keys: OnceLock<ChannelKeys>,
+    outgoing: mpsc::Sender<ToResearcher>,
+    randomness: Randomness,
+    replies: watch::Sender<BTreeMap<RequestId, Instant>>,
+}
+
+impl Peer {
+    /// Joins the network under `id` and sets up its channel with `node`.
+    pub async fn join(network: &Network, id: &str, node: &str) -> Self {
+        let relay = network.relay.address.parse().expect("an address");
+        let certificate = fetch_certificate(&relay).await.expect("a certificate");
+        let node_id: NodeId = id.parse().expect("an id");
+        let randomness = Randomness::from_system().expect("randomness");
+        let (incoming_sender, incoming) = mpsc::channel(10_000);
+        let (outgoing, outgoing_receiver) = mpsc::channel(10_000);
+        let config = TransportConfig {
+            node_id: node_id.clone(),
+            relay,
+            certificate,
+        };
+        let transport = Transport::start(
+            config,
+            incoming_sender,
+            outgoing_receiver,
+            randomness.clone(),
+        );
+        let mut state = transport.state();
+        let connected = state.wait_for(|state| matches!(state.link, Link::Connected { .. }));
+        let connected = timeout(PATIENCE, connected).await;
+        connected
+            .expect("a connection in time")
+            .expect("a transport");
+
+        let answering = Arc::new(Answering {
+            id: node_id,
+            node: node.parse().expect("an id"),
+            keys: OnceLock::new(),
+            outgoing,
+            randomness,
+            replies: watch::Sender::default(),
+        });
+        let peer = Self {
+            task: tokio::spawn(answering.clone().run(incoming)),
+            answering,
+            _transport: transport,
+        };
+        let published = ChannelKeys::published().expect("the published key");
+        let request = peer
+            .answering
+            .seal(published, "ChannelSetupRequest", None, vec![])
+            .await;
+        peer.until_answered(&[request]).await;
+        peer
+    }
+
+    /// Asks the node for its key of a run. Does not wait.
+    pub async fn ask(&self, run: &str) -> RequestId {
+        let keys = self.answering.keys.get().expect("a channel");
+        let fields = vec![("secagg_id".into(), run.into())];
+        self.answering.seal(keys, "KeyRequest", None, fields).await
+    }
+
+    /// Waits until all these requests have their reply.
+    pub async fn until_answered(&self, requests: &[RequestId]) {
+        let mut replies = self.answering.replies.subscribe();
+        let all = replies
+            .wait_for(|replies| requests.iter().all(|request| replies.contains_key(request)));
+        timeout(PATIENCE, all)
+            .await
+            .expect("replies in time")
+            .expect("a peer");
+    }
+
+    /// When the reply came, if it did.
+    pub fn answered(&self, request: &RequestId) -> Option<Instant> {
+        assert!(!self.task.is_finished(), "the peer failed");
+        self.answering.replies.borrow().get(request).copied()
+    }
+
+    /// Asks for `run` so many times at once and waits for all replies: how long each took.
+    pub async fn latencies(&self, run: &str, times: usize) -> Vec<Duration> {
+        let mut asked = Vec::with_capacity(times);
+        for _ in 0..times {
+            asked.push((self.ask(run).await, Instant::now()));
+        }
+        let requests: Vec<_> = asked.iter().map(|(request, _)| request.clone()).collect();
+        self.until_answered(&requests).await;
+        let took = |(request, since): &(RequestId, Instant)| {
+            self.answered(request).map(|came| came - *since)
+        };
+        asked.iter().filter_map(took).collect()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Answering {
+    async fn run(self: Arc<Self>, mut incoming: mpsc::Receiver<Result<ToNode, Malformed>>) {
+        while let Some(message) = incoming.recv().await {
+            self.treat(message.expect("a message")).await;
+        }
+    }
+
+    async fn treat(&self, message: ToNode) {
+        match message {
+            ToNode::Ping {
+                request_id,
+                researcher_id,
+            } => {
+                let (node_id, node_name) = (self.id.clone(), self.id.to_string());
+                self.send(ToResearcher::PingReply {
+                    request_id,
+                    researcher_id,
+                    node_id,
+                    node_name,
+                })
+                .await;
+            }
+            ToNode::SecaggSetup(setup) => {
+                let reply = SecaggReply {
+                    request_id: setup.request_id,
+                    researcher_id: setup.researcher_id,
+                    secagg_id: setup.secagg_id,
+                    success: true,
+                    node_id: self.id.clone(),
+                    node_name: self.id.to_string(),
+                    msg: None,
+                };
+                self.send(ToResearcher::SecaggReply(reply)).await;
+            }
+            ToNode::Overlay(message) if message.setup => {
+                let published = ChannelKeys::published().expect("the published key");
+                let inner = overlay::open(published, &message).expect("a set-up message");
+                self.set_channel_up(published, inner).await;
+            }
+            ToNode::Overlay(message) => {
+                let keys = self.keys.get().expect("a channel");
+                let inner = overlay::open(keys, &message).expect("a message of the channel");
+                self.answer(keys, inner).await;
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
+    async fn set_channel_up(&self, published: &ChannelKeys, inner: Inner) {
+        let own = derive_secret_key(&SEED, b"channel");
+        if inner.kind == "ChannelSetupRequest" {
+            let fields = vec![("public_key".into(), pem(&own.public_key()))];
+            self.seal(published, "ChannelSetupReply", inner.request_id, fields)
+                .await;
+        } else {
+            let pem = inner
+                .fields
+                .get("public_key")
+                .and_then(Value::as_bin)
+                .expect("a key");
+            let public = parse_public_key_pem(pem).expect("a key");
+            self.keys.get_or_init(|| ChannelKeys::new(&own, &public));
+            self.remember(inner.request_id);
+        }
+    }
+
+    async fn answer(&self, keys: &ChannelKeys, inner: Inner) {
+        match inner.kind.as_str() {
+            "KeyReply" => self.remember(inner.request_id),
+            "KeyRequest" => {
+                let run = inner.fields.get("secagg_id").expect("a run").clone();
+                let key = derive_secret_key(&SEED, b"run").public_key();
+                let fields = vec![("public_key".into(), pem(&key)), ("secagg_id".into(), run)];
+                self.seal(keys, "KeyReply", inner.request_id, fields).await;
+            }
+            other => panic!("unexpected: {other}"),
+        }
+    }
+
+    fn remember(&self, request: Option<RequestId>) {
+        self.replies.send_modify(|replies| {
+            let earlier = replies.insert(request.expect("a request's id"), Instant::now());
+            assert_eq!(earlier, None, "answered twice");
+        });
+    }
+
+    /// Sends a message to the node; a request gets a fresh id.
+    async fn seal(
+        &self,
+        keys: &ChannelKeys,
+        kind: &str,
+        answers: Option<RequestId>,
+        fields: Vec<(Value, Value)>,
+    ) -> RequestId {
+        let mut randomness = self.randomness.clone();
+        let id = answers.unwrap_or_else(|| RequestId::fresh(&mut randomness));
+        let (source, dest) = (self.id.clone(), self.node.clone());
+        let inner = Inner::new(source, dest, Some(id.clone()), kind, Value::Map(fields))
+            .expect("a message");
+        let researcher = ResearcherId::try_from(RESEARCHER).expect("an id");
+        let setup = inner.is_channel_setup();
+        let sealed =
+            overlay::seal(keys, &researcher, &inner, setup, &mut randomness).expect("sealed");
+        self.send(ToResearcher::Overlay(sealed)).await;
+        id
+    }
+
+    async fn send(&self, message: ToResearcher) {
+        self.outgoing.send(message).await.expect("a transport");
+    }
+}
+
+fn pem(key: &PublicKey) -> Value {
+    Value::Bin(public_key_pem(key).expect("a key").into_bytes())
+}
