@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("message", &[]),
     ("randomness", &[]),
     ("proto", &[]),
@@ -19,6 +19,10 @@ const LAYERS: [(&str, &[&str]); 19] = [
         &["message", "primitives", "overlay", "key_store"],
     ),
     ("secure_sum", &["message", "primitives"]),
+    (
+        "fedbiomed",
+        &["message", "primitives", "key_store", "secure_sum"],
+    ),
     (
         "handlers",
         &[
@@ -101,6 +105,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "randomness",
             "proto",
             "secure_sum",
+            "fedbiomed",
             "handlers",
             "transport",
             "node",

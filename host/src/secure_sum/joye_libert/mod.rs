@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use super::additive::{SECRET_BITS, ServerKey};
 pub use packing::Packing;
-use residue::{BITS, Digit, Exponent, Modulus, Residue, Wide};
+use residue::{Digit, Exponent, Modulus, Residue, Wide};
 
 /// The shipped biprime, in a form fit for calculation.
 static BIPRIME: Modulus = Modulus::new(N);

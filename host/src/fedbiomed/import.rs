@@ -1,0 +1,278 @@
+//! Channel keys and secagg contexts, brought over from the reference's database into a key store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::tiny_db::{ChannelRow, ContextRow, TinyDb, TinyDbError};
+use crate::key_store::records::{ChannelRecord, ContextRecord, ContextSecret, Secret32};
+use crate::key_store::{KeyStore, StoreError};
+use crate::message::{ExperimentId, IdError, NodeId, SecaggId};
+use crate::primitives::parse_secret_key_pem;
+use crate::secure_sum::{ServerKey, joye_libert};
+
+/// Version of channel rows (`__n2n_channel_element_version__`), up to the first point.
+const CHANNEL_VERSION: &str = "1";
+
+/// Version of secagg rows (`__secagg_element_version__`), up to the first point.
+const CONTEXT_VERSION: &str = "2";
+
+/// What became of everything in a database.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// The channels, by peer.
+    pub channels: Vec<Entry>,
+    /// The secagg contexts, by id.
+    pub contexts: Vec<Entry>,
+    /// Tables that are not read, with their rows.
+    pub others: Vec<(String, usize)>,
+}
+
+/// What became of one row.
+#[derive(Debug)]
+pub struct Entry {
+    /// The peer or the secagg id; empty when it cannot be read.
+    pub id: String,
+    /// Taken or not.
+    pub outcome: Outcome,
+}
+
+/// Whether a row was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the store now.
+    Taken,
+    /// It was there before.
+    AlreadyThere,
+    /// It is not.
+    NotTaken(NotTaken),
+}
+
+/// Why a row was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// It lacks a field, or one has another type.
+    #[error("the row cannot be read: {0}")]
+    Row(String),
+    /// Written by another Fed-BioMed.
+    #[error("the row has version {0:?}, which this program does not know")]
+    Version(String),
+    /// Not a name.
+    #[error("{0:?} cannot be a name: {1}")]
+    Name(String, IdError),
+    /// A channel with oneself.
+    #[error("it is a channel of the node with itself")]
+    Itself,
+    /// Not a private key.
+    #[error("its key is not a P-256 private key in PEM")]
+    Key,
+    /// The store has another key or secret.
+    #[error("the key store has another one already, which is kept")]
+    Another,
+    /// The source has it more than once.
+    #[error("it is there more than once")]
+    Twice,
+    /// Neither of the two kinds.
+    #[error("secagg element {0} is neither a server key (0) nor pair secrets (1)")]
+    Element(u64),
+    /// The parties make no sense.
+    #[error("its parties are not two or more nodes, each once, this node among them")]
+    Parties,
+    /// Secrets and parties differ.
+    #[error("it has not exactly one secret of 32 bytes for each other party")]
+    Pairs,
+    /// Not a server key.
+    #[error("its server key is not an integer of the length of one")]
+    ServerKey,
+    /// Made for another modulus.
+    #[error("it is for another biprime than the one that Fed-BioMed ships")]
+    Biprime,
+}
+
+/// Why nothing, or not everything, could be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The source's fault.
+    #[error(transparent)]
+    Source(#[from] TinyDbError),
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Brings over what `source` has of the node `own` into its store. What is there already stays as it is, so doing it twice
+/// changes nothing.
+///
+/// The reference does not record which rounds of a context served. `last_round`, if given, is taken as used in all of
+/// them, so that no round serves twice.
+///
+/// Errors: a source that is not laid out as the reference's, a store that fails. What was taken until then is kept.
+pub fn import(
+    source: &TinyDb,
+    own: &NodeId,
+    store: &KeyStore,
+    last_round: Option<u64>,
+) -> Result<Imported, ImportError> {
+    let tables = source.tables()?;
+    let mut imported = Imported {
+        others: tables.others,
+        ..Imported::default()
+    };
+    let mut channels: BTreeMap<_, _> = store.channels()?.into_iter().collect();
+    for row in tables.channels {
+        let (id, read) = match row {
+            Ok(row) => (row.peer.to_string(), channel(&row, own)),
+            Err(why) => (String::new(), Err(NotTaken::Row(why))),
+        };
+        let outcome = match read {
+            Ok((peer, record)) => match channels.get(&peer) {
+                Some(there) if there.own == record.own => Outcome::AlreadyThere,
+                Some(_) => Outcome::NotTaken(NotTaken::Another),
+                None => {
+                    store.put_channel(&peer, &record)?;
+                    channels.insert(peer, record);
+                    Outcome::Taken
+                }
+            },
+            Err(why) => Outcome::NotTaken(why),
+        };
+        imported.channels.push(Entry { id, outcome });
+    }
+    let mut seen = BTreeMap::<_, usize>::new();
+    for row in tables.contexts.iter().flatten() {
+        *seen.entry(row.secagg_id.to_string()).or_default() += 1;
+    }
+    for row in tables.contexts {
+        let (id, read) = match row {
+            Ok(row) if seen.get(&*row.secagg_id).is_some_and(|count| *count > 1) => {
+                (row.secagg_id.to_string(), Err(NotTaken::Twice))
+            }
+            Ok(row) => (row.secagg_id.to_string(), context(&row, own, last_round)),
+            Err(why) => (String::new(), Err(NotTaken::Row(why))),
+        };
+        let outcome = match read {
+            Ok((secagg_id, record)) => match store.context(&secagg_id)? {
+                Some(there) if there.secret == record.secret => Outcome::AlreadyThere,
+                Some(_) => Outcome::NotTaken(NotTaken::Another),
+                None => {
+                    store.put_context(&secagg_id, &record)?;
+                    Outcome::Taken
+                }
+            },
+            Err(why) => Outcome::NotTaken(why),
+        };
+        imported.contexts.push(Entry { id, outcome });
+    }
+    Ok(imported)
+}
+
+fn channel(row: &ChannelRow<'_>, own: &NodeId) -> Result<(NodeId, ChannelRecord), NotTaken> {
+    check_version(&row.version, CHANNEL_VERSION)?;
+    let peer: NodeId = name(&row.peer)?;
+    if peer == *own {
+        return Err(NotTaken::Itself);
+    }
+    let pem = BASE64_STANDARD.decode(row.local_key.as_bytes());
+    let pem = Zeroizing::new(pem.map_err(|_| NotTaken::Key)?);
+    let key = parse_secret_key_pem(&pem).map_err(|_| NotTaken::Key)?;
+    let own = Secret32::from(<[u8; 32]>::from(key.to_bytes()));
+    Ok((peer, ChannelRecord { own, peer: None }))
+}
+
+fn context(
+    row: &ContextRow<'_>,
+    own: &NodeId,
+    last_round: Option<u64>,
+) -> Result<(SecaggId, ContextRecord), NotTaken> {
+    check_version(&row.version, CONTEXT_VERSION)?;
+    let id: SecaggId = name(&row.secagg_id)?;
+    let experiment: ExperimentId = name(&row.experiment)?;
+    let parties: BTreeSet<NodeId> = row
+        .parties
+        .iter()
+        .map(|party| name(party))
+        .collect::<Result<_, _>>()?;
+    if parties.len() < 2 || parties.len() != row.parties.len() || !parties.contains(own) {
+        return Err(NotTaken::Parties);
+    }
+    let secret = match row.element {
+        0 => server_key(row.context)?,
+        1 => pairs(row.context, &parties, own)?,
+        element => return Err(NotTaken::Element(element)),
+    };
+    let record = ContextRecord {
+        researcher: None,
+        experiment: experiment.to_string(),
+        parties: row.parties.clone(),
+        secret,
+        last_round,
+    };
+    Ok((id, record))
+}
+
+fn server_key(context: &RawValue) -> Result<ContextSecret, NotTaken> {
+    /// Integers of 2040 and 1024 bits: JSON numbers that no number type of JSON libraries holds.
+    #[derive(Deserialize)]
+    struct Context<'a> {
+        #[serde(borrow)]
+        server_key: &'a RawValue,
+        #[serde(borrow)]
+        biprime: &'a RawValue,
+    }
+    let context: Context<'_> =
+        serde_json::from_str(context.get()).map_err(|_| NotTaken::ServerKey)?;
+    if context.biprime.get() != joye_libert::biprime() {
+        return Err(NotTaken::Biprime);
+    }
+    let key = ServerKey::from_decimal(context.server_key.get());
+    let key = key.map_err(|_| NotTaken::ServerKey)?.to_integer();
+    Ok(ContextSecret::ServerKey(key.to_signed_bytes_be().to_vec()))
+}
+
+fn pairs(
+    context: &RawValue,
+    parties: &BTreeSet<NodeId>,
+    own: &NodeId,
+) -> Result<ContextSecret, NotTaken> {
+    let encoded: BTreeMap<String, Zeroized> =
+        serde_json::from_str(context.get()).map_err(|_| NotTaken::Pairs)?;
+    let others = parties.iter().filter(|party| *party != own);
+    if !others.map(NodeId::as_str).eq(encoded.keys()) {
+        return Err(NotTaken::Pairs);
+    }
+    let mut secrets = BTreeMap::new();
+    for (peer, Zeroized(text)) in encoded {
+        let bytes = BASE64_STANDARD.decode(text.as_bytes());
+        let bytes = Zeroizing::new(bytes.map_err(|_| NotTaken::Pairs)?);
+        let secret = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| NotTaken::Pairs)?;
+        secrets.insert(peer, Secret32::from(secret));
+    }
+    Ok(ContextSecret::Pairs(secrets))
+}
+
+/// A text that is wiped when dropped.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Zeroized(Zeroizing<String>);
+
+impl From<String> for Zeroized {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+fn check_version(version: &str, known: &str) -> Result<(), NotTaken> {
+    if version.split('.').next() == Some(known) {
+        Ok(())
+    } else {
+        Err(NotTaken::Version(version.to_owned()))
+    }
+}
+
+fn name<'a, T: TryFrom<&'a str, Error = IdError>>(text: &'a str) -> Result<T, NotTaken> {
+    T::try_from(text).map_err(|why| NotTaken::Name(text.to_owned(), why))
+}
