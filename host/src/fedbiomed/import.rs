@@ -276,3 +276,171 @@ fn check_version(version: &str, known: &str) -> Result<(), NotTaken> {
 fn name<'a, T: TryFrom<&'a str, Error = IdError>>(text: &'a str) -> Result<T, NotTaken> {
     T::try_from(text).map_err(|why| NotTaken::Name(text.to_owned(), why))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitives::public_key_pem;
+    use crate::randomness::Randomness;
+
+    const DATABASE: &str =
+        include_str!("../../../tests/fixtures/fedbiomed-node/component/var/db_hospital-a.json");
+
+    fn own() -> NodeId {
+        NodeId::try_from("hospital-a").expect("a name")
+    }
+
+    fn store() -> KeyStore {
+        KeyStore::in_memory(&own(), &Randomness::from_seed(1)).expect("a store")
+    }
+
+    fn import_text(text: &str, store: &KeyStore) -> Imported {
+        import(&TinyDb::from_text(text), &own(), store, None).expect("imported")
+    }
+
+    /// What becomes of the only row of a table.
+    fn outcome_of(table: &str, row: &str) -> Outcome {
+        let imported = import_text(&format!(r#"{{"{table}": {{"1": {row}}}}}"#), &store());
+        let mut entries = imported.channels.into_iter().chain(imported.contexts);
+        entries.next().expect("an entry").outcome
+    }
+
+    fn context_row(context: &str, element: &str, parties: &str) -> Outcome {
+        let row = format!(
+            r#"{{"secagg_version": "2", "secagg_id": "s", "experiment_id": "e",
+            "parties": {parties}, "secagg_elem": {element}, "context": {context}}}"#
+        );
+        outcome_of("SecaggManager", &row)
+    }
+
+    #[test]
+    fn refuses_channel_rows_that_are_none() {
+        let row = |version: &str, peer: &str, key: &str| {
+            let row = format!(
+                r#"{{"n2n_channel_version": "{version}", "distant_node_id": "{peer}", "local_key": "{key}"}}"#
+            );
+            outcome_of("ChannelManager", &row)
+        };
+        let refused = |why| Outcome::NotTaken(why);
+        assert_eq!(row("2", "b", ""), refused(NotTaken::Version("2".into())));
+        assert_eq!(
+            row("1", "", ""),
+            refused(NotTaken::Name(String::new(), IdError::Empty))
+        );
+        assert_eq!(row("1", "hospital-a", ""), refused(NotTaken::Itself));
+        // No base64; base64 of no PEM.
+        for key in ["", "?", "bm8ga2V5"] {
+            assert_eq!(row("1", "b", key), refused(NotTaken::Key));
+        }
+    }
+
+    #[test]
+    fn refuses_contexts_whose_parties_or_secrets_make_no_sense() {
+        let secret = BASE64_STANDARD.encode([7; 32]);
+        let short = BASE64_STANDARD.encode([7; 31]);
+        let of_b = format!(r#"{{"b": "{secret}"}}"#);
+        let both = r#"["hospital-a", "b"]"#;
+        assert_eq!(context_row(&of_b, "1", both), Outcome::Taken);
+        for parties in [
+            "[]",
+            r#"["hospital-a"]"#,
+            r#"["b", "c"]"#,
+            r#"["hospital-a", "b", "b"]"#,
+        ] {
+            let refused = context_row(&of_b, "1", parties);
+            assert_eq!(refused, Outcome::NotTaken(NotTaken::Parties), "{parties}");
+        }
+        for context in [
+            "{}".to_owned(),
+            "7".to_owned(),
+            format!(r#"{{"c": "{secret}"}}"#),
+            format!(r#"{{"b": "{secret}", "c": "{secret}"}}"#),
+            format!(r#"{{"b": "{short}"}}"#),
+            r#"{"b": 7}"#.to_owned(),
+        ] {
+            let refused = context_row(&context, "1", both);
+            assert_eq!(refused, Outcome::NotTaken(NotTaken::Pairs), "{context}");
+        }
+        assert_eq!(
+            context_row("{}", "2", both),
+            Outcome::NotTaken(NotTaken::Element(2))
+        );
+    }
+
+    #[test]
+    fn refuses_server_keys_that_are_none_or_of_another_biprime() {
+        let both = r#"["hospital-a", "b"]"#;
+        let biprime = joye_libert::biprime();
+        let row = |key: &str, biprime: &str| {
+            let context = format!(r#"{{"server_key": {key}, "biprime": {biprime}}}"#);
+            context_row(&context, "0", both)
+        };
+        assert_eq!(row("5", &biprime), Outcome::Taken);
+        assert_eq!(row("5", "15"), Outcome::NotTaken(NotTaken::Biprime));
+        for key in ["1.5", "1e3", "\"5\"", "null", &"9".repeat(5000)] {
+            assert_eq!(
+                row(key, &biprime),
+                Outcome::NotTaken(NotTaken::ServerKey),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn takes_neither_of_two_contexts_with_one_id() {
+        let secret = BASE64_STANDARD.encode([7; 32]);
+        let row = format!(
+            r#"{{"secagg_version": "2", "secagg_id": "s", "experiment_id": "e",
+            "parties": ["hospital-a", "b"], "secagg_elem": 1, "context": {{"b": "{secret}"}}}}"#
+        );
+        let store = store();
+        let text = format!(r#"{{"SecaggManager": {{"1": {row}, "2": {row}}}}}"#);
+        for entry in import_text(&text, &store).contexts {
+            assert_eq!(entry.outcome, Outcome::NotTaken(NotTaken::Twice));
+        }
+        assert!(store.contexts().expect("read").is_empty());
+    }
+
+    #[test]
+    fn keeps_what_the_store_has() {
+        let store = store();
+        import_text(DATABASE, &store);
+        let (peer, mut channel) = store.channels().expect("read").remove(0);
+        channel.own = Secret32::from([1; 32]);
+        store.put_channel(&peer, &channel).expect("kept");
+        let (id, mut context) = store.contexts().expect("read").remove(0);
+        context.last_round = Some(9);
+        store.put_context(&id, &context).expect("kept");
+
+        let again = import_text(DATABASE, &store);
+
+        assert_eq!(
+            again.channels[0].outcome,
+            Outcome::NotTaken(NotTaken::Another)
+        );
+        assert_eq!(again.contexts[0].outcome, Outcome::AlreadyThere);
+        assert_eq!(store.channels().expect("read")[0].1, channel);
+        assert_eq!(
+            store.context(&id).expect("read"),
+            Some(context),
+            "with its rounds"
+        );
+    }
+
+    #[test]
+    fn the_keys_are_those_that_the_peers_know() {
+        let expected = include_str!("../../../tests/fixtures/fedbiomed-node/expected.json");
+        let expected: serde_json::Value = serde_json::from_str(expected).expect("JSON");
+        let store = store();
+        import_text(DATABASE, &store);
+
+        let channels = store.channels().expect("read");
+        assert_eq!(channels.len(), 2);
+        for (peer, record) in channels {
+            let own = p256::SecretKey::from_slice(record.own.as_bytes()).expect("a key");
+            let pem = public_key_pem(&own.public_key()).expect("a key");
+            assert_eq!(expected["channel_public_keys"][peer.as_str()], pem);
+            assert_eq!(record.peer, None);
+        }
+    }
+}

@@ -114,6 +114,14 @@ impl TinyDb {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn from_text(text: &str) -> Self {
+        Self {
+            path: "db.json".into(),
+            text: Zeroizing::new(text.to_owned()),
+        }
+    }
+
     /// Whether it is laid out as the reference's; rows are not looked at.
     pub fn check(&self) -> Result<(), TinyDbError> {
         self.tables().map(drop)
@@ -170,9 +178,9 @@ impl TinyDb {
 fn parse<'a, T: Deserialize<'a>>(row: &'a RawValue) -> Result<T, String> {
     serde_json::from_str(row.get()).map_err(|error| {
         let text = error.to_string();
-        match text.strip_prefix("missing field ") {
-            Some(field) => format!("it has no {field}"),
-            None => "a field is of another type".to_owned(),
+        match text.split('`').nth(1) {
+            Some(field) if text.starts_with("missing field") => format!("it has no {field}"),
+            _ => "a field is of another type".to_owned(),
         }
     })
 }
@@ -180,13 +188,6 @@ fn parse<'a, T: Deserialize<'a>>(row: &'a RawValue) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn db(text: &str) -> TinyDb {
-        TinyDb {
-            path: "db.json".into(),
-            text: Zeroizing::new(text.to_owned()),
-        }
-    }
 
     #[test]
     fn refuses_what_is_missing_or_cut_short() {
@@ -199,7 +200,7 @@ mod tests {
             "not json",
             "{} {}",
         ] {
-            let refused = db(broken).tables();
+            let refused = TinyDb::from_text(broken).check();
             assert!(
                 matches!(refused, Err(TinyDbError::NotJson { .. })),
                 "{broken}"
@@ -217,7 +218,7 @@ mod tests {
             r#"{"SecaggManager": {"one": {}}}"#,
             r#"{"version": 1}"#,
         ] {
-            let refused = db(other).tables();
+            let refused = TinyDb::from_text(other).check();
             assert!(
                 matches!(refused, Err(TinyDbError::Layout { .. })),
                 "{other}"
@@ -231,20 +232,20 @@ mod tests {
             "10": {"n2n_channel_version": "1", "distant_node_id": "b", "local_key": "QQ=="},
             "2": {"n2n_channel_version": "1", "distant_node_id": "c", "local_key": 12345},
             "3": {"n2n_channel_version": "1", "local_key": "c2VjcmV0"}}}"#;
-        let db = db(text);
+        let db = TinyDb::from_text(text);
         let rows = db.tables().expect("read").channels;
 
         let errors: Vec<_> = rows.iter().filter_map(|row| row.as_ref().err()).collect();
         assert_eq!(
             errors,
-            ["a field is of another type", "it has no `distant_node_id`"]
+            ["a field is of another type", "it has no distant_node_id"]
         );
         assert!(matches!(&rows[2], Ok(row) if row.peer == "b"));
     }
 
     #[test]
     fn counts_the_rows_of_tables_that_are_none_of_our_business() {
-        let db = db(r#"{"Datasets": {"1": {}, "2": {"x": []}}, "_default": {}}"#);
+        let db = TinyDb::from_text(r#"{"Datasets": {"1": {}, "2": {"x": []}}, "_default": {}}"#);
         let others = db.tables().expect("read").others;
         assert_eq!(others, [("Datasets".into(), 2), ("_default".into(), 0)]);
     }

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn reads_decimal_keys_and_nothing_else() {
-        let longest = (BigInt::from(1) << (MAX_SHARE_BYTES * 8 - 1)) - 1;
+        let longest: BigInt = (BigInt::from(1) << (MAX_SHARE_BYTES * 8 - 1)) - 1;
         for number in [
             BigInt::from(0),
             BigInt::from(-5),
@@ -297,7 +297,8 @@ mod tests {
         for bad in ["", "-", "+1", "1.0", "1e9", "0x1", "١"] {
             assert_eq!(ServerKey::from_decimal(bad), Err(ShareError::NotANumber));
         }
-        for long in [(longest * 2 + 1).to_string(), "9".repeat(5000)] {
+        let longer: BigInt = longest + 1;
+        for long in [longer.to_string(), "9".repeat(5000)] {
             let refused = ServerKey::from_decimal(&long);
             assert!(matches!(refused, Err(ShareError::TooLong(_))));
         }
