@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("message", &[]),
     ("randomness", &[]),
+    ("files", &[]),
     ("proto", &[]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
@@ -34,9 +35,9 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "secure_sum",
         ],
     ),
-    ("requests", &["message", "randomness"]),
+    ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
-    ("transport", &["message", "randomness", "proto"]),
+    ("transport", &["message", "randomness", "files", "proto"]),
     (
         "post",
         &[
@@ -52,7 +53,14 @@ const LAYERS: [(&str, &[&str]); 20] = [
     (
         "router",
         &[
-            "message", "overlay", "channels", "handlers", "requests", "counters", "post",
+            "message",
+            "primitives",
+            "overlay",
+            "channels",
+            "handlers",
+            "requests",
+            "counters",
+            "post",
         ],
     ),
     (
@@ -91,9 +99,11 @@ const LAYERS: [(&str, &[&str]); 20] = [
         &[
             "message",
             "randomness",
+            "files",
             "proto",
             "key_store",
             "secure_sum",
+            "transport",
             "node",
             "relay",
         ],

@@ -59,6 +59,7 @@ pub mod cli;
 mod control;
 mod counters;
 pub mod fedbiomed;
+mod files;
 pub mod handlers;
 pub mod key_store;
 pub mod message;

@@ -13,6 +13,7 @@ MOST_LOM_ERROR = 2e-3  # Fed-BioMed quantises to 16 bits within a clipping range
 SLACK_SECONDS = 5  # what a busy machine may add to anything
 MOST_SECONDS_TO_MEET_AGAIN = 5  # a set-up takes 0.1 s; without noticing the loss it fails after 30 s
 
+NOISE = 1000  # forged messages
 REFUSED = 5  # the exit code for what must not be trusted
 
 
@@ -76,9 +77,14 @@ def three_server_key_set_ups_succeed(network):
 
 def every_request_is_answered(network):
     """What a node without data sets may be asked, and what must come back. A silent node would block the researcher."""
-    training = {"training_args": {}, "training": True, "model_args": {}, "params": {}, "aggregator_args": {}}
+    training = {
+        **{"training_args": {}, "training": True, "model_args": {}, "params": {}, "aggregator_args": {}},
+        **{"training_plan_class": "Plan", "state_id": None, "round": 1},
+    }
+    preprocessing = {"preproc_type": 1, "preproc_step": 1, "preproc_id": "p", "preproc_args": {}}
     plan = {"training_plan": "class Plan: pass"}
-    run = {"secagg_id": "secagg_of_nobody", "experiment_id": "e"}
+    experiment = {"experiment_id": "e"}
+    run = {"secagg_id": "secagg_of_nobody", **experiment}
     alone = {**run, "parties": ["ours-c"]}
     expected = [
         ("PingRequest", {}, "PingReply", None),
@@ -88,18 +94,18 @@ def every_request_is_answered(network):
         ("SecaggDeleteRequest", {**run, "element": 1}, "ErrorMessage", "FB321"),
         ("SecaggRequest", {**alone, "element": 1}, "ErrorMessage", "FB318"),
         ("AdditiveSSSetupRequest", {**alone, "element": 0}, "ErrorMessage", "FB318"),
-        ("TrainingPlanStatusRequest", {"experiment_id": "e", **plan}, "ErrorMessage", "FB301"),
+        ("TrainingPlanStatusRequest", {**experiment, **plan}, "ErrorMessage", "FB301"),
         ("ApprovalRequest", {"description": "d", **plan}, "ErrorMessage", "FB301"),
         (
             "TrainRequest",
-            {"experiment_id": "e", "state_id": None, "dataset_id": "d", "round": 1, "training_plan_class": "Plan", **plan, **training},
+            {**experiment, "dataset_id": "d", **plan, **training},
             "ErrorMessage",
             "FB301",
         ),
-        ("FARequest", {"experiment_id": "e", "dataset_id": "d", "fa_id": "f"}, "ErrorMessage", "FB301"),
+        ("FARequest", {**experiment, "dataset_id": "d", "fa_id": "f"}, "ErrorMessage", "FB301"),
         (
             "PreprocRequest",
-            {"experiment_id": "e", "dataset_id": "d", "preproc_type": 1, "preproc_step": 1, "preproc_id": "p", "preproc_args": {}},
+            {**experiment, "dataset_id": "d", **preprocessing},
             "ErrorMessage",
             "FB301",
         ),
@@ -131,6 +137,33 @@ def what_was_set_up_can_be_deleted(network):
             element={"server-key": 0, "dh": 1}[scheme],
         )
         check(replies["ours-c"].get("errnum") == "FB321", f"deleted twice: {replies}")
+
+
+def noise_in_a_peers_name_disturbs_no_set_up(network):
+    stranger = network.real_peer("stranger")
+    network.ready("stranger")
+    researcher(network).ask("connected", parties=["stranger"], within=30)
+    send(network, "PingRequest", ["stranger"])
+    stranger.ask("meet", within=30)
+    before, began = our_counts(network), time.monotonic()
+    stranger.ask("forge", source="real-a", dest="ours-c", count=NOISE)
+    took = set_up(network, "dh")["seconds"]
+    check(took < SLACK_SECONDS, f"the set-up took {took:.1f} s")
+    until = time.monotonic() + 30
+    while (now := our_counts(network))["noise"] < before["noise"] + NOISE:
+        check(time.monotonic() < until, f"{now['noise'] - before['noise']} of {NOISE} messages were dropped")
+        time.sleep(0.2)
+    asked = now["asked"] - before["asked"]
+    # When a peer seems to have a new key it is asked, at most once in 2 s.
+    check(asked <= 1 + (time.monotonic() - began) / 2, f"{asked} requests for keys")
+    network.stop("stranger")
+    return f"set up in {took:.2f} s, {asked} requests for the peer's key"
+
+
+def our_counts(network):
+    status = network.command("status", "--data", "ours-c-data")
+    asked = status["sent"].get("ChannelSetupRequest", 0)
+    return {"asked": asked, "noise": status["dropped"].get("cannot be opened", 0)}
 
 
 def a_researcher_that_restarts_finds_us_again(network):
@@ -292,7 +325,8 @@ def wait_until_connected(network):
 
 
 def our_set_up(network, scheme):
-    done = network.command("secagg", "setup", "--relay", "relay", "--scheme", scheme, "--parties", ",".join(network.parties))
+    parties = ",".join(network.parties)
+    done = network.command("secagg", "setup", "--relay", "relay", "--scheme", scheme, "--parties", parties)
     check(done["ok"], f"{done}")
     each = {"scheme": scheme, "parties": network.parties, "secagg_id": done["secagg_id"]}
     if scheme == "server-key":
@@ -378,11 +412,12 @@ GROUPS = [
             all_parties_hold_secrets_that_fit,
             every_request_is_answered,
             what_was_set_up_can_be_deleted,
+            noise_in_a_peers_name_disturbs_no_set_up,
             a_researcher_that_restarts_finds_us_again,
             a_real_node_that_restarts_finds_us_again,
             killed(after_ms=2),
-            killed(after_ms=20),
-            killed(after_ms=60),
+            killed(after_ms=15),
+            killed(after_ms=35),
             # Last of those with set-ups: the two real nodes do not find each other again.
             a_real_node_that_lost_its_keys_is_met_again_at_once,
             after_all_that_secrets_still_fit,

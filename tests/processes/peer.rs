@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::harness::{Network, PATIENCE, RESEARCHER};
+use crate::harness::{Network, PATIENCE, RESEARCHER, json};
 
 /// The seed that the peer's keys derive from.
 const SEED: [u8; 32] = [7; 32];
@@ -87,6 +87,24 @@ impl Peer {
             .await;
         peer.until_answered(&[request]).await;
         peer
+    }
+
+    /// Has the researcher set `run` up between node and peer. From then on they know each other.
+    pub fn set_up(&self, network: &Network, run: &str) {
+        let Answering { id, node, .. } = &*self.answering;
+        let (relay, parties) = (network.relay.data(), format!("{node},{id}"));
+        json(&[
+            "secagg",
+            "setup",
+            "--relay",
+            relay,
+            "--scheme",
+            "dh",
+            "--parties",
+            &parties,
+            "--id",
+            run,
+        ]);
     }
 
     /// Asks the node for its key of a run. Does not wait.

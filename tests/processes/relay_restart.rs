@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Network, json, until};
+use crate::harness::{Network, until};
 use crate::peer::Peer;
 
 fn queued(network: &Network, node: &str) -> u64 {
@@ -25,18 +25,7 @@ fn forwarded(network: &Network) -> u64 {
 async fn a_reply_made_while_the_relay_was_away_arrives() {
     let mut network = Network::start(&["n"]);
     let peer = Peer::join(&network, "p", "n").await;
-    json(&[
-        "secagg",
-        "setup",
-        "--relay",
-        network.relay.data(),
-        "--scheme",
-        "dh",
-        "--parties",
-        "n,p",
-        "--id",
-        "run",
-    ]);
+    peer.set_up(&network, "run");
     let replies = |network: &Network| {
         network.node("n").status()["sent"]["KeyReply"]
             .as_u64()

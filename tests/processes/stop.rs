@@ -75,6 +75,7 @@ fn a_stopped_network_goes_on_where_it_was() {
 async fn stops_in_time_with_messages_that_wait_and_a_relay_that_is_gone() {
     let mut network = Network::start(&["n"]);
     let peer = Peer::join(&network, "p", "n").await;
+    peer.set_up(&network, "run");
     for number in 0..10 {
         peer.ask(&format!("unknown run {number}")).await;
     }

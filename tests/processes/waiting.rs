@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Network, json};
+use crate::harness::Network;
 use crate::peer::Peer;
 
 /// A real node, and a peer that has a channel with it.
@@ -10,22 +10,6 @@ async fn node_and_peer() -> (Network, Peer) {
     let network = Network::start(&["n"]);
     let peer = Peer::join(&network, "p", "n").await;
     (network, peer)
-}
-
-/// Has the researcher set `run` up between node and peer.
-fn set_up(network: &Network, run: &str) {
-    json(&[
-        "secagg",
-        "setup",
-        "--relay",
-        network.relay.data(),
-        "--scheme",
-        "dh",
-        "--parties",
-        "n,p",
-        "--id",
-        run,
-    ]);
 }
 
 fn median(mut durations: Vec<Duration>) -> Duration {
@@ -36,7 +20,7 @@ fn median(mut durations: Vec<Duration>) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unanswerable_request_delays_none_of_a_hundred_answerable_ones() {
     let (network, peer) = node_and_peer().await;
-    set_up(&network, "run");
+    peer.set_up(&network, "run");
 
     // Alone and beside an unanswerable one by turns, so that a busy machine slows both alike.
     let (mut alone, mut beside, mut unanswerable) = (vec![], vec![], vec![]);
@@ -49,7 +33,7 @@ async fn an_unanswerable_request_delays_none_of_a_hundred_answerable_ones() {
     let late = peer.ask("late run").await;
     peer.latencies("run", 100).await;
     assert_eq!(peer.answered(&late), None);
-    set_up(&network, "late run");
+    peer.set_up(&network, "late run");
     peer.until_answered(&[late]).await;
 
     let (alone, beside) = (median(alone), median(beside));
@@ -67,7 +51,7 @@ async fn an_unanswerable_request_delays_none_of_a_hundred_answerable_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_and_fifty_unanswerable_requests_stop_no_answerable_one() {
     let (network, peer) = node_and_peer().await;
-    set_up(&network, "run");
+    peer.set_up(&network, "run");
 
     let mut unanswerable = Vec::new();
     for number in 0..150 {
@@ -86,6 +70,8 @@ async fn a_hundred_and_fifty_unanswerable_requests_stop_no_answerable_one() {
 async fn a_sender_that_blocks_itself_blocks_nobody_else() {
     let network = Network::start(&["n", "m"]);
     let peer = Peer::join(&network, "p", "n").await;
+    // The node knows the peer: what strangers may take up is another matter.
+    peer.set_up(&network, "run");
     // More than the node treats at a time for one sender.
     for number in 0..300 {
         peer.ask(&format!("unknown run {number}")).await;

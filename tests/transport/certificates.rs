@@ -130,3 +130,50 @@ async fn refuses_to_start_under_the_certificate_of_another_researcher() {
         matches!(refused, RelayError::OtherResearcher { found, .. } if found.as_str() == "another")
     );
 }
+
+#[tokio::test]
+async fn refuses_to_start_under_a_certificate_made_for_another_host() {
+    let folder = tempfile::tempdir().unwrap();
+    ServerIdentity::load_or_make(folder.path(), "relay.example.org", &researcher()).unwrap();
+
+    let refused = start_relay(folder.path(), 0).await.err().unwrap();
+
+    assert!(matches!(&refused, RelayError::OtherHost { host, path }
+            if host == "localhost" && path.ends_with("relay-certificate.pem")));
+    let advice = refused.advice();
+    for file in ["relay-certificate.pem", "relay-key.pem"] {
+        assert!(advice.contains(file), "{advice}");
+        assert!(folder.path().join(file).exists(), "deleted by nobody");
+    }
+}
+
+#[tokio::test]
+async fn never_says_that_the_certificate_of_another_researcher_may_be_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let another = "another".parse().unwrap();
+    ServerIdentity::load_or_make(folder.path(), "relay.example.org", &another).unwrap();
+
+    let refused = start_relay(folder.path(), 0).await.err().unwrap();
+
+    assert!(matches!(refused, RelayError::OtherResearcher { .. }));
+    assert!(!refused.advice().contains("delete"));
+}
+
+#[tokio::test]
+async fn says_what_to_do_apart_from_what_happened() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let relay = start_relay(one.path(), 0).await.unwrap();
+    let in_use = start_relay(other.path(), relay.local_addr().port())
+        .await
+        .err()
+        .unwrap();
+    let stranger = ServerIdentity::make("localhost", &researcher()).unwrap();
+    let wrong = connect(&address_of(&relay), stranger.certificate())
+        .await
+        .unwrap_err();
+
+    assert!(!in_use.to_string().contains("port"), "{in_use}");
+    assert!(in_use.advice().contains("another port"));
+    assert!(!wrong.to_string().contains("ask"), "{wrong}");
+    assert!(wrong.advice().contains("ask the researcher"));
+}

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::node::{component, failed};
-use super::output::table;
+use super::output::{foreign, table};
 use super::{Exit, Format, Problem};
 use crate::fedbiomed::{self, ImportError, Imported, Outcome, TinyDb};
 use crate::message::NodeId;
@@ -146,7 +146,7 @@ impl From<Imported> for Shown {
                 .others
                 .into_iter()
                 .map(|(table, rows)| ShownTable {
-                    table: table.replace(char::is_control, "\u{fffd}"),
+                    table: foreign(&table),
                     rows,
                 })
                 .collect(),
@@ -160,11 +160,10 @@ impl From<fedbiomed::Entry> for ShownEntry {
         let (outcome, why) = match entry.outcome {
             Outcome::Taken => ("taken", None),
             Outcome::AlreadyThere => ("already there", None),
-            Outcome::NotTaken(why) => ("not taken", Some(why.to_string())),
+            Outcome::NotTaken(why) => ("not taken", Some(foreign(&why.to_string()))),
         };
         Self {
-            // What is no valid name may hold what a terminal acts on.
-            id: entry.id.replace(char::is_control, "\u{fffd}"),
+            id: foreign(&entry.id),
             outcome,
             why,
         }

@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::time::{Instant, interval_at};
 
+use crate::message::{LONGEST_LINE, one_line};
+
 /// How results are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -66,6 +68,11 @@ pub async fn with_progress<T>(doing: &str, work: impl Future<Output = T>) -> T {
     };
     bar.finish_and_clear();
     done
+}
+
+/// Text that another party wrote (a node, a researcher, the author of a plugin or of a file) as it may reach a terminal.
+pub fn foreign(text: &str) -> String {
+    one_line(text, LONGEST_LINE)
 }
 
 /// Rows under headings, or without any; columns aligned, no lines.

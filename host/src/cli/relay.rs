@@ -13,6 +13,7 @@ use crate::message::ResearcherId;
 use crate::node::make_private_folder;
 use crate::randomness::Randomness;
 use crate::relay::{Relay, RelayConfig, RelayError};
+use crate::transport::CertificateError;
 
 /// Run a relay: the researcher's side.
 #[derive(Debug, Args)]
@@ -29,7 +30,8 @@ pub(super) struct RelayCommand {
     /// Where to listen; port 0 takes any that is free.
     #[arg(long, default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// The name or address under which nodes reach the relay, for the certificate [default: the address listened on].
+    /// The name or address under which nodes reach the relay, for the certificate [default: the address listened on, unless
+    /// that stands for all].
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
     /// Use this certificate, PEM, instead of a self-signed one.
@@ -136,21 +138,45 @@ fn lock(data: &Path) -> Result<std::fs::File, Problem> {
 }
 
 fn problem(error: RelayError) -> Problem {
-    let (exit, todo) = match &error {
-        RelayError::PortInUse { .. } => (
-            Exit::Unreachable,
-            "stop the program that listens there, or choose another port with --listen",
-        ),
-        RelayError::NotOurAddress { .. }
+    let exit = match &error {
+        RelayError::NoHost { .. } => Exit::Input,
+        RelayError::PortInUse { .. }
+        | RelayError::NotOurAddress { .. }
         | RelayError::NotAllowed { .. }
-        | RelayError::Listen { .. } => (
-            Exit::Unreachable,
-            "choose another address or port with --listen",
-        ),
-        RelayError::Certificate(_) | RelayError::OtherResearcher { .. } | RelayError::Tls(_) => (
-            Exit::Refused,
-            "give a certificate whose O= is the researcher's id, with its key, or another data directory",
-        ),
+        | RelayError::Listen { .. } => Exit::Unreachable,
+        RelayError::Certificate(CertificateError::CannotMake { .. }) => Exit::Input,
+        RelayError::Certificate(_)
+        | RelayError::OtherResearcher { .. }
+        | RelayError::OtherHost { .. }
+        | RelayError::Tls(_) => Exit::Refused,
     };
+    let todo = error.advice();
     Problem::new(exit, "the relay cannot start", error, todo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_to_listen_on_all_addresses_without_a_host() {
+        for listen in ["0.0.0.0:0", "[::]:0"] {
+            let folder = tempfile::tempdir().unwrap();
+            let command = RelayCommand {
+                researcher_id: "R".into(),
+                data: folder.path().join("relay"),
+                listen: listen.parse().unwrap(),
+                host: None,
+                certificate: None,
+                key: None,
+            };
+
+            let problem = command.run(Format::Json).await.unwrap_err();
+
+            let text = format!("{problem:?}");
+            assert!(text.contains("exit: Input"), "{text}");
+            assert!(text.contains("--host"), "{text}");
+            assert!(!folder.path().join("relay/relay-certificate.pem").exists());
+        }
+    }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use tonic::Code;
 
-use super::output::{table, with_progress};
+use super::output::{foreign, table, with_progress};
 use super::{Exit, Format, Problem};
 use crate::control;
 use crate::proto::control::node_client::NodeClient;
@@ -76,8 +76,12 @@ pub(super) fn failed(what: &str, status: &tonic::Status) -> Problem {
     Problem::new(
         exit,
         what,
-        why,
-        if todo.is_empty() { default } else { todo },
+        foreign(why),
+        if todo.is_empty() {
+            default.to_owned()
+        } else {
+            foreign(todo)
+        },
     )
 }
 
@@ -123,23 +127,23 @@ impl From<NodeStatus> for ShownNode {
     fn from(status: NodeStatus) -> Self {
         Self {
             role: "node",
-            id: status.node_id,
-            name: status.name,
-            version: status.version,
-            researcher: status.researcher_id,
-            researcher_address: status.researcher_address,
+            id: foreign(&status.node_id),
+            name: foreign(&status.name),
+            version: foreign(&status.version),
+            researcher: foreign(&status.researcher_id),
+            researcher_address: foreign(&status.researcher_address),
             connected: status.connected,
-            connection: status.connection,
+            connection: foreign(&status.connection),
             uptime_ms: status.uptime_ms,
-            channels: status.channels,
+            channels: all_foreign(&status.channels),
             contexts: status
                 .contexts
                 .into_iter()
                 .map(|context| ShownContext {
-                    secagg_id: context.secagg_id,
-                    scheme: context.scheme,
-                    experiment_id: context.experiment_id,
-                    parties: context.parties,
+                    secagg_id: foreign(&context.secagg_id),
+                    scheme: foreign(&context.scheme),
+                    experiment_id: foreign(&context.experiment_id),
+                    parties: all_foreign(&context.parties),
                     last_round: context.last_round,
                 })
                 .collect(),
@@ -147,16 +151,16 @@ impl From<NodeStatus> for ShownNode {
                 .plugins
                 .into_iter()
                 .map(|plugin| ShownPlugin {
-                    name: plugin.name,
-                    version: plugin.version,
-                    sha256: plugin.digest,
-                    kinds: plugin.kinds,
-                    grants: plugin.grants,
+                    name: foreign(&plugin.name),
+                    version: foreign(&plugin.version),
+                    sha256: foreign(&plugin.digest),
+                    kinds: all_foreign(&plugin.kinds),
+                    grants: all_foreign(&plugin.grants),
                 })
                 .collect(),
-            sent: status.sent.into_iter().collect(),
-            received: status.received.into_iter().collect(),
-            dropped: status.dropped.into_iter().collect(),
+            sent: foreign_counts(status.sent),
+            received: foreign_counts(status.received),
+            dropped: foreign_counts(status.dropped),
             pending: status.pending,
         }
     }
@@ -268,23 +272,23 @@ impl From<RelayStatus> for ShownRelay {
     fn from(status: RelayStatus) -> Self {
         Self {
             role: "relay",
-            researcher: status.researcher_id,
-            version: status.version,
-            address: status.address,
-            fingerprint: status.fingerprint,
+            researcher: foreign(&status.researcher_id),
+            version: foreign(&status.version),
+            address: foreign(&status.address),
+            fingerprint: foreign(&status.fingerprint),
             uptime_ms: status.uptime_ms,
             nodes: status
                 .nodes
                 .into_iter()
                 .map(|node| ShownMailbox {
-                    id: node.node_id,
+                    id: foreign(&node.node_id),
                     connected: node.connected,
                     queued: node.queued,
                     last_seen_ms: node.last_seen_ms,
                 })
                 .collect(),
-            forwarded: status.forwarded.into_iter().collect(),
-            dropped: status.dropped.into_iter().collect(),
+            forwarded: foreign_counts(status.forwarded),
+            dropped: foreign_counts(status.dropped),
         }
     }
 }
@@ -315,6 +319,20 @@ impl fmt::Display for ShownRelay {
     }
 }
 
+fn all_foreign(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| foreign(text)).collect()
+}
+
+/// Counts under names that others may have chosen, as peers choose the kinds of their messages.
+fn foreign_counts(counts: HashMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut shown = BTreeMap::new();
+    for (name, count) in counts {
+        // Long names may have become the same.
+        *shown.entry(foreign(&name)).or_default() += count;
+    }
+    shown
+}
+
 fn counts(counts: &BTreeMap<String, u64>) -> String {
     let shown: Vec<_> = counts
         .iter()
@@ -325,4 +343,47 @@ fn counts(counts: &BTreeMap<String, u64>) -> String {
 
 fn or_none(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVIL: &str = "KeyRequest\u{1b}[2J\nok\u{202e}";
+
+    #[test]
+    fn shows_what_peers_named_as_harmless_lines() {
+        let status = NodeStatus {
+            received: [(EVIL.to_owned(), 1)].into(),
+            channels: vec![EVIL.into()],
+            connection: EVIL.into(),
+            ..NodeStatus::default()
+        };
+        let relay = RelayStatus {
+            nodes: vec![crate::proto::control::Mailbox {
+                node_id: EVIL.into(),
+                ..Default::default()
+            }],
+            ..RelayStatus::default()
+        };
+
+        let (node, relay) = (ShownNode::from(status), ShownRelay::from(relay));
+
+        let refused = failed(
+            "it failed",
+            &tonic::Status::internal(format!("{EVIL}\n{EVIL}")),
+        );
+        let refused = format!("{:?}", miette::Report::new(refused));
+        for shown in [
+            node.to_string(),
+            relay.to_string(),
+            serde_json::to_string(&node).unwrap(),
+            serde_json::to_string(&relay).unwrap(),
+        ] {
+            assert!(shown.contains("KeyRequest"), "{shown}");
+            assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+            assert!(!shown.lines().any(|line| line.starts_with("ok")), "{shown}");
+        }
+        assert!(!refused.contains('\u{202e}') && !refused.contains("\u{1b}[2J"));
+    }
 }

@@ -1,6 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,8 +7,11 @@ use rand_core::Rng;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
+use crate::files::write_whole;
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
-use crate::message::{Integer, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher};
+use crate::message::{
+    Integer, LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
+};
 use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
@@ -105,7 +106,7 @@ impl relay_server::Relay for RelayControl {
                 .collect()
         };
         let nodes = self.relay.nodes().into_iter().map(|node| Mailbox {
-            node_id: node.id.to_string(),
+            node_id: one_line(node.id.as_str(), LONGEST_LINE),
             connected: node.connected,
             queued: node.queued as u64,
             last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| {
@@ -278,6 +279,7 @@ fn words(reason: DropReason) -> &'static str {
     }
 }
 
+/// What a node answered, as it may be shown: its text is its own, and ends on the researcher's terminal.
 fn shown(party: &NodeId, answers: &Answers) -> Answer {
     let (outcome, text) = if let Some(answer) = answers.answered.get(party) {
         match answer {
@@ -296,7 +298,7 @@ fn shown(party: &NodeId, answers: &Answers) -> Answer {
     Answer {
         node_id: party.to_string(),
         outcome: outcome.into(),
-        text,
+        text: one_line(&text, LONGEST_LINE),
     }
 }
 
@@ -342,19 +344,33 @@ pub fn researcher_key(data: &Path, id: &SecaggId) -> std::io::Result<ServerKey> 
 
 fn keep(folder: &Path, id: &SecaggId, bytes: &[u8]) -> std::io::Result<()> {
     make_private_folder(folder)?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(key_path(folder, id))?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    write_whole(&key_path(folder, id), bytes, 0o600)
 }
 
 fn remove(file: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_a_nodes_text_as_one_harmless_line() {
+        let node = NodeId::try_from("a").unwrap();
+        let failure = relay::Failure {
+            errnum: None,
+            text: format!("\u{1b}[2J\nb done{}", "x".repeat(1 << 20)),
+        };
+        let mut answers = Answers::default();
+        answers.failed.insert(node.clone(), failure);
+
+        let text = shown(&node, &answers).text;
+
+        assert!(text.starts_with("\\u{1b}[2J\\nb done"), "{text}");
+        assert!(text.len() < LONGEST_LINE + 10);
     }
 }

@@ -8,11 +8,11 @@ use wasmtime::component::ResourceAny;
 
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
-use super::capabilities::one_line;
 use super::effect;
 use super::plugin::{CpuExhausted, Instance, root_cause};
 use super::state::Subject;
 use super::{CallError, Effect, Envelope, Message, Plugin, Services};
+use crate::message::one_line;
 
 /// Computing time of `handle`, instantiation included.
 pub(super) const HANDLE_CPU_MS: u32 = 1000;

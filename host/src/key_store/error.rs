@@ -18,6 +18,9 @@ pub enum StoreError {
         /// The node it belongs to.
         owner: String,
     },
+    /// A symbolic link stands in the file's place, and what it points to is not there: a volume that is not mounted, say.
+    #[error("the file is a link to something that is not there")]
+    LinkToNothing,
     /// Another process has it open.
     #[error("another process has the store open")]
     InUse,
@@ -49,6 +52,9 @@ impl StoreError {
             }
             Self::OtherNode { .. } => {
                 "give each node its own data directory, or start this one with the id the store belongs to"
+            }
+            Self::LinkToNothing => {
+                "mount or restore what the link points to, or remove the link to start with a new identity (peers then set up their channels again)"
             }
             Self::InUse => "stop the other node that runs on this data directory",
             Self::Io(_) => "check free space, permissions and the disk itself",

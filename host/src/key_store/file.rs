@@ -1,46 +1,45 @@
 //! The store's file: made whole or not at all, private, and opened without trusting what it holds.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use redb::Database;
 
-use super::StoreError;
+use super::{StoreError, quiet_panic};
 
 /// Pages that redb may keep in memory, in bytes. Small: the store is, and cached pages hold secrets.
 const CACHE_BYTES: usize = 1 << 20;
 
 /// Makes a store under a temporary name, fills it with `initialise`, and gives it its name only then. A crash in between
-/// leaves no file that looks like a store without an identity.
+/// leaves no file that looks like a store without an identity; whatever came to have the name meanwhile stays.
 pub(super) fn create(
     path: &Path,
     initialise: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let new = path.with_extension("new");
-    // Left by a crash while it was made; it never had a name, so nothing was signed with what it holds.
-    let _ = std::fs::remove_file(&new);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
+    // A path of one component has the empty path as its parent.
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let new = tempfile::Builder::new()
+        .prefix("new-store-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    let (file, name) = new.into_parts();
     {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(redb::backends::FileBackend::new(file)?)?;
         initialise(&database)?;
     }
-    std::fs::rename(&new, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    name.persist_noclobber(path)
+        .map_err(|refused| refused.error)?;
+    File::open(folder)?.sync_all()?;
     Ok(())
 }
 
-/// Opens an existing store and checks every page of it.
+/// Opens an existing store and checks every page of it. One that was damaged and could be repaired is said in the log.
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
@@ -49,14 +48,59 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     }
     drop(file);
     // redb may panic on a file that was changed behind its back; here that is an operator's damaged disk, not our bug.
-    let checked = catch_unwind(AssertUnwindSafe(|| {
+    let checked = quiet_panic::catch(|| {
         let mut database = Database::builder().set_cache_size(CACHE_BYTES).open(path)?;
-        database.check_integrity()?;
-        Ok(database)
-    }));
-    checked.unwrap_or_else(|_| {
+        let whole = database.check_integrity()?;
+        Ok((database, whole))
+    });
+    let (database, whole) = checked.unwrap_or_else(|| {
         Err(StoreError::Unreadable(
             "its pages contradict each other".into(),
         ))
-    })
+    })?;
+    if !whole {
+        warn_of_repair(path);
+    }
+    Ok(database)
+}
+
+fn warn_of_repair(path: &Path) {
+    tracing::warn!(
+        path = %path.display(),
+        "the key store was damaged and has been repaired; the last changes may be lost: check the disk, and keep a backup"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_nothing_that_came_to_have_the_name_meanwhile() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+
+        let refused = create(&path, |_| Ok(std::fs::write(&path, b"another's")?));
+
+        assert!(matches!(refused, Err(StoreError::Io(_))));
+        assert_eq!(std::fs::read(&path).expect("still there"), b"another's");
+        let left = std::fs::read_dir(folder.path()).expect("read").count();
+        assert_eq!(left, 1, "no secrets under another name");
+    }
+
+    /// redb repairs by itself only what a test cannot bring about by changing bytes, so the warning is tested alone.
+    #[test]
+    fn says_in_the_log_that_a_store_was_repaired() {
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let writer = log.reopen().expect("opened");
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+
+        tracing::subscriber::with_default(subscriber, || warn_of_repair(Path::new("node.redb")));
+
+        let said = std::fs::read_to_string(log.path()).expect("read");
+        assert!(
+            said.contains("WARN") && said.contains("node.redb"),
+            "{said}"
+        );
+    }
 }

@@ -7,8 +7,10 @@
 
 mod error;
 mod file;
+mod quiet_panic;
 pub mod records;
 
+use std::io;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -39,10 +41,18 @@ impl KeyStore {
     /// Opens the store at `path`, or makes it with a fresh seed when there is none.
     ///
     /// A store belongs to one node: opening another's is refused, as is a file that is no key store, one that
-    /// is damaged, and one that another process has open. Nothing is ever replaced by a new identity.
+    /// is damaged, and one that another process has open. Nothing is ever replaced by a new identity: only a name that
+    /// nothing has, not even a link to a volume that is not mounted, is given to a new store.
     pub fn open(path: &Path, node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
-        if !path.exists() {
-            file::create(path, |database| initialise(database, node, randomness))?;
+        match path.symlink_metadata() {
+            Ok(there) if there.is_symlink() && !path.try_exists()? => {
+                return Err(StoreError::LinkToNothing);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                file::create(path, |database| initialise(database, node, randomness))?;
+            }
+            Err(error) => return Err(error.into()),
         }
         Self::from_database(file::open(path)?, node)
     }
@@ -315,6 +325,42 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn refuses_a_link_to_a_store_that_is_not_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.redb");
+        let volume = folder.path().join("not mounted");
+        std::os::unix::fs::symlink(volume.join("node.redb"), &path).expect("linked");
+
+        assert!(matches!(open(&path, "a"), Err(StoreError::LinkToNothing)));
+
+        std::fs::create_dir(&volume).expect("mounted, and empty");
+        assert!(matches!(open(&path, "a"), Err(StoreError::LinkToNothing)));
+        assert!(path.is_symlink(), "nothing took its place");
+        assert_eq!(std::fs::read_dir(&volume).expect("read").count(), 0);
+    }
+
+    #[test]
+    fn opens_a_store_behind_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (there, link) = (folder.path().join("store"), folder.path().join("node.redb"));
+        let seed = *open(&there, "a").expect("made").seed().as_bytes();
+        std::os::unix::fs::symlink(&there, &link).expect("linked");
+
+        assert_eq!(*open(&link, "a").expect("opened").seed().as_bytes(), seed);
+    }
+
+    #[test]
+    fn refuses_to_start_anew_when_it_cannot_see_whether_there_is_a_store() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("data");
+        std::fs::write(&file, b"no folder").expect("written");
+
+        let refused = open(&file.join("node.redb"), "a");
+
+        assert!(matches!(refused, Err(StoreError::Io(_))));
     }
 
     #[test]

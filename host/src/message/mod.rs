@@ -15,6 +15,7 @@ pub mod overlay;
 mod record;
 pub mod replies;
 pub mod researcher;
+mod text;
 pub mod value;
 
 pub use decode::DecodeError;
@@ -26,6 +27,7 @@ pub use record::MessageError;
 pub(crate) use record::check_version;
 pub use replies::{SecaggReply, ToResearcher};
 pub use researcher::{SetupRequest, ToNode};
+pub(crate) use text::{LONGEST_LINE, one_line};
 pub use value::Value;
 
 /// The messaging protocol we speak. A peer's version is accepted when it has the same major number and is not newer.

@@ -75,12 +75,7 @@ impl NodeError {
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
             Self::Plugin(error) => error.advice(),
             Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
-            Self::Researcher(error) => match **error {
-                ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
-                    "ask the researcher for a certificate whose O= is the researcher's id".into()
-                }
-                _ => "check host, port and firewall, and that the researcher's server runs".into(),
-            },
+            Self::Researcher(error) => error.advice().into(),
             Self::OtherCertificate { .. } => {
                 "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
             }

@@ -17,7 +17,7 @@ mod service;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub use requests::{Answers, Failure, REPLY_LIMIT, Request, Run};
 
 use crate::message::{NodeId, ResearcherId};
 use crate::proto::researcher::researcher_service_server::ResearcherServiceServer;
+use crate::transport::certificate::{KEPT_CERTIFICATE, KEPT_KEY};
 use crate::transport::{Certificate, CertificateError, ServerIdentity};
 use counts::Tally;
 use nodes::Nodes;
@@ -66,11 +67,12 @@ const STOP_STEP: Duration = Duration::from_secs(1);
 pub struct RelayConfig {
     /// Where to listen; port 0 takes any that is free.
     pub listen: SocketAddr,
-    /// The name or address under which nodes reach the relay: for the certificate.
+    /// The name or address under which nodes reach the relay: what the certificate is made for. Not looked at with an
+    /// `identity`.
     pub host: String,
     /// The researcher on whose behalf it works.
     pub researcher_id: ResearcherId,
-    /// Where certificate and key are kept.
+    /// Where certificate and key are kept, unless there is an `identity`.
     pub data_dir: PathBuf,
     /// Certificate and key to use instead: PEM files. The certificate must have the researcher's id as its `O=`.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -80,21 +82,19 @@ pub struct RelayConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// Another program listens there.
-    #[error("{listen} is in use by another program: stop that, or listen on another port")]
+    #[error("{listen} is in use by another program")]
     PortInUse {
         /// Where the relay was to listen.
         listen: SocketAddr,
     },
     /// The address is not this machine's.
-    #[error(
-        "{listen} is not an address of this machine: listen on one that is, or on 0.0.0.0 for all"
-    )]
+    #[error("{listen} is not an address of this machine")]
     NotOurAddress {
         /// Where the relay was to listen.
         listen: SocketAddr,
     },
     /// The system does not allow it.
-    #[error("the system does not allow to listen on {listen}: ports below 1024 need a privilege")]
+    #[error("the system does not allow to listen on {listen}")]
     NotAllowed {
         /// Where the relay was to listen.
         listen: SocketAddr,
@@ -111,19 +111,62 @@ pub enum RelayError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The certificate is another researcher's. Nodes would refuse every message.
-    #[error(
-        "the certificate names the researcher {found}, not {expected}: use that id, or another data directory or \
-         certificate"
-    )]
+    #[error("the certificate names the researcher {found}, not {expected}")]
     OtherResearcher {
         /// The researcher configured.
         expected: ResearcherId,
         /// The certificate's `O=`.
         found: ResearcherId,
     },
+    /// No node can reach a relay under this address, so no certificate is made for it.
+    #[error(
+        "{host} stands for all addresses of this machine and is none that nodes could connect to"
+    )]
+    NoHost {
+        /// The address.
+        host: String,
+    },
+    /// The certificate kept in the data directory was made for another host.
+    #[error("the certificate {} was not made for the host {host}", path.display())]
+    OtherHost {
+        /// The host configured.
+        host: String,
+        /// The certificate's file.
+        path: PathBuf,
+    },
     /// TLS cannot be set up.
     #[error("TLS cannot be set up with this certificate and key: {0}")]
     Tls(#[source] tonic::transport::Error),
+}
+
+impl RelayError {
+    /// What the operator can do about it.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::PortInUse { .. } => {
+                "stop the program that listens there, or choose another port with --listen".into()
+            }
+            Self::NotOurAddress { .. } => {
+                "listen on an address of this machine, or on 0.0.0.0 for all of them, with --listen"
+                    .into()
+            }
+            Self::NotAllowed { .. } => {
+                "choose a port from 1024 up with --listen: those below need a privilege".into()
+            }
+            Self::Listen { .. } => "choose another address or port with --listen".into(),
+            Self::Certificate(error) => error.advice().into(),
+            Self::OtherResearcher { found, .. } => format!(
+                "start with --researcher-id {found}, or give another data directory or certificate"
+            ),
+            Self::NoHost { .. } => {
+                "say with --host under which name or address nodes reach the relay".into()
+            }
+            Self::OtherHost { .. } => format!(
+                "give --host as at the first start; or delete {KEPT_CERTIFICATE} and {KEPT_KEY} to have another made, and give that to all nodes"
+            ),
+            Self::Tls(_) => "give another certificate and key".into(),
+        }
+    }
 }
 
 /// A running relay. Dropping it stops it at once; [`Relay::stop`] does so in order.
@@ -144,6 +187,9 @@ impl Relay {
     ) -> Result<Self, RelayError> {
         let identity = match &config.identity {
             Some((certificate, key)) => ServerIdentity::load(certificate, key)?,
+            None if is_unspecified(&config.host) => {
+                return Err(RelayError::NoHost { host: config.host });
+            }
             None => {
                 ServerIdentity::load_or_make(&config.data_dir, &config.host, &config.researcher_id)?
             }
@@ -153,6 +199,12 @@ impl Relay {
             return Err(RelayError::OtherResearcher {
                 expected: config.researcher_id,
                 found: certificate.researcher_id().clone(),
+            });
+        }
+        if config.identity.is_none() && !certificate.covers(&config.host) {
+            return Err(RelayError::OtherHost {
+                host: config.host,
+                path: config.data_dir.join(KEPT_CERTIFICATE),
             });
         }
         let listener = TcpListener::bind(config.listen)
@@ -234,9 +286,9 @@ impl Relay {
         self.service.tally.read()
     }
 
-    /// Sends a request to those of `nodes` that are connected, and waits for their replies until all have come or
-    /// `limit` is over ([`REPLY_LIMIT`] is the reference's). Dropping the future gives up the request; what is sent is
-    /// sent.
+    /// Sends a request to those of `nodes` that are connected, and waits for their replies until all have come, those
+    /// that did not answer are connected no more, or `limit` is over ([`REPLY_LIMIT`] is the reference's). Dropping the
+    /// future gives up the request; what is sent is sent.
     pub async fn ask(
         &self,
         request: &Request,
@@ -262,11 +314,10 @@ impl Relay {
             }
             posted
         });
-        let answers = expected.gather(asked, deadline).await;
-        Answers {
-            not_connected,
-            ..answers
-        }
+        let is_connected = |node: &NodeId| self.service.nodes.is_connected(node);
+        let mut answers = expected.gather(asked, is_connected, deadline).await;
+        answers.not_connected.append(&mut not_connected);
+        answers
     }
 
     /// Takes no more messages, hands out what waits for connected nodes, and closes; within 2 s in all.
@@ -294,6 +345,12 @@ impl Drop for Relay {
         self.server.abort();
         self.sweeper.abort();
     }
+}
+
+/// Whether it is `0.0.0.0` or `::`, under which one can listen but not be reached.
+fn is_unspecified(host: &str) -> bool {
+    host.parse()
+        .is_ok_and(|address: IpAddr| address.is_unspecified())
 }
 
 fn cannot_listen(listen: SocketAddr, source: io::Error) -> RelayError {

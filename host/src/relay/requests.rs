@@ -14,6 +14,9 @@ use crate::message::{
 /// How long a researcher of the reference waits for replies.
 pub const REPLY_LIMIT: Duration = Duration::from_secs(60);
 
+/// How often is looked whether those that are waited for are still there.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What a researcher can ask of nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -108,7 +111,7 @@ pub struct Answers {
     pub failed: BTreeMap<NodeId, Failure>,
     /// Nodes that were asked and did not answer in time.
     pub silent: BTreeSet<NodeId>,
-    /// Nodes that were not there to be asked, or whose mailbox was full.
+    /// Nodes that were not there to be asked, whose mailbox was full, or that left without an answer.
     pub not_connected: BTreeSet<NodeId>,
 }
 
@@ -244,15 +247,24 @@ impl Expected {
         }
     }
 
-    /// Waits until every node has answered or time is up.
-    pub(super) async fn gather(mut self, asked: BTreeSet<NodeId>, deadline: Instant) -> Answers {
+    /// Waits until every node has answered, is no longer there according to `is_connected`, or time is up. A node that
+    /// comes back while others are waited for can still answer.
+    pub(super) async fn gather(
+        mut self,
+        asked: BTreeSet<NodeId>,
+        is_connected: impl Fn(&NodeId) -> bool,
+        deadline: Instant,
+    ) -> Answers {
         let mut answers = Answers {
             silent: asked,
             ..Answers::default()
         };
-        while !answers.silent.is_empty() {
-            let Ok(Some((node, reply))) = timeout_at(deadline, self.replies.recv()).await else {
-                break;
+        while answers.silent.iter().any(&is_connected) && Instant::now() < deadline {
+            let look = deadline.min(Instant::now() + LOOK_INTERVAL);
+            let (node, reply) = match timeout_at(look, self.replies.recv()).await {
+                Err(_) => continue,
+                Ok(None) => break,
+                Ok(Some(answer)) => answer,
             };
             answers.silent.remove(&node);
             match reply {
@@ -272,6 +284,8 @@ impl Expected {
                 }
             }
         }
+        (answers.silent, answers.not_connected) =
+            answers.silent.into_iter().partition(is_connected);
         answers
     }
 }
@@ -321,7 +335,7 @@ mod tests {
         assert!(!requests.answer(error("1", "a")), "answered already");
 
         let answers = expected
-            .gather(set(&["a", "b"]), Instant::now() + REPLY_LIMIT)
+            .gather(set(&["a", "b"]), |_| true, Instant::now() + REPLY_LIMIT)
             .await;
         assert_eq!(
             answers.answered.into_keys().collect::<BTreeSet<_>>(),
@@ -329,6 +343,49 @@ mod tests {
         );
         assert_eq!(answers.silent, set(&["b"]));
         assert!(answers.failed.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_wait_for_a_node_that_has_left() {
+        let requests = Arc::new(Requests::default());
+        let expected = requests.expect("1".parse().unwrap(), &Request::Ping, set(&["a", "b"]));
+        let started = Instant::now();
+        let leaves = started + Duration::from_secs(5);
+
+        let gathering = expected.gather(
+            set(&["a", "b"]),
+            |node| node.as_str() == "a" || Instant::now() < leaves,
+            started + REPLY_LIMIT,
+        );
+        let answering = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            assert!(requests.answer(pong("1", "a")));
+        };
+        let (answers, ()) = tokio::join!(gathering, answering);
+
+        assert_eq!(answers.not_connected, set(&["b"]));
+        assert!(answers.silent.is_empty() && answers.answered.len() == 1);
+        assert!(started.elapsed() < Duration::from_secs(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn takes_the_answer_of_a_node_that_left_and_came_back() {
+        let requests = Arc::new(Requests::default());
+        let expected = requests.expect("1".parse().unwrap(), &Request::Ping, set(&["a", "b"]));
+
+        let gathering = expected.gather(
+            set(&["a", "b"]),
+            |node| node.as_str() == "a",
+            Instant::now() + REPLY_LIMIT,
+        );
+        let answering = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert!(requests.answer(pong("1", "b")));
+            assert!(requests.answer(pong("1", "a")));
+        };
+        let (answers, ()) = tokio::join!(gathering, answering);
+
+        assert_eq!(answers.answered.len(), 2);
     }
 
     #[tokio::test]
@@ -350,7 +407,7 @@ mod tests {
         let expected = requests.expect("1".parse().unwrap(), &Request::Ping, set(&["a"]));
         requests.answer(error("1", "a"));
         let answers = expected
-            .gather(set(&["a"]), Instant::now() + REPLY_LIMIT)
+            .gather(set(&["a"]), |_| true, Instant::now() + REPLY_LIMIT)
             .await;
         let failure = &answers.failed[&"a".parse::<NodeId>().unwrap()];
         assert_eq!(

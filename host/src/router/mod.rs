@@ -142,6 +142,8 @@ impl Router {
             Standing::SetUp
         } else if self.channels.is_kept(&message.source) {
             Standing::Known
+        } else if self.channels.keys(&message.source).is_some() {
+            Standing::Met
         } else {
             Standing::Stranger
         };

@@ -11,16 +11,16 @@ use super::turns::{Turn, Turns};
 use super::{Dropped, IN_WORK};
 use crate::message::{NodeId, OverlayMessage};
 
-/// Messages of known peers that wait for their turn (reference: a queue of 1000).
+/// Messages of known peers that wait for their turn (reference: a queue of 1000), and as many of those only met.
 const QUEUE: usize = 1000;
-/// Their size together, in KiB.
+/// The size of either's messages together, in KiB.
 const QUEUE_KIB: usize = 256 << 10;
-/// Messages in work for one known peer. What its unanswerable requests can block is its own turn.
+/// Messages in work for one peer. What its unanswerable requests can block is its own turn.
 const IN_WORK_PER_PEER: usize = 200;
 /// Messages of strangers, for each of their rooms.
-const STRANGERS: usize = 256;
+const STRANGERS: usize = 512;
 /// Messages of one stranger, by the name it claims.
-const PER_STRANGER: usize = 8;
+const PER_STRANGER: usize = 32;
 /// The largest message of a stranger, in bytes. A set-up or a first request has some hundred.
 const STRANGERS_LARGEST: usize = 64 << 10;
 
@@ -29,6 +29,8 @@ const STRANGERS_LARGEST: usize = 64 << 10;
 pub(super) enum Standing {
     /// This node has a channel with it, or wants one: forgeries fail quickly.
     Known,
+    /// A key that it gave when this node asked, which anyone can under a name that is free.
+    Met,
     /// Nothing, and to open the message the sender must be asked for its key: slow.
     Stranger,
     /// Nothing but the published key: quick.
@@ -36,13 +38,28 @@ pub(super) enum Standing {
 }
 
 pub(super) struct Rooms {
-    known: Arc<Semaphore>,
-    known_kib: Arc<Semaphore>,
+    known: Room,
+    met: Room,
     strangers: Arc<Semaphore>,
     set_ups: Arc<Semaphore>,
     peers_turns: Turns,
     strangers_turns: Turns,
     set_ups_turns: Turns,
+}
+
+/// A room that is bounded in bytes, too.
+struct Room {
+    messages: Arc<Semaphore>,
+    kib: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            messages: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
+            kib: Arc::new(Semaphore::new(QUEUE_KIB)),
+        }
+    }
 }
 
 /// A message's place in this node, until it is treated.
@@ -55,8 +72,8 @@ pub(super) struct Place {
 impl Rooms {
     pub(super) fn new() -> Self {
         Self {
-            known: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
-            known_kib: Arc::new(Semaphore::new(QUEUE_KIB)),
+            known: Room::new(),
+            met: Room::new(),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
             set_ups: Arc::new(Semaphore::new(STRANGERS)),
             peers_turns: Turns::new(IN_WORK_PER_PEER),
@@ -73,10 +90,15 @@ impl Rooms {
     ) -> Result<Place, Dropped> {
         let size = message.overlay.len();
         let (room, kib) = match standing {
-            Standing::Known => {
+            Standing::Known | Standing::Met => {
+                let room = if standing == Standing::Known {
+                    &self.known
+                } else {
+                    &self.met
+                };
                 let kib = u32::try_from(size / 1024 + 1).map_err(|_| Dropped::NoRoom)?;
-                let kib = self.known_kib.clone().try_acquire_many_owned(kib);
-                (&self.known, Some(kib.map_err(|_| Dropped::NoRoom)?))
+                let kib = room.kib.clone().try_acquire_many_owned(kib);
+                (&room.messages, Some(kib.map_err(|_| Dropped::NoRoom)?))
             }
             _ if size > STRANGERS_LARGEST => return Err(Dropped::LargeFromStranger(size)),
             Standing::Stranger => (&self.strangers, None),
@@ -93,7 +115,7 @@ impl Rooms {
     /// The sender's turn: known peers wait for theirs, strangers that ask for too many lose theirs.
     pub(super) async fn turn(&self, place: &Place, sender: &NodeId) -> Result<Turn<'_>, Dropped> {
         match place.standing {
-            Standing::Known => Ok(self.peers_turns.take(sender).await),
+            Standing::Known | Standing::Met => Ok(self.peers_turns.take(sender).await),
             Standing::Stranger => self.strangers_turns.try_take(sender).ok_or(Dropped::NoRoom),
             Standing::SetUp => self.set_ups_turns.try_take(sender).ok_or(Dropped::NoRoom),
         }
@@ -131,6 +153,7 @@ mod tests {
             Err(Dropped::NoRoom)
         ));
         assert!(rooms.enter(Standing::SetUp, &stranger).is_ok());
+        assert!(rooms.enter(Standing::Met, &stranger).is_ok());
         assert!(rooms.enter(Standing::Known, &stranger).is_ok());
     }
 

@@ -36,6 +36,14 @@ pub enum FixedPointError {
     /// No secure sum has fewer than two parties, nor more than 2⁶⁰.
     #[error("a secure sum takes 2 to 2^60 parties, not {0}")]
     Parties(u64),
+    /// More than all parties together can have encoded: what was added up still holds masks.
+    #[error("no sums of {parties} parties add up to {aggregate}")]
+    NotASum {
+        /// What the encoded sums added up to.
+        aggregate: u64,
+        /// How many parties there are.
+        parties: u64,
+    },
 }
 
 impl FixedPoint {
@@ -75,14 +83,21 @@ impl FixedPoint {
         u64::try_from(sum + self.bias).map_err(|_| FixedPointError::Parties(self.parties))
     }
 
-    /// The sum over all parties, from the aggregate of their encoded sums.
+    /// The sum over all parties, from the aggregate of their encoded sums. Fails if it is more than they can have
+    /// encoded, each less than twice the bias; so of random numbers, half or more are refused.
     #[allow(
         clippy::cast_precision_loss,
         reason = "15 digits are enough for a mean"
     )]
-    pub fn decode_sum(&self, aggregate: u64) -> f64 {
-        let scaled = i128::from(aggregate) - i128::from(self.parties) * self.bias;
-        scaled as f64 / SCALE
+    pub fn decode_sum(&self, aggregate: u64) -> Result<f64, FixedPointError> {
+        let biases = i128::from(self.parties) * self.bias;
+        if i128::from(aggregate) >= 2 * biases {
+            return Err(FixedPointError::NotASum {
+                aggregate,
+                parties: self.parties,
+            });
+        }
+        Ok((i128::from(aggregate) - biases) as f64 / SCALE)
     }
 
     #[allow(clippy::cast_precision_loss, reason = "shown to people")]
@@ -131,6 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn refuses_an_aggregate_that_the_parties_cannot_have_encoded() {
+        for parties in [2, 3, 10] {
+            let encoding = FixedPoint::new(parties).expect("enough parties");
+            let beyond = u64::try_from(2 * encoding.bias).expect("fits") * parties as u64;
+            for bad in [beyond, u64::MAX] {
+                assert!(
+                    matches!(
+                        encoding.decode_sum(bad),
+                        Err(FixedPointError::NotASum { aggregate, .. }) if aggregate == bad
+                    ),
+                    "{bad}"
+                );
+            }
+            assert!(encoding.decode_sum(beyond - 1).is_ok());
+        }
+    }
+
+    #[test]
     fn sums_are_exact_to_six_decimals() {
         let encoding = FixedPoint::new(3).expect("three");
         let parts = [
@@ -143,7 +176,7 @@ mod tests {
             .map(|part| encoding.encode_sum(part).expect("small"))
             .fold(0_u64, u64::wrapping_add);
         assert_eq!(
-            encoding.decode_sum(aggregate),
+            encoding.decode_sum(aggregate).expect("a sum"),
             1.0 - 2.499_999 + 17.99 + 1_000_000.123_456
         );
     }

@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +14,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::files::write_whole;
 use crate::message::{IdError, ResearcherId};
 
 /// How long a certificate we make is valid: five years, as the reference's.
@@ -26,6 +27,10 @@ const VALIDITY: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
 
 /// A certificate is valid from an hour before it is made, for nodes whose clock is behind.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3600);
+
+/// Under these names a data directory keeps a server's certificate and key.
+pub(crate) const KEPT_CERTIFICATE: &str = "relay-certificate.pem";
+pub(crate) const KEPT_KEY: &str = "relay-key.pem";
 
 /// The SHA-256 digest of a certificate's DER form: what people compare. Shown as `openssl x509 -fingerprint -sha256`
 /// shows it.
@@ -115,6 +120,18 @@ impl Certificate {
         self.fingerprint
     }
 
+    /// Whether it was made for `host`, a DNS name or an IP address. Nodes of ours do not ask, as the pin is stronger; nodes of
+    /// the reference do.
+    pub fn covers(&self, host: &str) -> bool {
+        let (Ok(name), Ok(parsed)) = (
+            ServerName::try_from(host),
+            rustls::server::ParsedCertificate::try_from(&self.der),
+        ) else {
+            return false;
+        };
+        rustls::client::verify_server_name(&parsed, &name).is_ok()
+    }
+
     /// The researcher whose server shows this certificate: its `O=`.
     pub fn researcher_id(&self) -> &ResearcherId {
         &self.researcher_id
@@ -131,10 +148,12 @@ pub struct ServerIdentity {
 impl ServerIdentity {
     /// Makes a self-signed certificate for `host` (a DNS name or an IP address) with a fresh P-256 key.
     pub fn make(host: &str, researcher: &ResearcherId) -> Result<Self, CertificateError> {
-        let refused = |e: rcgen::Error| CertificateError::CannotMake {
+        let cannot = |reason: String| CertificateError::CannotMake {
             host: host.to_owned(),
-            reason: e.to_string(),
+            reason,
         };
+        let refused = |e: rcgen::Error| cannot(e.to_string());
+        ServerName::try_from(host).map_err(|e| cannot(e.to_string()))?;
         let key = KeyPair::generate().map_err(refused)?;
         let mut params = CertificateParams::new([host.to_owned()]).map_err(refused)?;
         params.distinguished_name = DistinguishedName::new();
@@ -174,10 +193,18 @@ impl ServerIdentity {
         host: &str,
         researcher: &ResearcherId,
     ) -> Result<Self, CertificateError> {
-        let certificate_path = folder.join("relay-certificate.pem");
-        let key_path = folder.join("relay-key.pem");
-        if certificate_path.exists() {
-            return Self::load(&certificate_path, &key_path);
+        let certificate_path = folder.join(KEPT_CERTIFICATE);
+        let key_path = folder.join(KEPT_KEY);
+        // Not `exists`, which says no to a link whose volume is not mounted, and when it may not look.
+        match certificate_path.symlink_metadata() {
+            Ok(_) => return Self::load(&certificate_path, &key_path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(CertificateError::File {
+                    path: certificate_path,
+                    source,
+                });
+            }
         }
         let identity = Self::make(host, researcher)?;
         let written = fs::DirBuilder::new()
@@ -235,27 +262,6 @@ impl fmt::Debug for ServerIdentity {
     }
 }
 
-/// Writes a file that is there whole or not at all, whatever happens in between.
-fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    match fs::remove_file(&draft) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&draft)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
 /// Why a certificate is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -263,9 +269,7 @@ pub enum CertificateError {
     #[error("this is not a certificate: {0}")]
     Unreadable(String),
     /// It has no `O=` in its subject.
-    #[error(
-        "the certificate {fingerprint} names no researcher: its subject has no O= (make it with O= the researcher's id)"
-    )]
+    #[error("the certificate {fingerprint} names no researcher: its subject has no O=")]
     NoResearcher {
         /// Which certificate.
         fingerprint: Fingerprint,
@@ -299,6 +303,25 @@ pub enum CertificateError {
     },
 }
 
+impl CertificateError {
+    /// What the operator of the server can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "give a certificate in PEM form",
+            Self::NoResearcher { .. } | Self::BadResearcher { .. } => {
+                "make the certificate with O= the researcher's id"
+            }
+            Self::BadKey(_) => "give the key that the certificate was made with",
+            Self::File { .. } => {
+                "check the path and its permissions; restore a missing key from a backup, or delete the certificate too to have another made"
+            }
+            Self::CannotMake { .. } => {
+                "give a DNS name or an IP address, without port, with --host"
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -307,6 +330,34 @@ mod tests {
 
     fn researcher() -> ResearcherId {
         ResearcherId::try_from("RESEARCHER_1").unwrap()
+    }
+
+    #[test]
+    fn covers_the_host_it_was_made_for_and_no_other() {
+        for (host, other) in [
+            ("relay.example.org", "example.org"),
+            ("127.0.0.1", "127.0.0.2"),
+            ("::1", "::2"),
+            ("localhost", "127.0.0.1"),
+        ] {
+            let made = ServerIdentity::make(host, &researcher()).unwrap();
+            assert!(made.certificate().covers(host), "{host}");
+            assert!(!made.certificate().covers(other), "{host} {other}");
+            assert!(!made.certificate().covers("no host"));
+        }
+    }
+
+    #[test]
+    fn refuses_to_make_a_certificate_for_what_is_no_host() {
+        for host in ["", "a b", "relay.example.org:50051", "https://relay"] {
+            assert!(
+                matches!(
+                    ServerIdentity::make(host, &researcher()),
+                    Err(CertificateError::CannotMake { .. })
+                ),
+                "{host}"
+            );
+        }
     }
 
     #[test]
@@ -367,6 +418,18 @@ mod tests {
         assert!(
             matches!(again, Err(CertificateError::File { path, .. }) if path.ends_with("relay-key.pem"))
         );
+    }
+
+    #[test]
+    fn refuses_to_replace_a_link_to_a_certificate_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join(KEPT_CERTIFICATE);
+        std::os::unix::fs::symlink("not/mounted.pem", &link).unwrap();
+
+        let refused = ServerIdentity::load_or_make(folder.path(), "localhost", &researcher());
+
+        assert!(matches!(refused, Err(CertificateError::File { path, .. }) if path == link));
+        assert!(link.is_symlink());
     }
 
     #[test]

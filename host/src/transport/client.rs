@@ -185,10 +185,10 @@ impl Poller {
                 } => {
                     since = *earlier;
                     if before.to_string() != error.to_string() {
-                        tracing::warn!(%error, "FB628: no connection to the relay, trying again");
+                        tracing::warn!(%error, advice = error.advice(), "FB628: no connection to the relay, trying again");
                     }
                 }
-                _ => tracing::warn!(%error, "FB628: no connection to the relay, trying again"),
+                _ => tracing::warn!(%error, advice = error.advice(), "FB628: no connection to the relay, trying again"),
             }
             state.link = Link::Disconnected {
                 since,

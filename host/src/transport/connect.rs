@@ -97,7 +97,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The host is there, nothing listens on the port.
-    #[error("{address} refuses connections: is the relay running?")]
+    #[error("{address} refuses connections")]
     Refused {
         /// The server.
         address: ServerAddress,
@@ -117,9 +117,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The server shows another certificate than the pinned one.
-    #[error(
-        "{address} shows the certificate {seen}, expected was {expected}: ask the researcher which is right"
-    )]
+    #[error("{address} shows the certificate {seen}, expected was {expected}")]
     WrongCertificate {
         /// The server.
         address: ServerAddress,
@@ -152,6 +150,26 @@ pub enum ConnectError {
         /// What tonic says.
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+impl ConnectError {
+    /// What the operator of the node can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "check the host name, and that this machine's name server answers",
+            Self::Refused { .. } => "check host and port, and that the researcher's server runs",
+            Self::TimedOut { .. } | Self::Network { .. } => {
+                "check host, port and firewall, and that the researcher's server runs"
+            }
+            Self::WrongCertificate { .. } => "ask the researcher which certificate is right",
+            Self::BadCertificate { .. } => {
+                "ask the researcher for a certificate whose O= is the researcher's id"
+            }
+            Self::Tls { .. } | Self::Protocol { .. } => {
+                "check that host and port are those of the researcher's server, and of no proxy or other program"
+            }
+        }
+    }
 }
 
 /// Fetches the certificate that a server shows, believing it: for a first contact, whose outcome a person or a policy

@@ -7,10 +7,11 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use prost::bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
+use super::backoff::Backoff;
 use super::chunks::cut;
 use super::client::{Client, Shared};
 use crate::message::ToResearcher;
@@ -27,6 +28,13 @@ const MAX_KEPT_BYTES: usize = 128 * 1024 * 1024;
 
 /// How long a message is kept: as long as the relay would keep it. Its receiver has long given up.
 const MAX_AGE: Duration = Duration::from_secs(300);
+
+/// How long the relay may take to accept a message. Then it is handed over anew: a server that takes a call and never
+/// ends it would otherwise hold a lane for as long as messages are kept.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a message may take longer, per MiB: the largest has 260 s, for which some 400 KiB/s are enough.
+const ATTEMPT_LIMIT_PER_MIB: Duration = Duration::from_secs(2);
 
 /// How long a stopped transport waits for the relay to take what is kept.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -58,7 +66,7 @@ pub(super) async fn run(
                 Some(message) => {
                     let bytes: Bytes = message.encode().into();
                     kept_bytes += bytes.len();
-                    kept.push(send(&shared, &lanes, clients.clone(), bytes));
+                    kept.push(send(&shared.backoff, &lanes, clients.clone(), bytes));
                 }
                 None => open = false,
             },
@@ -91,7 +99,7 @@ pub(super) async fn run(
 
 /// Sends one message again and again until its fate is known; returns that and the message's length.
 async fn send(
-    shared: &Shared,
+    backoff: &Backoff,
     lanes: &Semaphore,
     mut clients: watch::Receiver<Option<Client>>,
     message: Bytes,
@@ -102,14 +110,12 @@ async fn send(
         loop {
             match attempt(lanes, &mut clients, message.clone()).await {
                 Ok(()) => return Fate::Acknowledged,
-                Err(status) if status.code() == Code::InvalidArgument => {
-                    return Fate::Refused(status);
-                }
+                Err(status) if is_final(status.code()) => return Fate::Refused(status),
                 Err(status) => {
                     tracing::debug!(%status, failures, "the relay did not take a message, it is kept")
                 }
             }
-            sleep(shared.backoff.after(failures)).await;
+            sleep(backoff.after(failures)).await;
             failures += 1;
         }
     };
@@ -117,6 +123,27 @@ async fn send(
         .await
         .unwrap_or(Fate::Expired);
     (fate, length)
+}
+
+/// Whether a relay that answers so would answer the same message so again. Not among them: `FailedPrecondition`, as ours says
+/// to who did not poll first; `ResourceExhausted`, to who should come later; and what a proxy or a server in trouble says.
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::NotFound
+            | Code::AlreadyExists
+    )
+}
+
+/// How long an attempt with a message of so many bytes may take.
+fn attempt_limit(length: usize) -> Duration {
+    let mib = u32::try_from(length >> 20).unwrap_or(u32::MAX);
+    ATTEMPT_LIMIT + ATTEMPT_LIMIT_PER_MIB.saturating_mul(mib)
 }
 
 /// Waits for a connection and a lane, then sends the message once.
@@ -139,8 +166,166 @@ async fn attempt(
     let Some(mut client) = client else {
         return Err(tonic::Status::unavailable("the connection was lost"));
     };
-    client
-        .reply_task(futures::stream::iter(cut(message).map(TaskResult::from)))
-        .await?;
-    Ok(())
+    let limit = attempt_limit(message.len());
+    let slices = futures::stream::iter(cut(message).map(TaskResult::from));
+    match timeout(limit, client.reply_task(slices)).await {
+        Ok(taken) => taken.map(|_| ()),
+        Err(_) => Err(tonic::Status::deadline_exceeded(format!(
+            "the relay did not take it within {} s",
+            limit.as_secs()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use futures::stream;
+    use hyper_util::rt::TokioIo;
+    use rand_core::SeedableRng;
+    use tonic::transport::{Endpoint, Server};
+    use tonic::{Request, Response, Status, Streaming};
+
+    use super::*;
+    use crate::proto::researcher::researcher_service_server::{
+        ResearcherService, ResearcherServiceServer,
+    };
+    use crate::proto::researcher::{Empty, FeedbackMessage, TaskRequest, TaskResponse};
+
+    /// What a server does with a call.
+    #[derive(Clone, Copy)]
+    enum Answer {
+        Never,
+        With(Code),
+    }
+
+    /// A server with an answer to each call, the first one first; when there is none left it takes the message.
+    struct Scripted(Mutex<VecDeque<Answer>>);
+
+    #[tonic::async_trait]
+    impl ResearcherService for Scripted {
+        type GetTaskStream = stream::Empty<Result<TaskResponse, Status>>;
+        type GetTaskUnaryStream = stream::Empty<Result<TaskResponse, Status>>;
+
+        async fn get_task(
+            &self,
+            _: Request<Streaming<TaskRequest>>,
+        ) -> Result<Response<Self::GetTaskStream>, Status> {
+            Ok(Response::new(stream::empty()))
+        }
+
+        async fn get_task_unary(
+            &self,
+            _: Request<TaskRequest>,
+        ) -> Result<Response<Self::GetTaskUnaryStream>, Status> {
+            Ok(Response::new(stream::empty()))
+        }
+
+        async fn reply_task(
+            &self,
+            _: Request<Streaming<TaskResult>>,
+        ) -> Result<Response<Empty>, Status> {
+            let answer = self.0.lock().unwrap().pop_front();
+            match answer {
+                None => Ok(Response::new(Empty {})),
+                Some(Answer::With(code)) => Err(Status::new(code, "as the script says")),
+                Some(Answer::Never) => std::future::pending().await,
+            }
+        }
+
+        async fn feedback(&self, _: Request<FeedbackMessage>) -> Result<Response<Empty>, Status> {
+            Ok(Response::new(Empty {}))
+        }
+    }
+
+    /// Sends a message to a server with that script.
+    async fn fate(script: &[Answer]) -> Fate {
+        let (here, there) = tokio::io::duplex(1 << 20);
+        let service = Scripted(Mutex::new(script.iter().copied().collect()));
+        let server = tokio::spawn(
+            Server::builder()
+                .add_service(ResearcherServiceServer::new(service))
+                .serve_with_incoming(
+                    stream::iter([Ok::<_, std::io::Error>(there)]).chain(stream::pending()),
+                ),
+        );
+        let mut here = Some(TokioIo::new(here));
+        let connector = tower::service_fn(move |_| {
+            let stream = here.take().ok_or(std::io::ErrorKind::NotConnected);
+            async move { stream.map_err(std::io::Error::from) }
+        });
+        let channel = Endpoint::from_static("http://relay")
+            .connect_with_connector(connector)
+            .await
+            .unwrap();
+        let (_sender, clients) = watch::channel(Some(Client::new(channel)));
+        let backoff = Backoff::new(rand_chacha::ChaCha20Rng::seed_from_u64(1));
+        let (fate, length) = send(
+            &backoff,
+            &Semaphore::new(1),
+            clients,
+            Bytes::from_static(b"message"),
+        )
+        .await;
+        server.abort();
+        assert_eq!(length, 7);
+        fate
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hands_a_message_over_anew_when_the_relay_never_ends_the_call() {
+        let started = Instant::now();
+
+        let fate = fate(&[Answer::Never, Answer::Never]).await;
+
+        assert!(matches!(fate, Fate::Acknowledged));
+        let took = started.elapsed();
+        assert!(
+            took >= 2 * ATTEMPT_LIMIT && took < 3 * ATTEMPT_LIMIT,
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drops_at_once_what_the_relay_will_never_take() {
+        for code in [
+            Code::InvalidArgument,
+            Code::OutOfRange,
+            Code::Unimplemented,
+            Code::PermissionDenied,
+            Code::Unauthenticated,
+        ] {
+            let fate = fate(&[Answer::With(code)]).await;
+            assert!(
+                matches!(&fate, Fate::Refused(status) if status.code() == code),
+                "{code}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_what_the_relay_may_take_later() {
+        let later = [
+            Code::FailedPrecondition,
+            Code::ResourceExhausted,
+            Code::Unavailable,
+            Code::DeadlineExceeded,
+            Code::Internal,
+            Code::Unknown,
+            Code::Cancelled,
+            Code::Aborted,
+        ];
+        assert!(matches!(
+            fate(&later.map(Answer::With)).await,
+            Fate::Acknowledged
+        ));
+    }
+
+    #[test]
+    fn every_message_has_the_time_for_one_attempt_before_it_is_too_old() {
+        assert_eq!(attempt_limit(1000), ATTEMPT_LIMIT);
+        assert!(attempt_limit(crate::message::MAX_MESSAGE_BYTES) < MAX_AGE);
+    }
 }

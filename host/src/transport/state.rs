@@ -95,6 +95,16 @@ pub enum LinkError {
     PollNotHeld,
 }
 
+impl LinkError {
+    /// What the operator of the node can do about it, if anything.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect(error) => Some(error.advice()),
+            _ => None,
+        }
+    }
+}
+
 /// What began it: the layers of gRPC and HTTP/2 in between only say "transport error".
 fn root_cause(status: &tonic::Status) -> String {
     let mut cause: &dyn Error = status;

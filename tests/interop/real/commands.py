@@ -1,8 +1,8 @@
 """How the programs of this folder are driven: a JSON object per line in, one per line out.
 
-A command names a function and its arguments, `{"do": "ping", "parties": ["a"]}`; the answer is what the function
-returns, or `{"failed": "ValueError: …"}`. Fed-BioMed logs to standard output, so answers get a copy of it before it is
-pointed at standard error.
+A command names a function and its arguments, `{"do": "meet", "within": 30}`; the answer is what the function returns,
+or `{"failed": "ValueError: …"}`. Fed-BioMed logs to standard output, so answers get a copy of it before it is pointed
+at standard error.
 """
 
 import json
@@ -19,7 +19,7 @@ def tell(answer):
 
 
 def serve(ready, **functions):
-    """Says `ready`, then obeys until standard input ends. Ends the process at once: Fed-BioMed's threads have no stop."""
+    """Says `ready`, then obeys until standard input ends. Fed-BioMed's threads cannot be stopped, so ends at once."""
     tell({"ready": ready})
     for line in sys.stdin:
         command = json.loads(line)

@@ -96,4 +96,20 @@ def ask(peer, run, length, in_flight, count):
     }
 
 
-commands.serve(own, meet=meet, publish=publish, ask=ask)
+def forge(source, dest, count):
+    """Sends noise in another node's name. Servers do not check who sends."""
+    for _ in range(count):
+        noise = OverlayMessage(
+            researcher_id=researcher["id"],
+            node_id=source,
+            dest_node_id=dest,
+            overlay=os.urandom(300),
+            setup=False,
+            salt=os.urandom(32),
+            nonce=os.urandom(16),
+        )
+        grpc.send(noise)
+    return {}
+
+
+commands.serve(own, meet=meet, publish=publish, ask=ask, forge=forge)

@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::values::ProtectedValues;
 use super::{Protected, values};
+use crate::cli::output::foreign;
 use crate::cli::{Exit, Format, Problem};
 use crate::secure_sum::fixed_point::FixedPoint;
 use crate::secure_sum::lom;
+
+/// Most rows that all parties together can have: some 10^12, a file of terabytes. A count that still holds masks is
+/// random, and below this once in 2^24 times.
+const MOST_ROWS: u64 = 1 << 40;
 
 /// Add up what all parties protected.
 #[derive(Debug, Args)]
@@ -96,11 +101,7 @@ fn read(file: &Path) -> Result<Contribution, Problem> {
 }
 
 /// Adds up the contributions of all parties. One missing, twice or of another round would make the result random, so that is
-/// an error.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of rows are far below 2^53"
-)]
+/// an error, and so is a result that can only be random.
 pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem> {
     let problem = |why: String, todo: &str| {
         Problem::new(Exit::Input, "the contributions do not add up", why, todo)
@@ -119,7 +120,8 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
     if let Some(other) = protected.iter().find(|one| !same(one)) {
         let why = format!(
             "{} and {} protected different things (set-up, round, column or parties)",
-            first.node, other.node
+            foreign(&first.node),
+            foreign(&other.node)
         );
         return Err(problem(
             why,
@@ -130,7 +132,7 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
     let given: BTreeSet<_> = protected.iter().map(|one| &one.node).collect();
     let missing: Vec<_> = parties
         .difference(&given)
-        .map(|party| party.as_str())
+        .map(|party| foreign(party))
         .collect();
     if !missing.is_empty() {
         let why = format!("nothing from {}", missing.join(", "));
@@ -159,16 +161,50 @@ pub(in crate::cli) fn aggregate(protected: &[Protected]) -> Result<Sum, Problem>
             "protect them again",
         ));
     };
-    let sum = encoding.decode_sum(sum);
+    let random = |why: String| {
+        let why = format!(
+            "{why}, so the masks did not cancel out: a party protected with the secrets of another set-up, or a file was changed"
+        );
+        problem(
+            why,
+            "run the set-up again under a new id and have all parties protect again; see that the files come from the parties",
+        )
+    };
+    let sum = encoding
+        .decode_sum(sum)
+        .map_err(|error| random(error.to_string()))?;
+    if count > MOST_ROWS || (count == 0 && sum != 0.0) {
+        return Err(random(format!(
+            "no {} parties have {count} rows with the sum {sum}",
+            parties.len()
+        )));
+    }
+    if count == 0 {
+        return Err(problem(
+            format!(
+                "the column {} has no rows at any party",
+                foreign(&first.column)
+            ),
+            "protect a column that has numbers at one party at least",
+        ));
+    }
     Ok(Sum {
         ok: true,
-        secagg_id: first.secagg_id.clone(),
+        secagg_id: foreign(&first.secagg_id),
         round: first.round,
-        column: first.column.clone(),
+        column: foreign(&first.column),
         count,
         sum,
-        mean: sum / count as f64,
+        mean: mean(sum, count),
     })
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "there are at most MOST_ROWS, far below 2^53"
+)]
+fn mean(sum: f64, count: u64) -> f64 {
+    sum / count as f64
 }
 
 fn vector(one: &Protected) -> Result<Vec<u64>, Problem> {
@@ -178,7 +214,7 @@ fn vector(one: &Protected) -> Result<Vec<u64>, Problem> {
         .map(|number| number.parse())
         .collect::<Result<_, _>>();
     numbers.map_err(|error| {
-        let what = format!("the contribution of {} cannot be read", one.node);
+        let what = format!("the contribution of {} cannot be read", foreign(&one.node));
         Problem::new(
             Exit::Input,
             what,
@@ -227,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn shows_what_a_partys_file_says_as_harmless_lines() {
+        let evil = |node| Protected {
+            column: "age\u{1b}[2J\nok".into(),
+            ..contribution(node, encoded(&[1.0]), 1)
+        };
+
+        let sum = aggregate(&[evil("a"), evil("b")]).expect("complete");
+
+        assert_eq!(sum.column, "age\\u{1b}[2J\\nok");
+    }
+
+    #[test]
     fn refuses_contributions_that_do_not_belong_together() {
         let other_round = Protected {
             round: 2,
@@ -245,10 +293,41 @@ mod tests {
         );
     }
 
+    /// A sum that two parties can have encoded, unmasked.
+    fn encoded(numbers: &[f64]) -> u64 {
+        let encoding = FixedPoint::new(2).expect("two");
+        encoding.encode_sum(numbers).expect("small")
+    }
+
+    #[test]
+    fn refuses_a_result_in_which_the_masks_did_not_cancel_out() {
+        let honest = contribution("a", encoded(&[1.0]), 1);
+        for (sum, count) in [
+            // A mask left in the count, in the sum, and in a sum without rows.
+            (encoded(&[1.0]), (1 << 40) + 7),
+            (encoded(&[1.0]), 0_u64.wrapping_sub(2)),
+            ((1 << 63) - 1, 1),
+            (encoded(&[1.0]).wrapping_sub(1 << 63), 1),
+            (encoded(&[1.0]), 0_u64.wrapping_sub(1)),
+        ] {
+            let refused = aggregate(&[honest.clone(), contribution("b", sum, count)]);
+
+            let problem = refused.expect_err("garbage");
+            assert!(text(problem).contains("masks"), "{sum} {count}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_mean_over_no_rows() {
+        let nothing = |node| contribution(node, encoded(&[]), 0);
+
+        let problem = aggregate(&[nothing("a"), nothing("b")]).expect_err("no mean");
+
+        assert!(text(problem).contains("rows"));
+    }
+
     #[test]
     fn adds_up_sums_and_counts() {
-        let encoding = FixedPoint::new(2).expect("two");
-        let encoded = |numbers: &[f64]| encoding.encode_sum(numbers).expect("small");
         // Masks that cancel out, as pair secrets make them.
         let a = contribution(
             "a",

@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Scheme;
-use crate::cli::output::{table, with_progress};
+use crate::cli::output::{foreign, table, with_progress};
 use crate::cli::status::{connect, failed};
 use crate::cli::{Exit, Format, Problem};
 use crate::proto::control::answer::Outcome;
@@ -165,9 +165,10 @@ fn unfinished(what: String, answers: &[Answer]) -> Problem {
             let text = if answer.text.is_empty() {
                 String::new()
             } else {
-                format!(": {}", answer.text)
+                format!(": {}", foreign(&answer.text))
             };
-            format!("{} {}{text}", answer.node_id, outcome(answer.outcome()))
+            let node = foreign(&answer.node_id);
+            format!("{node} {}{text}", outcome(answer.outcome()))
         })
         .collect();
     let todo = "see `backchannel status` of the relay for who is connected, and the nodes' logs; then run it again";
@@ -178,9 +179,9 @@ fn shown(answers: &[Answer]) -> Vec<ShownAnswer> {
     answers
         .iter()
         .map(|answer| ShownAnswer {
-            id: answer.node_id.clone(),
+            id: foreign(&answer.node_id),
             outcome: outcome(answer.outcome()),
-            text: answer.text.clone(),
+            text: foreign(&answer.text),
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Scheme;
-use crate::cli::output::with_progress;
+use crate::cli::output::{foreign, with_progress};
 use crate::cli::status::{connect, failed};
 use crate::cli::{Exit, Format, Problem};
 use crate::control;
@@ -145,7 +145,7 @@ pub(super) fn aggregate(
         .map_err(|error| problem(error, "protect them again, all with the same ranges"))?;
     Ok(Average {
         ok: true,
-        secagg_id: first.secagg_id.clone(),
+        secagg_id: foreign(&first.secagg_id),
         round: first.round,
         total_weight,
         values,
@@ -199,7 +199,8 @@ fn belong_together(protected: &[ProtectedValues]) -> Result<&ProtectedValues, Pr
     if let Some(other) = protected.iter().find(|one| alike(one) != alike(&first)) {
         let why = format!(
             "{} and {} protected different things (set-up, round, ranges, length or parties)",
-            first.node, other.node
+            foreign(&first.node),
+            foreign(&other.node)
         );
         let todo =
             "have all parties protect vectors of one length in the same round of the same set-up";
@@ -209,7 +210,7 @@ fn belong_together(protected: &[ProtectedValues]) -> Result<&ProtectedValues, Pr
     let given: BTreeSet<_> = protected.iter().map(|one| &one.node).collect();
     let missing: Vec<_> = parties
         .difference(&given)
-        .map(|party| party.as_str())
+        .map(|party| foreign(party))
         .collect();
     if !missing.is_empty() {
         let why = format!("nothing from {}", missing.join(", "));
@@ -250,7 +251,10 @@ fn parsed<T: std::str::FromStr<Err: fmt::Display>>(
     let parse = |one: &ProtectedValues| {
         let numbers = one.protected.iter().map(|number| number.parse());
         numbers.collect::<Result<Vec<T>, _>>().map_err(|error| {
-            let why = format!("the vector of {} cannot be read: {error}", one.node);
+            let why = format!(
+                "the vector of {} cannot be read: {error}",
+                foreign(&one.node)
+            );
             problem(why, "give the files as `secagg protect -o json` wrote them")
         })
     };
@@ -263,13 +267,8 @@ fn problem(why: impl fmt::Display, todo: &str) -> Problem {
 
 impl fmt::Display for ProtectedValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            count,
-            node,
-            round,
-            secagg_id,
-            ..
-        } = self;
+        let Self { count, round, .. } = self;
+        let (node, secagg_id) = (foreign(&self.node), foreign(&self.secagg_id));
         writeln!(f, "{count} numbers of {node}, round {round} of {secagg_id}")?;
         let size = self.protected.len();
         match self.scheme {
@@ -280,7 +279,7 @@ impl fmt::Display for ProtectedValues {
             f,
             "counts only together with those of all {} parties: {}",
             self.parties.len(),
-            self.parties.join(", ")
+            foreign(&self.parties.join(", "))
         )?;
         write!(f, "-o json shows the integers")
     }

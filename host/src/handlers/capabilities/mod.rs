@@ -8,8 +8,6 @@ mod sharing;
 
 use wasmtime::component::{HasSelf, Linker};
 
-pub(super) use log::one_line;
-
 use super::bindings::backchannel::n2n;
 use super::bindings::backchannel::n2n::types::Failure;
 use super::state::CallState;
