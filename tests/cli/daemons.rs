@@ -101,6 +101,19 @@ fn refuses_a_relay_whose_certificate_changed_since_the_first_contact() {
 }
 
 #[test]
+fn trusts_a_researchers_new_certificate_once_it_is_given() {
+    let folder = Folder::new();
+    let mut relay = Daemon::relay(folder.path(), "relay");
+    Daemon::node(folder.path(), "a", &relay.address).stop();
+    relay.stop();
+    let renewed = Daemon::relay_at(folder.path(), "renewed", &relay.address);
+    let certificate = folder.at("renewed/relay-certificate.pem");
+
+    Daemon::node_given(folder.path(), "a", &renewed.address, &certificate).stop();
+    Daemon::node(folder.path(), "a", &renewed.address).stop();
+}
+
+#[test]
 fn refuses_a_certificate_file_that_is_none() {
     let folder = Folder::new();
     let relay = Daemon::relay(folder.path(), "relay");

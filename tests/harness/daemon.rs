@@ -45,6 +45,13 @@ impl Daemon {
         Self::start(folder, id, &["node", "--id", id, "--researcher", address])
     }
 
+    /// Starts a node that is given its researcher's certificate.
+    pub fn node_given(folder: &Path, id: &str, address: &str, certificate: &str) -> Self {
+        let args = ["node", "--id", id, "--researcher", address];
+        let given = ["--certificate", certificate];
+        Self::start(folder, id, &[&args[..], &given].concat())
+    }
+
     /// Starts the program with these arguments, and its data in `folder`/`name`.
     pub fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
         let data = folder.join(name);
@@ -98,6 +105,21 @@ impl Daemon {
     /// Its data directory.
     pub fn data(&self) -> &str {
         text(&self.data)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
+    /// The memory it has now (`VmRSS`), in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let child = self.child.as_ref().expect("a running process");
+        let path = format!("/proc/{}/status", child.id());
+        let status = std::fs::read_to_string(path).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("a size").parse().expect("a number")
     }
 
     /// What it says of itself.

@@ -7,13 +7,17 @@
 
 mod command;
 mod daemon;
+mod kept;
 mod network;
+mod peer;
 
 use std::time::{Duration, Instant};
 
 pub use command::{Running, finished, json, problem, run};
 pub use daemon::Daemon;
+pub use kept::{Kept, kept};
 pub use network::{Folder, Network};
+pub use peer::{Peer, pem, sealed};
 
 /// Longer than anything takes on a busy machine. A test that passes never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -1,35 +1,14 @@
 //! A node that is killed in the middle of a set-up.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use backchannel::key_store::KeyStore;
-use backchannel::key_store::records::{ChannelRecord, ContextRecord, ContextSecret};
+use backchannel::key_store::records::{ChannelRecord, ContextSecret};
 use backchannel::message::{NodeId, SecaggId};
-use backchannel::randomness::Randomness;
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use serde_json::Value;
 
-use crate::harness::{Network, until};
-
-/// What a node that is down has on its disk.
-pub struct Kept {
-    pub channels: BTreeMap<NodeId, ChannelRecord>,
-    pub contexts: BTreeMap<SecaggId, ContextRecord>,
-}
-
-/// Reads a copy: what a crash has left is for the node itself to put in order.
-pub fn kept(network: &Network, node: &str) -> Kept {
-    let copy = network.folder.path().join(format!("{node}.copy"));
-    std::fs::copy(network.store(node), &copy).expect("a store");
-    let id = NodeId::try_from(node).expect("an id");
-    let store = KeyStore::open(&copy, &id, &Randomness::from_seed(0)).expect("a whole store");
-    Kept {
-        channels: store.channels().expect("read").into_iter().collect(),
-        contexts: store.contexts().expect("read").into_iter().collect(),
-    }
-}
+use crate::harness::{Network, kept, until};
 
 fn public_key(channel: &ChannelRecord) -> Vec<u8> {
     let own = SecretKey::from_slice(channel.own.as_bytes()).expect("a key");

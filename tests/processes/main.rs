@@ -3,7 +3,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod kill;
-mod peer;
 mod relay_restart;
 mod stop;
 mod waiting;

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Network, until};
-use crate::peer::Peer;
+use crate::harness::{Network, Peer, until};
 
 fn queued(network: &Network, node: &str) -> u64 {
     let status = network.relay.status();

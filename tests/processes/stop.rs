@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Network, json, until};
-use crate::kill::kept;
-use crate::peer::Peer;
+use crate::harness::{Network, Peer, json, kept, until};
 
 /// What operators' tools wait before they kill: systemd 90 s, docker 10 s. Ours needs less than either.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::Network;
-use crate::peer::Peer;
+use crate::harness::{Network, Peer};
 
 /// A real node, and a peer that has a channel with it.
 async fn node_and_peer() -> (Network, Peer) {

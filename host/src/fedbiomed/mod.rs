@@ -5,8 +5,10 @@
 
 mod config_ini;
 mod import;
+mod imported;
 mod tiny_db;
 
 pub use config_ini::{ConfigIni, ConfigIniError};
-pub use import::{Entry, ImportError, Imported, NotTaken, Outcome, import};
+pub use import::{ImportError, import};
+pub use imported::{Entry, Imported, NotTaken, Outcome};
 pub use tiny_db::{TinyDb, TinyDbError};

@@ -5,6 +5,7 @@ use crate::key_store::{KeyStore, StoreError};
 use crate::transport::{Certificate, CertificateError, fetch_certificate};
 
 /// The certificate to expect: the operator's file, or the one met first, or, the very first time, the one shown now.
+/// A file is remembered in place of what was met before: giving it is how an operator trusts a researcher's new certificate.
 pub(super) async fn meet_researcher(
     config: &NodeConfig,
     store: &KeyStore,
@@ -18,11 +19,10 @@ pub(super) async fn meet_researcher(
                 source,
             })
         })?;
-        return still_shown(
-            config,
-            Certificate::from_pem(&pem).map_err(NodeError::Certificate)?,
-        )
-        .await;
+        let given = Certificate::from_pem(&pem).map_err(NodeError::Certificate)?;
+        let given = still_shown(config, given).await?;
+        remember(store, &address, &given).map_err(failed)?;
+        return Ok(given);
     }
     let Some(der) = store.researcher_certificate(&address).map_err(failed)? else {
         let seen = fetch_certificate(&config.researcher).await?;
@@ -56,5 +56,19 @@ async fn still_shown(config: &NodeConfig, known: Certificate) -> Result<Certific
             tracing::warn!("{error}; trying again");
             Ok(known)
         }
+    }
+}
+
+fn remember(store: &KeyStore, address: &str, given: &Certificate) -> Result<(), StoreError> {
+    match store.researcher_certificate(address)? {
+        Some(known) if known == **given.der() => Ok(()),
+        Some(_) => {
+            tracing::warn!(
+                researcher = %given.researcher_id(), fingerprint = %given.fingerprint(),
+                "the certificate given is trusted from now on, in place of the one remembered"
+            );
+            store.put_researcher_certificate(address, given.der())
+        }
+        None => store.put_researcher_certificate(address, given.der()),
     }
 }

@@ -2,27 +2,30 @@
 //! that cannot answer.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use backchannel::message::{
-    Inner, NodeId, RequestId, ResearcherId, SecaggReply, ToNode, ToResearcher, Value,
+    Inner, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggReply, ToNode, ToResearcher,
+    Value,
 };
 use backchannel::overlay::{self, ChannelKeys};
 use backchannel::primitives::{derive_secret_key, parse_public_key_pem, public_key_pem};
 use backchannel::randomness::Randomness;
 use backchannel::transport::{Link, Malformed, Transport, TransportConfig, fetch_certificate};
 use p256::PublicKey;
+use p256::elliptic_curve::sec1::ToSec1Point;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::harness::{Network, PATIENCE, RESEARCHER, json};
+use super::{Network, PATIENCE, RESEARCHER, json};
 
 /// The seed that the peer's keys derive from.
 const SEED: [u8; 32] = [7; 32];
 
-/// A peer of one real node, with a channel to it. It answers by itself what a node must answer.
+/// A peer of one real node, with a channel to it. It answers by itself what a node must answer, unless told otherwise.
 pub struct Peer {
     answering: Arc<Answering>,
     task: JoinHandle<()>,
@@ -38,6 +41,9 @@ struct Answering {
     outgoing: mpsc::Sender<ToResearcher>,
     randomness: Randomness,
     replies: watch::Sender<BTreeMap<RequestId, Instant>>,
+    /// Requests for keys of runs that wait for [`Peer::release`], if they are to wait.
+    held: Mutex<Option<Vec<Inner>>>,
+    silent: AtomicBool,
 }
 
 impl Peer {
@@ -74,6 +80,8 @@ impl Peer {
             outgoing,
             randomness,
             replies: watch::Sender::default(),
+            held: Mutex::default(),
+            silent: AtomicBool::default(),
         });
         let peer = Self {
             task: tokio::spawn(answering.clone().run(incoming)),
@@ -81,10 +89,11 @@ impl Peer {
             _transport: transport,
         };
         let published = ChannelKeys::published().expect("the published key");
-        let request = peer
+        let request = peer.answering.fresh_id();
+        let sealed = peer
             .answering
-            .seal(published, "ChannelSetupRequest", None, vec![])
-            .await;
+            .seal(published, "ChannelSetupRequest", &request, vec![]);
+        peer.send(sealed).await;
         peer.until_answered(&[request]).await;
         peer
     }
@@ -107,11 +116,58 @@ impl Peer {
         ]);
     }
 
+    /// Its keys on the channel.
+    pub fn keys(&self) -> &ChannelKeys {
+        self.answering.keys.get().expect("a channel")
+    }
+
+    /// Its public key on the channel, as nodes store it.
+    pub fn public_key(&self) -> Vec<u8> {
+        let key = self.keys().own_public_key();
+        key.to_sec1_point(false).as_bytes().to_vec()
+    }
+
+    /// Hands a message to the relay as it is, whatever it claims.
+    pub async fn send(&self, message: OverlayMessage) {
+        self.answering.send(ToResearcher::Overlay(message)).await;
+    }
+
+    /// A request for the node's key of a run, to be sent.
+    pub fn request(&self, run: &str) -> (RequestId, OverlayMessage) {
+        let id = self.answering.fresh_id();
+        let fields = vec![("secagg_id".into(), run.into())];
+        let sealed = self.answering.seal(self.keys(), "KeyRequest", &id, fields);
+        (id, sealed)
+    }
+
+    /// From now on it does not tell its keys of runs, until it is to [release](Self::release) them.
+    pub fn hold(&self) {
+        self.answering.held().get_or_insert_default();
+    }
+
+    /// The node's requests that it holds.
+    pub fn held(&self) -> Vec<Inner> {
+        self.answering.held().clone().unwrap_or_default()
+    }
+
+    /// Answers what it holds.
+    pub async fn release(&self) {
+        let held = self.answering.held().take();
+        for request in held.unwrap_or_default() {
+            self.answering.answer(self.keys(), request).await;
+        }
+    }
+
+    /// From now on it answers nothing.
+    pub fn fall_silent(&self) {
+        self.answering.silent.store(true, Ordering::SeqCst);
+    }
+
     /// Asks the node for its key of a run. Does not wait.
     pub async fn ask(&self, run: &str) -> RequestId {
-        let keys = self.answering.keys.get().expect("a channel");
-        let fields = vec![("secagg_id".into(), run.into())];
-        self.answering.seal(keys, "KeyRequest", None, fields).await
+        let (id, sealed) = self.request(run);
+        self.send(sealed).await;
+        id
     }
 
     /// Waits until all these requests have their reply.
@@ -155,7 +211,10 @@ impl Drop for Peer {
 impl Answering {
     async fn run(self: Arc<Self>, mut incoming: mpsc::Receiver<Result<ToNode, Malformed>>) {
         while let Some(message) = incoming.recv().await {
-            self.treat(message.expect("a message")).await;
+            let message = message.expect("a message");
+            if !self.silent.load(Ordering::SeqCst) {
+                self.treat(message).await;
+            }
         }
     }
 
@@ -201,11 +260,12 @@ impl Answering {
     }
 
     async fn set_channel_up(&self, published: &ChannelKeys, inner: Inner) {
-        let own = derive_secret_key(&SEED, b"channel");
+        let own = derive_secret_key(&SEED, self.id.as_str().as_bytes());
         if inner.kind == "ChannelSetupRequest" {
             let fields = vec![("public_key".into(), pem(&own.public_key()))];
-            self.seal(published, "ChannelSetupReply", inner.request_id, fields)
-                .await;
+            let id = inner.request_id.expect("a request's id");
+            let sealed = self.seal(published, "ChannelSetupReply", &id, fields);
+            self.send(ToResearcher::Overlay(sealed)).await;
         } else {
             let pem = inner
                 .fields
@@ -222,10 +282,16 @@ impl Answering {
         match inner.kind.as_str() {
             "KeyReply" => self.remember(inner.request_id),
             "KeyRequest" => {
+                if let Some(held) = &mut *self.held() {
+                    held.push(inner);
+                    return;
+                }
                 let run = inner.fields.get("secagg_id").expect("a run").clone();
                 let key = derive_secret_key(&SEED, b"run").public_key();
                 let fields = vec![("public_key".into(), pem(&key)), ("secagg_id".into(), run)];
-                self.seal(keys, "KeyReply", inner.request_id, fields).await;
+                let id = inner.request_id.expect("a request's id");
+                let sealed = self.seal(keys, "KeyReply", &id, fields);
+                self.send(ToResearcher::Overlay(sealed)).await;
             }
             other => panic!("unexpected: {other}"),
         }
@@ -238,25 +304,22 @@ impl Answering {
         });
     }
 
-    /// Sends a message to the node; a request gets a fresh id.
-    async fn seal(
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<Vec<Inner>>> {
+        self.held.lock().expect("no panic")
+    }
+
+    fn fresh_id(&self) -> RequestId {
+        RequestId::fresh(&mut self.randomness.clone())
+    }
+
+    fn seal(
         &self,
         keys: &ChannelKeys,
         kind: &str,
-        answers: Option<RequestId>,
+        id: &RequestId,
         fields: Vec<(Value, Value)>,
-    ) -> RequestId {
-        let mut randomness = self.randomness.clone();
-        let id = answers.unwrap_or_else(|| RequestId::fresh(&mut randomness));
-        let (source, dest) = (self.id.clone(), self.node.clone());
-        let inner = Inner::new(source, dest, Some(id.clone()), kind, Value::Map(fields))
-            .expect("a message");
-        let researcher = ResearcherId::try_from(RESEARCHER).expect("an id");
-        let setup = inner.is_channel_setup();
-        let sealed =
-            overlay::seal(keys, &researcher, &inner, setup, &mut randomness).expect("sealed");
-        self.send(ToResearcher::Overlay(sealed)).await;
-        id
+    ) -> OverlayMessage {
+        sealed(keys, (&self.id, &self.node), kind, id, fields)
     }
 
     async fn send(&self, message: ToResearcher) {
@@ -264,6 +327,24 @@ impl Answering {
     }
 }
 
-fn pem(key: &PublicKey) -> Value {
+/// A message from one node to another, sealed with whatever keys.
+pub fn sealed(
+    keys: &ChannelKeys,
+    (source, dest): (&NodeId, &NodeId),
+    kind: &str,
+    id: &RequestId,
+    fields: Vec<(Value, Value)>,
+) -> OverlayMessage {
+    let fields = Value::Map(fields);
+    let inner = Inner::new(source.clone(), dest.clone(), Some(id.clone()), kind, fields);
+    let inner = inner.expect("a message");
+    let researcher = ResearcherId::try_from(RESEARCHER).expect("an id");
+    let mut randomness = Randomness::from_system().expect("randomness");
+    let setup = inner.is_channel_setup();
+    overlay::seal(keys, &researcher, &inner, setup, &mut randomness).expect("sealed")
+}
+
+/// A public key as messages carry it.
+pub fn pem(key: &PublicKey) -> Value {
     Value::Bin(public_key_pem(key).expect("a key").into_bytes())
 }

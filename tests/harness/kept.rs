@@ -1,0 +1,26 @@
+use std::collections::BTreeMap;
+
+use backchannel::key_store::KeyStore;
+use backchannel::key_store::records::{ChannelRecord, ContextRecord};
+use backchannel::message::{NodeId, SecaggId};
+use backchannel::randomness::Randomness;
+
+use super::Network;
+
+/// What a node that is down has on its disk.
+pub struct Kept {
+    pub channels: BTreeMap<NodeId, ChannelRecord>,
+    pub contexts: BTreeMap<SecaggId, ContextRecord>,
+}
+
+/// Reads a copy: what a crash has left is for the node itself to put in order.
+pub fn kept(network: &Network, node: &str) -> Kept {
+    let copy = network.folder.path().join(format!("{node}.copy"));
+    std::fs::copy(network.store(node), &copy).expect("a store");
+    let id = NodeId::try_from(node).expect("an id");
+    let store = KeyStore::open(&copy, &id, &Randomness::from_seed(0)).expect("a whole store");
+    Kept {
+        channels: store.channels().expect("read").into_iter().collect(),
+        contexts: store.contexts().expect("read").into_iter().collect(),
+    }
+}
