@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -20,6 +20,10 @@ const LAYERS: [(&str, &[&str]); 20] = [
         &["message", "primitives", "overlay", "key_store"],
     ),
     ("secure_sum", &["message", "primitives"]),
+    (
+        "fedbiomed",
+        &["message", "primitives", "key_store", "secure_sum"],
+    ),
     (
         "handlers",
         &[
@@ -111,6 +115,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "randomness",
             "proto",
             "secure_sum",
+            "fedbiomed",
             "handlers",
             "transport",
             "node",

@@ -1,7 +1,8 @@
 //! Channels: which keys this node and each of its peers use with each other.
 //!
 //! A channel is *ready* when the peer's public key is known. This node's own key for a peer derives from the node's
-//! seed and the peer's id until the channel is ready, and is stored with it from then on. So answering a set-up request
+//! seed and the peer's id until the channel is ready, and is stored with it from then on, unless one was brought along from
+//! Fed-BioMed: that is stored before, and used instead. So answering a set-up request
 //! stores nothing (anyone can forge one: it is signed with the published key), and yet the answer is the same
 //! after a crash.
 //!
@@ -23,6 +24,8 @@ use crate::primitives::{self, KeyFormatError};
 pub struct Channels {
     store: Arc<KeyStore>,
     published: &'static ChannelKeys,
+    /// This node's keys for peers whose key is not known, where they are not derived.
+    brought: BTreeMap<NodeId, SecretKey>,
     ready: RwLock<Ready>,
 }
 
@@ -58,13 +61,18 @@ pub enum ChannelError {
 }
 
 impl Channels {
-    /// The channels that the store holds: those are ready at once.
+    /// The channels that the store holds: those with a peer's key are ready at once.
     pub fn load(store: Arc<KeyStore>) -> Result<Self, StoreError> {
         let mut kept = BTreeMap::new();
+        let mut brought = BTreeMap::new();
         for (peer, record) in store.channels()? {
             let damaged = || StoreError::Damaged(format!("channel {peer}"));
             let own = SecretKey::from_slice(record.own.as_bytes()).map_err(|_| damaged())?;
-            let public = PublicKey::from_sec1_bytes(&record.peer).map_err(|_| damaged())?;
+            let Some(public) = &record.peer else {
+                brought.insert(peer, own);
+                continue;
+            };
+            let public = PublicKey::from_sec1_bytes(public).map_err(|_| damaged())?;
             kept.insert(peer, Arc::new(ChannelKeys::new(&own, &public)));
         }
         let published = ChannelKeys::published()
@@ -72,6 +80,7 @@ impl Channels {
         Ok(Self {
             store,
             published,
+            brought,
             ready: RwLock::new(Ready {
                 kept,
                 met: VecDeque::new(),
@@ -111,7 +120,7 @@ impl Channels {
     pub fn own_public_key(&self, peer: &NodeId) -> Result<String, KeyFormatError> {
         let public = match self.keys(peer) {
             Some(keys) => keys.own_public_key(),
-            None => self.derived_key(peer).public_key(),
+            None => self.own_key(peer).public_key(),
         };
         primitives::public_key_pem(&public)
     }
@@ -122,7 +131,7 @@ impl Channels {
     pub fn meet(&self, peer: &NodeId, pem: &[u8]) -> Result<(), ChannelError> {
         let public = primitives::parse_public_key_pem(pem)
             .map_err(|_| ChannelError::BadKey { peer: peer.clone() })?;
-        let keys = Arc::new(ChannelKeys::new(&self.derived_key(peer), &public));
+        let keys = Arc::new(ChannelKeys::new(&self.own_key(peer), &public));
         let mut ready = self.change();
         ready.met.retain(|(met, _)| met != peer);
         if ready.met.len() == MOST_MET {
@@ -155,7 +164,7 @@ impl Channels {
                 );
                 keys.own_secret_key()
             }
-            _ => self.derived_key(peer),
+            _ => self.own_key(peer),
         };
         self.store(peer, Arc::new(ChannelKeys::new(&own, &public)))
     }
@@ -164,7 +173,7 @@ impl Channels {
         let public = keys.peer_public_key().to_sec1_point(false);
         let record = ChannelRecord {
             own: Secret32::from(<[u8; 32]>::from(keys.own_secret_key().to_bytes())),
-            peer: public.as_bytes().to_vec(),
+            peer: Some(public.as_bytes().to_vec()),
         };
         self.store
             .put_channel(peer, &record)
@@ -186,7 +195,11 @@ impl Channels {
         self.ready.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn derived_key(&self, peer: &NodeId) -> SecretKey {
+    /// This node's key for a peer whose key is not known.
+    fn own_key(&self, peer: &NodeId) -> SecretKey {
+        if let Some(brought) = self.brought.get(peer) {
+            return brought.clone();
+        }
         let label = [b"backchannel channel key 1 ", peer.as_ref().as_bytes()].concat();
         primitives::derive_secret_key(self.store.seed().as_bytes(), &label)
     }
@@ -283,6 +296,37 @@ mod tests {
             other.own_public_key(),
             "this node's own key stays"
         );
+    }
+
+    #[test]
+    fn a_key_that_was_brought_along_is_used_before_the_channel_is_ready_and_after() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let brought = primitives::derive_secret_key(&[7; 32], b"brought along");
+        let record = ChannelRecord {
+            own: Secret32::from(<[u8; 32]>::from(brought.to_bytes())),
+            peer: None,
+        };
+        let kept = store(&path);
+        kept.put_channel(&node("b"), &record).expect("kept");
+        let expected = primitives::public_key_pem(&brought.public_key()).expect("a key");
+        let peer = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
+        let pem = primitives::public_key_pem(&peer).expect("a key");
+
+        let channels = Channels::load(kept).expect("loaded");
+        assert!(channels.keys(&node("b")).is_none(), "not ready");
+        assert!(channels.peers().is_empty());
+        assert_eq!(own_key(&channels, "b"), expected);
+        channels.meet(&node("b"), pem.as_bytes()).expect("met");
+        assert_eq!(own_key(&channels, "b"), expected);
+        channels
+            .set_peer_key(&node("b"), pem.as_bytes())
+            .expect("taken");
+        drop(channels);
+
+        let channels = Channels::load(store(&path)).expect("loaded");
+        assert_eq!(own_key(&channels, "b"), expected);
+        assert_eq!(channels.peers(), vec![node("b")]);
     }
 
     #[test]

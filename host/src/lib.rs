@@ -26,6 +26,7 @@
 //! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
+//! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
 //! - [`node`]: all of it wired together. `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
@@ -57,6 +58,7 @@ pub mod channels;
 pub mod cli;
 mod control;
 mod counters;
+pub mod fedbiomed;
 mod files;
 pub mod handlers;
 pub mod key_store;

@@ -44,6 +44,7 @@ fn every_command_shows_an_example() {
         "secagg protect",
         "secagg aggregate",
         "secagg delete",
+        "import fedbiomed",
         "handler inspect",
     ];
     for command in commands {

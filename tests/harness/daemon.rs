@@ -52,7 +52,8 @@ impl Daemon {
         Self::start(folder, id, &[&args[..], &given].concat())
     }
 
-    fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
+    /// Starts the program with these arguments, and its data in `folder`/`name`.
+    pub fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
         let data = folder.join(name);
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--data".to_owned(), text(&data).to_owned()]);

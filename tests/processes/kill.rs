@@ -72,12 +72,12 @@ fn survives_a_kill(name: &str, mut network: Network, moment: impl FnOnce(&Networ
     }
     // Each believes what the other has: also a key that `a` had told before it was killed.
     assert_eq!(
-        public_key(&kept_a.channels[&id_b]),
+        Some(public_key(&kept_a.channels[&id_b])),
         kept_b.channels[&id_a].peer,
         "{name}"
     );
     assert_eq!(
-        public_key(&kept_b.channels[&id_a]),
+        Some(public_key(&kept_b.channels[&id_a])),
         kept_a.channels[&id_b].peer,
         "{name}"
     );

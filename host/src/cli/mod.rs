@@ -4,6 +4,7 @@ mod column;
 mod daemon;
 mod demo;
 mod handler;
+mod import;
 mod node;
 mod output;
 mod problem;
@@ -46,6 +47,9 @@ enum Command {
     /// Set up secure aggregation, and use it.
     #[command(subcommand)]
     Secagg(secagg::Secagg),
+    /// Bring over what another program's node keeps.
+    #[command(subcommand)]
+    Import(import::Import),
     /// Look at handlers.
     #[command(subcommand)]
     Handler(handler::Handler),
@@ -83,6 +87,7 @@ impl Cli {
                 Command::Node(node) => node.run(format).await,
                 Command::Status(status) => status.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
+                Command::Import(import) => import.run(format),
                 Command::Handler(handler) => handler.run(format),
             }
         });

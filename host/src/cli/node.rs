@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::daemon::{Ready, until_told_to_stop};
 use super::{Exit, Format, Problem};
 use crate::control::{self, NodeControl};
+use crate::fedbiomed::ConfigIni;
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::transport::{ConnectError, ServerAddress};
@@ -15,12 +16,16 @@ use crate::transport::{ConnectError, ServerAddress};
 /// Run a node beside a researcher.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  backchannel node --id hospital-a --researcher relay.example.org:50051 --data /var/lib/backchannel\n  backchannel node --config node.toml"
+    after_help = "Example:\n  backchannel node --id hospital-a --researcher relay.example.org:50051 --data /var/lib/backchannel\n  backchannel node --config node.toml\n  backchannel node --fedbiomed fbm-node --data /var/lib/backchannel"
 )]
 pub(super) struct NodeCommand {
     /// A TOML file with the same settings: id, name, researcher, certificate, data. Flags go before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The component folder of a Fed-BioMed node: what flags and --config do not say is taken from its etc/config.ini and
+    /// from FBM_* variables. Nothing in it is changed.
+    #[arg(long, value_name = "DIR")]
+    fedbiomed: Option<PathBuf>,
     /// The node's id, one of a kind in the network.
     #[arg(long)]
     id: Option<String>,
@@ -82,8 +87,17 @@ impl NodeCommand {
             Some(path) => read_config(path)?,
             None => ConfigFile::default(),
         };
+        let file = match &self.fedbiomed {
+            Some(folder) => file.or(component(folder)?),
+            None => file,
+        };
         let missing = |what: &str| {
-            let why = format!("neither --{what} nor `{what}` in a --config file is given");
+            let why = match &self.fedbiomed {
+                Some(_) if what != "data" => {
+                    format!("neither --{what} nor the component folder gives it")
+                }
+                _ => format!("neither --{what} nor `{what}` in a --config file is given"),
+            };
             Problem::new(
                 Exit::Input,
                 format!("the node has no {what}"),
@@ -122,6 +136,29 @@ impl NodeCommand {
     }
 }
 
+impl ConfigFile {
+    /// What the file does not say, `component` does.
+    fn or(self, component: ConfigIni) -> Self {
+        Self {
+            id: self.id.or(component.id),
+            name: self.name.or(component.name),
+            researcher: self.researcher.or(component.researcher),
+            certificate: self.certificate.or(component.certificate),
+            data: self.data,
+        }
+    }
+}
+
+/// What the component folder of a Fed-BioMed node says, and the environment.
+pub(super) fn component(folder: &Path) -> Result<ConfigIni, Problem> {
+    let variable = |name: &str| std::env::var(name).ok();
+    ConfigIni::read(folder, variable).map_err(|error| {
+        let what = format!("the component folder {} cannot be used", folder.display());
+        let todo = error.advice();
+        Problem::new(Exit::Input, what, error, todo)
+    })
+}
+
 fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
     let what = || format!("the configuration {} cannot be used", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| {
@@ -139,6 +176,11 @@ fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
 }
 
 fn problem(error: NodeError) -> Problem {
+    failed("the node cannot start", error)
+}
+
+/// What could not be done with a node's data directory, and why.
+pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
         NodeError::Data { .. } | NodeError::Certificate(_) => Exit::Input,
         NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => {
@@ -153,7 +195,7 @@ fn problem(error: NodeError) -> Problem {
         NodeError::Randomness(_) | NodeError::Runtime(_) => Exit::Failed,
     };
     let todo = error.advice();
-    Problem::new(exit, "the node cannot start", error, todo)
+    Problem::new(exit, what, error, todo)
 }
 
 #[cfg(test)]

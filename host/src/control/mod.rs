@@ -3,6 +3,7 @@
 //! Whoever may open the socket may use the node's secrets (not read them), so it has mode 0600.
 
 mod node;
+mod protect;
 mod relay;
 
 use std::io;
@@ -17,13 +18,16 @@ use tonic::transport::server::Router;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 
 pub use node::NodeControl;
-pub use relay::RelayControl;
+pub use relay::{RelayControl, researcher_key};
 
 use crate::proto::control::node_server::NodeServer;
 use crate::proto::control::relay_server::RelayServer;
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "control.sock";
+
+/// A vector of 12 million numbers fits.
+pub const LONGEST_MESSAGE: usize = 100 << 20;
 
 /// The longest path a Unix socket can have (`sun_path`, with its end mark).
 const LONGEST_PATH: usize = 107;
@@ -95,7 +99,8 @@ impl Socket {
     /// Serves a node until `stop`.
     pub async fn serve_node(self, control: NodeControl, stop: CancellationToken) {
         self.serve(
-            Server::builder().add_service(NodeServer::new(control)),
+            Server::builder()
+                .add_service(NodeServer::new(control).max_decoding_message_size(LONGEST_MESSAGE)),
             stop,
         )
         .await;

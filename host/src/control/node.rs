@@ -2,19 +2,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
-use zeroize::Zeroizing;
 
+use super::protect::{ProtectionContext, server_key};
 use crate::key_store::StoreError;
-use crate::key_store::records::ContextSecret;
-use crate::message::{Integer, NodeId, SecaggId};
+use crate::message::SecaggId;
 use crate::node::Node;
 use crate::proto::control::node_server;
 use crate::proto::control::{
     CommitmentReply, CommitmentRequest, Context, NodeStatus, Plugin, ProtectReply, ProtectRequest,
-    StatusRequest,
+    ProtectValuesReply, ProtectValuesRequest, StatusRequest,
 };
-use crate::secure_sum::additive::ServerKey;
-use crate::secure_sum::lom;
+use crate::secure_sum::quantize::Quantization;
 
 /// Answers the command line in a node's name.
 pub struct NodeControl(pub Arc<Node>);
@@ -86,50 +84,51 @@ impl node_server::Node for NodeControl {
         } = request.into_inner();
         let id = secagg_of(&secagg_id)?;
         let node = self.0.clone();
-        let reply = tokio::task::spawn_blocking(move || {
-            let store = node.store();
-            let record = store.context(&id).map_err(|error| store_status(&error))?;
-            let record = record.ok_or_else(|| store_status(&StoreError::NoContext(id.clone())))?;
-            let ContextSecret::Pairs(pairs) = &record.secret else {
-                return Err(Status::failed_precondition(format!(
-                    "{id} is a server-key context: LOM masks with the pair secrets of a dh context"
-                )));
-            };
-            let damaged = |_| Status::data_loss(format!("the record of {id} is damaged"));
-            let parties = record
-                .parties
-                .iter()
-                .map(|party| NodeId::try_from(party.as_str()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(damaged)?;
-            let secrets = pairs
-                .iter()
-                .map(|(peer, secret)| {
-                    Ok((
-                        NodeId::try_from(peer.as_str())?,
-                        Zeroizing::new(*secret.as_bytes()),
-                    ))
-                })
-                .collect::<Result<_, _>>()
-                .map_err(damaged)?;
-            let nonce = lom::nonce_from_id(id.as_str());
-            let protect = || lom::protect(node.id(), &secrets, &parties, &nonce, round, &vector);
-            // Once to see that it can be done, so that a vector that is refused does not use the round up.
-            let protected =
-                protect().map_err(|error| Status::invalid_argument(error.to_string()))?;
-            store
-                .claim_round(&id, round)
-                .map_err(|error| store_status(&error))?;
+        working(move || {
+            let context = ProtectionContext::load(node.store(), node.id(), &id)?;
+            let masked = context.mask(round, &vector)?;
             Ok(ProtectReply {
                 node_id: node.id().to_string(),
-                vector: protected,
-                parties: record.parties.clone(),
+                vector: masked,
+                parties: context.parties(),
             })
-        });
-        let reply = reply
-            .await
-            .map_err(|_| Status::unavailable("the node is stopping"))?;
-        reply.map(Response::new)
+        })
+        .await
+    }
+
+    async fn protect_values(
+        &self,
+        request: Request<ProtectValuesRequest>,
+    ) -> Result<Response<ProtectValuesReply>, Status> {
+        let request = request.into_inner();
+        let id = secagg_of(&request.secagg_id)?;
+        let node = self.0.clone();
+        working(move || {
+            let context = ProtectionContext::load(node.store(), node.id(), &id)?;
+            let quantization = Quantization {
+                clipping_range: request.clipping_range,
+                target_range: request.target_range,
+            };
+            let values = quantization
+                .encode(&request.values, request.weight)
+                .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            let (masked, encrypted) = if context.is_pairs() {
+                (context.mask(request.round, &values)?, Vec::new())
+            } else {
+                let bits = quantization.value_bits();
+                let encrypted = context.encrypt(request.round, bits, &values)?;
+                let encrypted = encrypted.iter().map(ToString::to_string).collect();
+                (Vec::new(), encrypted)
+            };
+            Ok(ProtectValuesReply {
+                node_id: node.id().to_string(),
+                scheme: context.scheme().into(),
+                parties: context.parties(),
+                masked,
+                encrypted,
+            })
+        })
+        .await
     }
 
     async fn commitment(
@@ -141,14 +140,7 @@ impl node_server::Node for NodeControl {
         let asked = id.clone();
         let record = blocking(move || store.context(&asked)).await?;
         let record = record.ok_or_else(|| store_status(&StoreError::NoContext(id.clone())))?;
-        let ContextSecret::ServerKey(bytes) = &record.secret else {
-            return Err(Status::failed_precondition(format!(
-                "{id} is a dh context: it has no server key"
-            )));
-        };
-        let damaged = || Status::data_loss(format!("the record of {id} is damaged"));
-        let key = Integer::from_signed_bytes_be(bytes).map_err(|_| damaged())?;
-        let key = ServerKey::from_integer(&key).map_err(|_| damaged())?;
+        let key = server_key(&id, &record)?;
         Ok(Response::new(CommitmentReply {
             commitment: key.commitment().to_vec(),
         }))
@@ -160,6 +152,15 @@ fn secagg_of(text: &str) -> Result<SecaggId, Status> {
         .map_err(|error| Status::invalid_argument(format!("secagg id: {error}")))
 }
 
+/// Work that blocks: on the disk, or on arithmetic.
+async fn working<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Status::unavailable("the node is stopping"))?
+        .map(Response::new)
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Status> {
@@ -168,7 +169,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| store_status(&error))
 }
 
-fn store_status(error: &StoreError) -> Status {
+pub(super) fn store_status(error: &StoreError) -> Status {
     let text = format!("{error}\n{}", error.advice());
     match error {
         StoreError::NoContext(_) => Status::not_found(text),

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use rand_core::Rng;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 use crate::files::write_whole;
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
 use crate::message::{
-    LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
+    Integer, LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
 };
 use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
@@ -50,7 +51,7 @@ impl RelayControl {
 
     /// The researcher's server keys, by set-up.
     fn server_keys(&self) -> PathBuf {
-        self.data.join("server-keys")
+        server_keys(&self.data)
     }
 
     /// The experiments' ids, by set-up: a deletion must name it.
@@ -325,6 +326,20 @@ fn id_of<'a, T: TryFrom<&'a str, Error = crate::message::IdError>>(
 /// Ids may hold anything but control characters, slashes among them, so the file's name is the id in hex.
 fn key_path(folder: &Path, id: &SecaggId) -> PathBuf {
     folder.join(hex::encode(id.as_str()))
+}
+
+fn server_keys(data: &Path) -> PathBuf {
+    data.join("server-keys")
+}
+
+/// The researcher's key of a server-key set-up, out of a relay's data directory.
+pub fn researcher_key(data: &Path, id: &SecaggId) -> std::io::Result<ServerKey> {
+    let bytes = Zeroizing::new(std::fs::read(key_path(&server_keys(data), id))?);
+    let damaged = |error: &dyn std::fmt::Display| {
+        std::io::Error::new(std::io::ErrorKind::InvalidData, error.to_string())
+    };
+    let key = Integer::from_signed_bytes_be(&bytes).map_err(|error| damaged(&error))?;
+    ServerKey::from_integer(&key).map_err(|error| damaged(&error))
 }
 
 fn keep(folder: &Path, id: &SecaggId, bytes: &[u8]) -> std::io::Result<()> {

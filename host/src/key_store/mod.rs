@@ -265,7 +265,7 @@ mod tests {
 
     fn context() -> ContextRecord {
         ContextRecord {
-            researcher: "R".into(),
+            researcher: Some("R".into()),
             experiment: "exp".into(),
             parties: vec!["a".into(), "b".into()],
             secret: records::ContextSecret::Pairs(
@@ -410,7 +410,7 @@ mod tests {
         let id = SecaggId::try_from("s").expect("valid");
         let channel = ChannelRecord {
             own: Secret32::from([3; 32]),
-            peer: vec![4; 65],
+            peer: Some(vec![4; 65]),
         };
         let store = open(&path, "a").expect("made");
         let seed = *store.seed().as_bytes();

@@ -59,21 +59,22 @@ impl TryFrom<&[u8]> for Seed {
     }
 }
 
-/// A channel with one peer.
+/// A channel with one peer. Ready if the peer's key is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelRecord {
     /// This node's private key for the channel: the P-256 scalar, big-endian.
     pub own: Secret32,
-    /// The peer's public key: SEC1, uncompressed, 65 bytes.
+    /// The peer's public key: SEC1, uncompressed, 65 bytes. `None` for a key of this node's that was brought along from
+    /// Fed-BioMed, which keeps no keys of peers.
     #[serde(with = "serde_bytes")]
-    pub peer: Vec<u8>,
+    pub peer: Option<Vec<u8>>,
 }
 
 /// A secagg context: the result of a set-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextRecord {
-    /// The researcher who asked for it.
-    pub researcher: String,
+    /// The researcher who asked for it. `None` for one that was brought along from Fed-BioMed, which does not say.
+    pub researcher: Option<String>,
     /// The experiment it is for.
     pub experiment: String,
     /// All parties, this node among them, in the researcher's order.
@@ -82,6 +83,15 @@ pub struct ContextRecord {
     pub secret: ContextSecret,
     /// The highest round a vector was protected in.
     pub last_round: Option<u64>,
+}
+
+impl ContextRecord {
+    /// Whether `researcher` may have it deleted or made again: its own may, and anyone who is this node's when it is not known
+    /// whose it is.
+    pub fn is_of(&self, researcher: &str) -> bool {
+        let owner = self.researcher.as_deref();
+        owner.is_none_or(|owner| owner == researcher)
+    }
 }
 
 /// The secret of a context.

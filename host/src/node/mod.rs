@@ -185,7 +185,7 @@ impl Node {
     /// Opens a node's store, which nobody else can open from then on.
     pub fn open(config: NodeConfig) -> Result<Opened, NodeError> {
         let randomness = Randomness::from_system()?;
-        let store = Arc::new(open_store(&config, &randomness)?);
+        let store = Arc::new(open_store(&config.data, &config.id, &randomness)?);
         Ok(Opened {
             config,
             randomness,
@@ -323,13 +323,18 @@ impl Sorting {
     }
 }
 
-fn open_store(config: &NodeConfig, randomness: &Randomness) -> Result<KeyStore, NodeError> {
-    make_private_folder(&config.data).map_err(|source| NodeError::Data {
-        path: config.data.clone(),
+/// Opens the key store in the data directory of the node `id`, or makes it.
+pub(crate) fn open_store(
+    data: &Path,
+    id: &NodeId,
+    randomness: &Randomness,
+) -> Result<KeyStore, NodeError> {
+    make_private_folder(data).map_err(|source| NodeError::Data {
+        path: data.to_owned(),
         source,
     })?;
-    KeyStore::open(&error::store_path(&config.data), &config.id, randomness)
-        .map_err(|source| NodeError::store(&config.data, source))
+    KeyStore::open(&error::store_path(data), id, randomness)
+        .map_err(|source| NodeError::store(data, source))
 }
 
 fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plugins, NodeError> {

@@ -37,6 +37,9 @@ pub enum ShareError {
     /// It is longer than any that parties exchange.
     #[error("the integer has {0} bytes, a share or key has at most {MAX_SHARE_BYTES}")]
     TooLong(usize),
+    /// A text is not a decimal number.
+    #[error("not a decimal number")]
+    NotANumber,
     /// Fewer than two parties: there is nobody to share with.
     #[error("a server key needs at least two parties")]
     TooFewParties,
@@ -53,7 +56,7 @@ impl ShareError {
             Self::TooFewParties => {
                 Some("a key of one party would be told to the researcher as it is")
             }
-            Self::NotAPoint => None,
+            Self::NotAPoint | Self::NotANumber => None,
         }
     }
 }
@@ -75,6 +78,9 @@ pub struct Split {
 }
 
 impl ServerKey {
+    /// Width of [`magnitude`](Self::magnitude), in limbs.
+    pub(super) const LIMBS: usize = Wide::LIMBS;
+
     /// Draws a party's key: [`SECRET_BITS`] random bits.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(Zeroizing::new(random_bits(SECRET_BITS, rng)))
@@ -109,6 +115,44 @@ impl ServerKey {
     pub fn commitment(&self) -> [u8; 33] {
         let scalar = Zeroizing::new(scalar(&self.0));
         (ProjectivePoint::GENERATOR * *scalar).to_bytes().into()
+    }
+
+    /// The absolute value, and whether the key is negative.
+    pub(super) fn magnitude(&self) -> (Zeroizing<Wide>, bool) {
+        let negative = self.0.bit_vartime(Wide::BITS - 1);
+        let magnitude = if negative {
+            self.0.wrapping_neg()
+        } else {
+            *self.0
+        };
+        (Zeroizing::new(magnitude), negative)
+    }
+
+    /// Reads a key that is written in decimal, as the reference keeps it. How long that takes depends on the key.
+    ///
+    /// Errors: not a number, longer than any key.
+    pub fn from_decimal(text: &str) -> Result<Self, ShareError> {
+        let (digits, negative) = match text.strip_prefix('-') {
+            Some(digits) => (digits, true),
+            None => (text, false),
+        };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(ShareError::NotANumber);
+        }
+        let too_long = ShareError::TooLong(digits.len() * 10 / 24);
+        let number = Wide::from_str_radix_vartime(digits, 10).map_err(|_| too_long)?;
+        let number = Zeroizing::new(number);
+        if number.bits_vartime() >= MAX_SHARE_BYTES as u32 * 8 {
+            return Err(ShareError::TooLong(
+                number.bits_vartime().div_ceil(8) as usize
+            ));
+        }
+        let signed = if negative {
+            number.wrapping_neg()
+        } else {
+            *number
+        };
+        Ok(Self(Zeroizing::new(signed)))
     }
 
     /// Reads a key, as [`to_integer`](Self::to_integer) gave it. Errors: longer than any key.
@@ -236,6 +280,28 @@ mod tests {
 
     fn share(value: i64) -> Share {
         Share::from_integer(&value.into()).unwrap()
+    }
+
+    #[test]
+    fn reads_decimal_keys_and_nothing_else() {
+        let longest: BigInt = (BigInt::from(1) << (MAX_SHARE_BYTES * 8 - 1)) - 1;
+        for number in [
+            BigInt::from(0),
+            BigInt::from(-5),
+            longest.clone(),
+            -longest.clone(),
+        ] {
+            let key = ServerKey::from_decimal(&number.to_string()).expect("a key");
+            assert_eq!(big(&key.to_integer()), number);
+        }
+        for bad in ["", "-", "+1", "1.0", "1e9", "0x1", "١"] {
+            assert_eq!(ServerKey::from_decimal(bad), Err(ShareError::NotANumber));
+        }
+        let longer: BigInt = longest + 1;
+        for long in [longer.to_string(), "9".repeat(5000)] {
+            let refused = ServerKey::from_decimal(&long);
+            assert!(matches!(refused, Err(ShareError::TooLong(_))));
+        }
     }
 
     #[test]

@@ -40,6 +40,45 @@ pub enum QuantizeError {
     NoWeight,
 }
 
+/// How real numbers become integers and back: the same at all parties and the researcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantization {
+    /// Largest absolute value kept; what is beyond is clipped to it.
+    pub clipping_range: u64,
+    /// Number of steps.
+    pub target_range: u64,
+}
+
+impl Quantization {
+    /// Of training parameters, unless a researcher says otherwise.
+    pub const TRAINING: Self = Self {
+        clipping_range: CLIPPING_RANGE,
+        target_range: TARGET_RANGE,
+    };
+
+    /// Bits of a quantised value times the largest weight: what Joye-Libert makes room for.
+    pub fn value_bits(&self) -> u32 {
+        let bits = |range: u64| u64::BITS - range.saturating_sub(1).leading_zeros();
+        bits(self.target_range) + bits(WEIGHT_RANGE)
+    }
+
+    /// Quantises a party's numbers and multiplies them with its weight, if it has one.
+    pub fn encode(&self, values: &[f64], weight: Option<u64>) -> Result<Vec<u64>, QuantizeError> {
+        let quantized = quantize(values, self.clipping_range, self.target_range)?;
+        match weight {
+            Some(weight) => apply_weight(&quantized, weight, self.target_range),
+            None => Ok(quantized),
+        }
+    }
+
+    /// The average that sums of encoded numbers stand for. The total weight is that of all parties; without weights, their
+    /// number.
+    pub fn decode(&self, sums: &[u64], total_weight: u64) -> Result<Vec<f64>, QuantizeError> {
+        let averages = average(sums, total_weight)?;
+        reverse(&averages, self.clipping_range, self.target_range)
+    }
+}
+
 /// Clips each value to ±`clipping_range` and maps that interval to 0…`target_range` − 1, rounding down.
 pub fn quantize(
     values: &[f64],
@@ -156,6 +195,21 @@ mod tests {
         for bad in [-1.0, f64::NAN, 1e20] {
             assert_eq!(reverse(&[bad], 3, 8), Err(QuantizeError::OutOfRange));
         }
+    }
+
+    #[test]
+    fn makes_room_for_the_largest_weight() {
+        assert_eq!(Quantization::TRAINING.value_bits(), 30);
+        let statistics = Quantization {
+            clipping_range: STATISTICS_CLIPPING_RANGE,
+            target_range: STATISTICS_TARGET_RANGE,
+        };
+        assert_eq!(statistics.value_bits(), 72);
+        let odd = Quantization {
+            target_range: 5,
+            ..statistics
+        };
+        assert_eq!(odd.value_bits(), 20);
     }
 
     #[test]

@@ -22,16 +22,17 @@ impl Setups {
             SecaggResult::ServerKey(shares) => server_key(run, &shares)?,
         };
         let record = ContextRecord {
-            researcher: setup.researcher.to_string(),
+            researcher: Some(setup.researcher.to_string()),
             experiment: setup.experiment.to_string(),
             parties: setup.parties.iter().map(ToString::to_string).collect(),
             secret,
             last_round: None,
         };
         let (store, id) = (self.store.clone(), setup.run.clone());
+        let researcher = setup.researcher.to_string();
         let kept = tokio::task::spawn_blocking(move || match store.context(&id)? {
             // A researcher may run a set-up again under its id, say after a node failed; nobody else may.
-            Some(taken) if taken.researcher != record.researcher => Err(SetupError::TakenId(id)),
+            Some(taken) if !taken.is_of(&researcher) => Err(SetupError::TakenId(id)),
             _ => Ok(store.put_context(&id, &record)?),
         });
         kept.await.map_err(|_| SetupError::Stopping)??;

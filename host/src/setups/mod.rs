@@ -163,7 +163,7 @@ impl Setups {
         let researcher = researcher_id.to_string();
         let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
             Some(context)
-                if context.researcher == researcher
+                if context.is_of(&researcher)
                     && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
             {
                 store.remove_context(&id)

@@ -3,9 +3,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
-use super::Protected;
+use super::values::ProtectedValues;
+use super::{Protected, values};
 use crate::cli::output::foreign;
 use crate::cli::{Exit, Format, Problem};
 use crate::secure_sum::fixed_point::FixedPoint;
@@ -17,11 +19,16 @@ const MOST_ROWS: u64 = 1 << 40;
 
 /// Add up what all parties protected.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel secagg aggregate a.json b.json c.json")]
+#[command(
+    after_help = "Example:\n  backchannel secagg aggregate a.json b.json c.json\n  backchannel secagg aggregate --relay relay a.json b.json"
+)]
 pub(in crate::cli) struct Aggregate {
     /// One file per party, as `secagg protect -o json` wrote it.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// The relay's data directory: it keeps the researcher's key of a server-key set-up.
+    #[arg(long, value_name = "DIR")]
+    relay: Option<PathBuf>,
 }
 
 /// A secure sum.
@@ -38,17 +45,37 @@ pub(in crate::cli) struct Sum {
 
 impl Aggregate {
     pub(super) fn run(self, format: Format) -> Result<(), Problem> {
-        let protected = self
-            .files
-            .iter()
-            .map(|file| read(file))
-            .collect::<Result<Vec<_>, _>>()?;
-        format.show(&aggregate(&protected)?);
+        let mut columns = Vec::new();
+        let mut vectors = Vec::new();
+        for file in &self.files {
+            match read(file)? {
+                Contribution::Column(column) => columns.push(column),
+                Contribution::Vector(vector) => vectors.push(vector),
+            }
+        }
+        if vectors.is_empty() {
+            format.show(&aggregate(&columns)?);
+        } else if columns.is_empty() {
+            format.show(&values::aggregate(&vectors, self.relay.as_deref())?);
+        } else {
+            return Err(Problem::new(
+                Exit::Input,
+                "the contributions do not add up",
+                "some are sums of a column and others are vectors",
+                "have all parties protect the same",
+            ));
+        }
         Ok(())
     }
 }
 
-fn read(file: &Path) -> Result<Protected, Problem> {
+/// What a file holds.
+enum Contribution {
+    Column(Protected),
+    Vector(ProtectedValues),
+}
+
+fn read(file: &Path) -> Result<Contribution, Problem> {
     let what = || format!("{} cannot be aggregated", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| {
         Problem::new(
@@ -58,13 +85,18 @@ fn read(file: &Path) -> Result<Protected, Problem> {
             "check the path and its permissions",
         )
     })?;
-    serde_json::from_str(&text).map_err(|error| {
-        Problem::new(
-            Exit::Input,
-            what(),
-            error,
-            "give a file that `secagg protect -o json` wrote",
-        )
+    // Asked first, so that an error is about the fields that such a file has.
+    #[derive(Deserialize)]
+    struct Kind {
+        scheme: Option<IgnoredAny>,
+    }
+    let parsed = match serde_json::from_str::<Kind>(&text) {
+        Ok(Kind { scheme: Some(_) }) => serde_json::from_str(&text).map(Contribution::Vector),
+        _ => serde_json::from_str(&text).map(Contribution::Column),
+    };
+    parsed.map_err(|error| {
+        let todo = "give a file that `secagg protect -o json` wrote";
+        Problem::new(Exit::Input, what(), error, todo)
     })
 }
 

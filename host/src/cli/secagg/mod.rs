@@ -3,6 +3,7 @@
 mod aggregate;
 mod protect;
 mod set_up;
+mod values;
 
 use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub(super) use set_up::set_up;
 pub(super) enum Secagg {
     /// Ask nodes to set up secure aggregation with each other.
     Setup(set_up::SetUp),
-    /// On a node: mask a column's sum, so that it counts only together with all parties'.
+    /// On a node: protect a column's sum or a vector, so that it counts only together with all parties'.
     Protect(protect::Protect),
     /// Add up what all parties protected.
     Aggregate(aggregate::Aggregate),
@@ -25,7 +26,8 @@ pub(super) enum Secagg {
 }
 
 /// What is set up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Scheme {
     /// A secret between each two parties, by Diffie-Hellman: for masked sums (LOM).
     Dh,

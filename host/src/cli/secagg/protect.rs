@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Protected;
+use super::{Protected, values};
 use crate::cli::column;
 use crate::cli::output::with_progress;
 use crate::cli::status::{connect, failed};
@@ -11,11 +11,12 @@ use crate::cli::{Exit, Format, Problem};
 use crate::proto::control::node_client::NodeClient;
 use crate::proto::control::{ProtectRequest, StatusRequest};
 use crate::secure_sum::fixed_point::FixedPoint;
+use crate::secure_sum::quantize::{CLIPPING_RANGE, Quantization, TARGET_RANGE};
 
-/// On a node: mask a column's sum, so that it counts only together with all parties'.
+/// On a node: protect a column's sum or a vector, so that it counts only together with all parties'.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  backchannel secagg protect --node node-a --id secagg_1 --round 1 --data patients.csv --column age -o json > a.json"
+    after_help = "Example:\n  backchannel secagg protect --node node-a --id secagg_1 --round 1 --data patients.csv --column age -o json > a.json\n  backchannel secagg protect --node node-a --id secagg_1 --round 2 --values model.json --weight 120 -o json > a.json"
 )]
 pub(in crate::cli) struct Protect {
     /// The node's data directory.
@@ -27,18 +28,52 @@ pub(in crate::cli) struct Protect {
     /// The round: higher than any before, the same at all parties.
     #[arg(long)]
     round: u64,
-    /// The CSV file.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    /// A CSV file, to mask the sum and the count of one of its columns (in a dh context).
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "column",
+        required_unless_present = "values"
+    )]
+    data: Option<PathBuf>,
     /// The column to sum.
-    #[arg(long, value_name = "NAME")]
-    column: String,
+    #[arg(long, value_name = "NAME", requires = "data")]
+    column: Option<String>,
+    /// A JSON list of numbers, to protect as a Fed-BioMed node does: quantised, then masked (LOM, in a dh context) or
+    /// encrypted (Joye-Libert, in a server-key context).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "column"])]
+    values: Option<PathBuf>,
+    /// With --values: the largest absolute value kept, the same at all parties.
+    #[arg(long, value_name = "N", default_value_t = CLIPPING_RANGE, conflicts_with = "data")]
+    clipping_range: u64,
+    /// With --values: the steps of the quantisation, the same at all parties. Fed-BioMed's analytics take
+    /// 36028797018963968, with a clipping range of 100000000000000.
+    #[arg(long, value_name = "N", default_value_t = TARGET_RANGE, conflicts_with = "data")]
+    target_range: u64,
+    /// With --values: how much they count, such as the number of samples [default: each party the same].
+    #[arg(long, value_name = "N", conflicts_with = "data")]
+    weight: Option<u64>,
 }
 
 impl Protect {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
-        let protected = protect(&self.node, &self.id, self.round, &self.data, &self.column).await?;
-        format.show(&protected);
+        if let (Some(data), Some(column)) = (&self.data, &self.column) {
+            let protected = protect(&self.node, &self.id, self.round, data, column).await?;
+            format.show(&protected);
+        }
+        if let Some(file) = &self.values {
+            let settings = values::Settings {
+                node: &self.node,
+                secagg_id: &self.id,
+                round: self.round,
+                quantization: Quantization {
+                    clipping_range: self.clipping_range,
+                    target_range: self.target_range,
+                },
+                weight: self.weight,
+            };
+            values::protect(settings, file, format).await?;
+        }
         Ok(())
     }
 }
