@@ -97,7 +97,16 @@ impl<'a> ProtectionContext<'a> {
     /// On disk before anything protected leaves the node.
     fn claim(&self, round: u64) -> Result<(), Status> {
         let claimed = self.store.claim_round(self.id, round);
-        claimed.map(drop).map_err(|error| store_status(&error))
+        let claimed = claimed.map_err(|error| store_status(&error))?;
+        // A set-up may have replaced the context since it was read: then nothing says that the old one's round was free.
+        if claimed.secret == self.record.secret {
+            Ok(())
+        } else {
+            Err(Status::aborted(format!(
+                "{} was set up again at this moment\nprotect the vector once more, in a higher round",
+                self.id
+            )))
+        }
     }
 }
 
@@ -114,4 +123,36 @@ pub(super) fn server_key(id: &SecaggId, record: &ContextRecord) -> Result<Server
 
 fn damaged(id: &SecaggId) -> Status {
     Status::data_loss(format!("the record of {id} is damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_store::records::Secret32;
+    use crate::randomness::Randomness;
+
+    fn context(secret: u8) -> ContextRecord {
+        ContextRecord {
+            researcher: Some("R".into()),
+            experiment: "exp".into(),
+            parties: vec!["a".into(), "b".into()],
+            secret: ContextSecret::Pairs([("b".to_owned(), Secret32::from([secret; 32]))].into()),
+            last_round: None,
+        }
+    }
+
+    #[test]
+    fn refuses_to_mask_with_secrets_that_were_replaced_meanwhile() {
+        let own = NodeId::try_from("a").expect("valid");
+        let id = SecaggId::try_from("s").expect("valid");
+        let store = KeyStore::in_memory(&own, &Randomness::from_seed(1)).expect("a store");
+        store.put_context(&id, &context(1)).expect("kept");
+        let read = ProtectionContext::load(&store, &own, &id).expect("there");
+        store.put_context(&id, &context(2)).expect("replaced");
+
+        let refused = read.mask(1, &[7]).expect_err("refused");
+        assert_eq!(refused.code(), tonic::Code::Aborted);
+        let again = ProtectionContext::load(&store, &own, &id).expect("there");
+        assert!(again.mask(2, &[7]).is_ok());
+    }
 }
