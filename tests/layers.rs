@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
     ("proto", &[]),
+    ("audit", &["message", "files"]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("key_store", &["message", "randomness", "primitives"]),
