@@ -57,14 +57,16 @@
 
 pub mod audit;
 pub mod channels;
+mod chronicle;
 pub mod cli;
 mod control;
-mod counters;
 pub mod fedbiomed;
 mod files;
 pub mod handlers;
+mod journeys;
 pub mod key_store;
 pub mod message;
+pub mod metrics;
 pub mod node;
 pub mod overlay;
 mod post;
