@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
-use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
+use crate::handlers::{CompiledCode, Materials, PluginSet, Plugins, Runtime, Services};
 use crate::key_store::KeyStore;
 use crate::message::{NodeId, ResearcherId, ToNode, ToResearcher};
 use crate::post::Post;
@@ -62,7 +62,7 @@ pub struct Node {
     certificate: Certificate,
     store: Arc<KeyStore>,
     channels: Arc<Channels>,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     requests: Requests,
     router: Arc<Router>,
     setups: Arc<Setups>,
@@ -99,7 +99,7 @@ impl Opened {
             store,
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
-        let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
+        let plugins = Plugins::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
 
         let channels = Arc::new(
@@ -337,7 +337,7 @@ pub(crate) fn open_store(
         .map_err(|source| NodeError::store(data, source))
 }
 
-fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plugins, NodeError> {
+fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<PluginSet, NodeError> {
     let cache = match CompiledCode::new(&data.join("compiled"), store.seed()) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -345,7 +345,7 @@ fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plug
             None
         }
     };
-    Ok(Plugins::built_in(runtime, cache.as_ref())?)
+    Ok(PluginSet::built_in(runtime, cache.as_ref())?)
 }
 
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.
