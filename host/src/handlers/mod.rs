@@ -23,6 +23,7 @@ mod plugin;
 mod plugins;
 mod run;
 mod runtime;
+mod scope;
 mod state;
 mod terms;
 
@@ -40,5 +41,6 @@ pub use plugin::Plugin;
 pub use plugins::{BUILT_IN, BuiltIn, PluginSet, Plugins};
 pub use run::{Run, Setup, Step};
 pub use runtime::Runtime;
+pub use scope::{OutOfScope, Scope, today};
 pub use state::Services;
 pub use terms::Terms;
