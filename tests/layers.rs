@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
     ("proto", &[]),
+    ("tasks", &[]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("key_store", &["message", "randomness", "primitives"]),
@@ -48,6 +49,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "handlers",
             "requests",
             "counters",
+            "tasks",
         ],
     ),
     (
@@ -61,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "requests",
             "counters",
             "post",
+            "tasks",
         ],
     ),
     (
@@ -75,6 +78,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "requests",
             "transport",
             "post",
+            "tasks",
         ],
     ),
     (
@@ -91,6 +95,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "post",
             "router",
             "setups",
+            "tasks",
         ],
     ),
     ("relay", &["message", "randomness", "proto", "transport"]),
@@ -106,6 +111,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "transport",
             "node",
             "relay",
+            "tasks",
         ],
     ),
     (
