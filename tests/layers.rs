@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -35,6 +35,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "secure_sum",
         ],
     ),
+    ("packages", &["files", "handlers"]),
     ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
     ("transport", &["message", "randomness", "files", "proto"]),
