@@ -12,6 +12,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("randomness", &[]),
     ("files", &[]),
     ("proto", &[]),
+    ("tasks", &[]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("key_store", &["message", "randomness", "primitives"]),
@@ -49,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "handlers",
             "requests",
             "counters",
+            "tasks",
         ],
     ),
     (
@@ -62,6 +64,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "requests",
             "counters",
             "post",
+            "tasks",
         ],
     ),
     (
@@ -76,6 +79,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "requests",
             "transport",
             "post",
+            "tasks",
         ],
     ),
     (
@@ -92,6 +96,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "post",
             "router",
             "setups",
+            "tasks",
         ],
     ),
     ("relay", &["message", "randomness", "proto", "transport"]),
@@ -107,6 +112,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "transport",
             "node",
             "relay",
+            "tasks",
         ],
     ),
     (

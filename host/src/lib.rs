@@ -76,4 +76,5 @@ mod requests;
 mod router;
 pub mod secure_sum;
 mod setups;
+mod tasks;
 pub mod transport;

@@ -141,6 +141,7 @@ mod tests {
     use crate::primitives;
     use crate::randomness::Randomness;
     use crate::requests::{REPLY_TIMEOUT, Requests};
+    use crate::tasks::Tasks;
 
     const PEER: &str = "b";
 
@@ -172,6 +173,7 @@ mod tests {
             outbox,
             randomness,
             Counters::default(),
+            Tasks::default(),
         );
         Desk {
             post: Arc::new(post),
