@@ -21,6 +21,7 @@
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
 //!   [`primitives`].
+//! - [`audit`]: what an operator can read afterwards.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped.
@@ -55,6 +56,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 pub mod channels;
 pub mod cli;
 mod control;
