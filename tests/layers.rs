@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -37,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "secure_sum",
         ],
     ),
+    ("packages", &["files", "handlers"]),
     ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
     ("transport", &["message", "randomness", "files", "proto"]),
