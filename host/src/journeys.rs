@@ -54,8 +54,10 @@ pub struct Journey {
     pub took: Option<Took>,
     /// The effects, in words.
     pub effects: Vec<String>,
-    /// The reply to it, or what it replies to.
-    pub other: Option<MessageId>,
+    /// The reply to it.
+    pub reply: Option<MessageId>,
+    /// The limit or rule that stopped it, if one did.
+    pub rule: Option<Rule>,
     /// How it ended; nothing while it is under way.
     pub end: Option<End>,
 }
@@ -91,8 +93,6 @@ pub enum End {
         reason: &'static str,
         /// All that is known.
         why: String,
-        /// What decided it, if an operator could have decided otherwise.
-        rule: Option<Rule>,
     },
 }
 
@@ -127,18 +127,12 @@ impl Journeys {
         }
     }
 
-    /// A message of `kind` is about to leave, as the reply to another or not.
-    pub fn leaves(
-        &self,
-        message: &OverlayMessage,
-        kind: &str,
-        request: Option<String>,
-        replies_to: Option<MessageId>,
-    ) -> Trip {
-        let mut journey = Journey::new(message.id(), Direction::Out, message, message.dest.as_str());
+    /// A message of `kind` is about to leave.
+    pub fn leaves(&self, message: &OverlayMessage, kind: &str, request: Option<String>) -> Trip {
+        let mut journey =
+            Journey::new(message.id(), Direction::Out, message, message.dest.as_str());
         journey.kind = Some(kind.to_owned());
         journey.request = request;
-        journey.other = replies_to;
         let journey = Arc::new(Mutex::new(journey));
         push(&mut self.rooms().known, journey.clone());
         Trip {
@@ -151,9 +145,19 @@ impl Journeys {
     pub fn of(&self, id: MessageId) -> Vec<Journey> {
         let rooms = self.rooms();
         let all = rooms.known.iter().chain(&rooms.unopened);
-        let mut found: Vec<_> = all.map(|one| locked(one).clone()).filter(|one| one.id == id).collect();
+        let mut found: Vec<_> = all
+            .map(|one| locked(one).clone())
+            .filter(|one| one.id == id)
+            .collect();
         found.sort_by_key(|one| one.at);
         found
+    }
+
+    /// The message that the one with this id is the reply to.
+    pub fn answered_by(&self, id: MessageId) -> Option<MessageId> {
+        let rooms = self.rooms();
+        let mut known = rooms.known.iter().rev().map(locked);
+        known.find(|one| one.reply == Some(id)).map(|one| one.id)
     }
 
     fn rooms(&self) -> MutexGuard<'_, Rooms> {
@@ -176,7 +180,10 @@ impl Trip {
         });
         let mut rooms = self.journeys.rooms();
         // Near the end, as it came just now.
-        let at = rooms.unopened.iter().rposition(|other| Arc::ptr_eq(other, &self.journey));
+        let at = rooms
+            .unopened
+            .iter()
+            .rposition(|other| Arc::ptr_eq(other, &self.journey));
         at.and_then(|at| rooms.unopened.remove(at));
         push(&mut rooms.known, self.journey.clone());
     }
@@ -198,7 +205,6 @@ impl Drop for Trip {
             journey.end.get_or_insert_with(|| End::Dropped {
                 reason: "stopping",
                 why: "the node is stopping".into(),
-                rule: None,
             });
         });
     }
@@ -220,7 +226,8 @@ impl Journey {
             plugin: None,
             took: None,
             effects: Vec::new(),
-            other: None,
+            reply: None,
+            rule: None,
             end: None,
         }
     }
@@ -279,7 +286,13 @@ mod tests {
         let second = journeys.came(message.id(), &message);
 
         let found = journeys.of(message.id());
-        assert!(matches!(found[0].end, Some(End::Dropped { reason: "stopping", .. })));
+        assert!(matches!(
+            found[0].end,
+            Some(End::Dropped {
+                reason: "stopping",
+                ..
+            })
+        ));
         assert_eq!(found[1].end, None);
         drop(second);
     }

@@ -82,3 +82,4 @@ pub mod secure_sum;
 mod setups;
 mod tasks;
 pub mod transport;
+mod witness;

@@ -182,7 +182,7 @@ fn problem(error: NodeError) -> Problem {
 /// What could not be done with a node's data directory, and why.
 pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
-        NodeError::Data { .. } | NodeError::Certificate(_) => Exit::Input,
+        NodeError::Data { .. } | NodeError::Audit(_) | NodeError::Certificate(_) => Exit::Input,
         NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => {
             Exit::Refused
         }

@@ -23,7 +23,7 @@ impl node_server::Node for NodeControl {
         let node = &self.0;
         let store = node.store().clone();
         let contexts = blocking(move || store.contexts()).await?;
-        let counted = node.counters().now();
+        let counted = node.chronicle().metrics.messages();
         let connection = node.connection();
         Ok(Response::new(NodeStatus {
             node_id: node.id().to_string(),

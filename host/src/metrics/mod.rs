@@ -243,7 +243,10 @@ impl Numbers {
         );
         for ((kind, succeeded), histogram) in &self.set_ups {
             let outcome = if *succeeded { "success" } else { "failure" };
-            let labels = vec![("kind", (*kind).to_owned()), ("outcome", outcome.to_owned())];
+            let labels = vec![
+                ("kind", (*kind).to_owned()),
+                ("outcome", outcome.to_owned()),
+            ];
             family = family.with(labels, Value::Histogram(Box::new(histogram.clone())));
         }
         family
@@ -333,7 +336,11 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
     let full = counts.len() >= MOST_NAMES;
     match counts.get_mut(name) {
         Some(counted) => *counted += 1,
-        None => *counts.entry(if full { OTHERS } else { name }.to_owned()).or_default() += 1,
+        None => {
+            *counts
+                .entry(if full { OTHERS } else { name }.to_owned())
+                .or_default() += 1
+        }
     }
 }
 
@@ -392,15 +399,25 @@ mod tests {
         assert_eq!(hits.labels.get("limit"), Some("log-lines"));
         assert_eq!(hits.labels.get("plugin"), Some("p"));
         let memory = value("backchannel_plugin_memory_peak_bytes");
-        assert_eq!(memory.value, prometheus_parse::Value::Gauge(f64::from(1 << 20)));
+        assert_eq!(
+            memory.value,
+            prometheus_parse::Value::Gauge(f64::from(1 << 20))
+        );
         let computing = value("backchannel_plugin_computing_seconds_total");
-        assert!(format!("{:?}", computing.value).contains("0.002"), "{computing:?}");
-        let prometheus_parse::Value::Histogram(wall) = &value("backchannel_plugin_call_seconds").value
+        assert!(
+            format!("{:?}", computing.value).contains("0.002"),
+            "{computing:?}"
+        );
+        let prometheus_parse::Value::Histogram(wall) =
+            &value("backchannel_plugin_call_seconds").value
         else {
             panic!("no histogram in {text}");
         };
         // Cumulative, and the last without end.
-        assert_eq!(wall.last().map(|bucket| (bucket.less_than, bucket.count)), Some((f64::INFINITY, 1.0)));
+        assert_eq!(
+            wall.last().map(|bucket| (bucket.less_than, bucket.count)),
+            Some((f64::INFINITY, 1.0))
+        );
         assert_eq!(wall.iter().filter(|bucket| bucket.count == 1.0).count(), 14);
         assert!(text.contains(r#"kind="Kind \"with\nbreak\"""#), "{text}");
         assert!(text.ends_with("# EOF\n"));

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
-use crate::counters::Counters;
+use crate::chronicle::Chronicle;
 use crate::handlers::{CompiledCode, PluginSet, Plugins, Runtime};
 use crate::key_store::KeyStore;
 use crate::message::{NodeId, ResearcherId};
@@ -73,6 +74,7 @@ pub struct Opened {
     config: NodeConfig,
     randomness: Randomness,
     store: Arc<KeyStore>,
+    audit: Audit,
 }
 
 impl Opened {
@@ -82,10 +84,24 @@ impl Opened {
             config,
             randomness,
             store,
+            audit,
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Plugins::new(load_plugins(&runtime, &config.data, &store)?);
-        let certificate = meet_researcher(&config, &store).await?;
+        for (name, plugin) in plugins.current().all() {
+            let grants = plugin.grants().iter();
+            audit.record(Event::PluginLoaded {
+                plugin: name.to_owned(),
+                version: plugin.manifest().version.clone(),
+                digest: hex::encode(plugin.digest()),
+                grants: grants.map(|grant| grant.name().to_owned()).collect(),
+            });
+        }
+        let certificate = meet_researcher(&config, &store, &audit).await?;
+        audit.record(Event::NodeStarted {
+            researcher_address: config.researcher.to_string(),
+            researcher_id: certificate.researcher_id().to_string(),
+        });
 
         let ground = Ground {
             id: config.id.clone(),
@@ -93,6 +109,7 @@ impl Opened {
             store: store.clone(),
             plugins: plugins.clone(),
             randomness: randomness.clone(),
+            chronicle: Chronicle::new(audit),
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;
@@ -124,10 +141,16 @@ impl Node {
     pub fn open(config: NodeConfig) -> Result<Opened, NodeError> {
         let randomness = Randomness::from_system()?;
         let store = Arc::new(open_store(&config.data, &config.id, &randomness)?);
+        let component = Component {
+            component_id: config.id.to_string(),
+            component_name: config.name.clone(),
+        };
+        let audit = Audit::open(&config.data, component)?;
         Ok(Opened {
             config,
             randomness,
             store,
+            audit,
         })
     }
 
@@ -147,6 +170,11 @@ impl Node {
         let ended = tokio::time::timeout(STOP_LIMIT, self.wiring.ended());
         if ended.await.is_err() {
             self.wiring.kill();
+        }
+        let audit = &self.wiring.chronicle.audit;
+        audit.record(Event::NodeStopped);
+        if !audit.flush(STOP_LIMIT).await {
+            tracing::error!("the end of the audit log could not be written in time");
         }
     }
 
@@ -211,8 +239,8 @@ impl Node {
         &self.wiring.requests
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.wiring.counters
+    pub(crate) fn chronicle(&self) -> &Chronicle {
+        &self.wiring.chronicle
     }
 }
 

@@ -1,8 +1,9 @@
 //! Carrying out what a message's `finalize` asked for: all of it, or none.
 
-use super::{Dropped, Handled, Router, Sender};
+use super::{Dropped, Handled, Router, Sender, saw};
 use crate::channels::ChannelError;
 use crate::handlers::{Body, CallError, Effect, Outgoing, Refused};
+use crate::journeys::Trip;
 use crate::primitives;
 use crate::requests::Answered;
 use crate::tasks::blocking;
@@ -17,20 +18,24 @@ struct Plan {
 
 impl Router {
     /// The half that is never cancelled.
-    pub(super) async fn finish(&self, handled: Handled) -> Result<(), Dropped> {
+    pub(super) async fn finish(&self, handled: Handled, trip: &Trip) -> Result<(), Dropped> {
         let Handled {
             plugin,
             sender,
             found,
+            witness,
         } = handled;
-        let plan = plan(plugin.name(), &sender, found.finalize().await?)?;
+        let effects = found.finalize().await;
+        saw(trip, witness.end(effects.as_ref().err()));
+        let plan = plan(plugin.name(), &sender, effects?)?;
+        trip.note(|journey| journey.effects = plan.in_words());
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
             let id = sender.request_id.as_ref();
             Some(self.requests.take(plugin.name(), &sender.source, id)?)
         } else {
             None
         };
-        self.carry_out(sender, plan, asked).await
+        self.carry_out(sender, plan, asked, trip).await
     }
 
     /// In an order in which whoever is woken finds all done.
@@ -39,6 +44,7 @@ impl Router {
         sender: Sender,
         plan: Plan,
         asked: Option<Answered>,
+        trip: &Trip,
     ) -> Result<(), Dropped> {
         if let Some(pem) = plan.peer_key {
             self.take_peer_key(&sender, pem).await?;
@@ -48,13 +54,14 @@ impl Router {
         }
         if let Some(outgoing) = plan.reply {
             let (to, id) = (&sender.source, sender.request_id);
-            if sender.setup {
+            let reply = if sender.setup {
                 let sent = self.post.send_setup(&sender.researcher, to, id, outgoing);
-                sent.await?;
+                sent.await?
             } else {
                 let sent = self.post.reply(&sender.researcher, to, id, outgoing);
-                sent.await?;
-            }
+                sent.await?
+            };
+            trip.note(|journey| journey.reply = Some(reply));
         }
         Ok(())
     }
@@ -67,6 +74,22 @@ impl Router {
         // Waits for the disk.
         let set = blocking(move || channels.set_peer_key(&peer, &pem));
         Ok(set.await.ok_or(Dropped::Stopping)??)
+    }
+}
+
+impl Plan {
+    fn in_words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.peer_key.is_some() {
+            words.push("take the sender's channel key".to_owned());
+        }
+        if let Some(body) = &self.deliver {
+            words.push(format!("deliver {} bytes to who asked", body.len()));
+        }
+        if let Some(outgoing) = &self.reply {
+            words.push(format!("reply with a {}", outgoing.kind));
+        }
+        words
     }
 }
 

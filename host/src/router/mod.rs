@@ -19,15 +19,19 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
+use crate::audit::{Event, Subject};
 use crate::channels::Channels;
-use crate::counters::Counters;
+use crate::chronicle::Chronicle;
 use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
+use crate::journeys::{End, Trip};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 use crate::tasks::{Tasks, blocking};
+use crate::witness::{Seen as SeenCall, Witness, version_of};
 pub use dropped::Dropped;
 use rooms::{Place, Rooms, Standing};
 use seen::Seen;
@@ -51,7 +55,7 @@ pub struct Router {
     channels: Arc<Channels>,
     requests: Requests,
     post: Arc<Post>,
-    counters: Counters,
+    chronicle: Chronicle,
     rooms: Rooms,
     work: Semaphore,
     doubtful: Semaphore,
@@ -65,6 +69,7 @@ struct Handled {
     plugin: Arc<Plugin>,
     sender: Sender,
     found: Found,
+    witness: Witness,
 }
 
 /// Who sent the message at hand, as verified.
@@ -83,7 +88,7 @@ impl Router {
         services: Services,
         requests: Requests,
         post: Arc<Post>,
-        counters: Counters,
+        chronicle: Chronicle,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -93,7 +98,7 @@ impl Router {
             services,
             requests,
             post,
-            counters,
+            chronicle,
             rooms: Rooms::new(),
             work: Semaphore::new(IN_WORK),
             doubtful: Semaphore::new(DOUBTFUL),
@@ -105,17 +110,22 @@ impl Router {
 
     /// Takes a message in, or counts and drops it when there is no room. Never waits.
     pub fn submit(self: &Arc<Self>, message: OverlayMessage) {
-        let source = message.source.clone();
+        let id = message.id();
+        let trip = self.chronicle.journeys.came(id, &message);
+        // Of the highest level: whatever is logged, it names the message.
+        let span = tracing::error_span!("message", %id, peer = %message.source);
         let place = match self.admit(&message) {
             Ok(place) => place,
-            Err(dropped) => return self.report(&source, &dropped),
+            Err(dropped) => return span.in_scope(|| self.report(&trip, &dropped)),
         };
         let router = self.clone();
-        self.tasks.spawn(async move {
-            if let Err(dropped) = router.treat(message, place).await {
-                router.report(&source, &dropped);
+        let treating = async move {
+            match router.treat(message, place, &trip).await {
+                Ok(()) => trip.end(End::Done),
+                Err(dropped) => router.report(&trip, &dropped),
             }
-        });
+        };
+        self.tasks.spawn(treating.instrument(span));
     }
 
     /// Cancels what may be cancelled, and waits for what may not.
@@ -150,12 +160,17 @@ impl Router {
         self.rooms.enter(standing, message)
     }
 
-    async fn treat(&self, message: OverlayMessage, place: Place) -> Result<(), Dropped> {
+    async fn treat(
+        &self,
+        message: OverlayMessage,
+        place: Place,
+        trip: &Trip,
+    ) -> Result<(), Dropped> {
         let deadline = Instant::now() + MESSAGE_DEADLINE;
         let source = message.source.clone();
         let cancellable = async {
             let _turn = self.rooms.turn(&place, &source).await?;
-            self.handle(message).await
+            self.handle(message, trip).await
         };
         let handled = self
             .stopping
@@ -164,16 +179,22 @@ impl Router {
             .ok_or(Dropped::Stopping)?
             .map_err(|_| Dropped::Deadline)??;
         match handled {
-            Some(handled) => self.finish(handled).await,
+            Some(handled) => self.finish(handled, trip).await,
             None => Ok(()),
         }
     }
 
     /// Everything up to the end of `handle`: changes nothing that outlives it.
-    async fn handle(&self, message: OverlayMessage) -> Result<Option<Handled>, Dropped> {
+    async fn handle(
+        &self,
+        message: OverlayMessage,
+        trip: &Trip,
+    ) -> Result<Option<Handled>, Dropped> {
         let message = Arc::new(message);
         let (inner, assurance) = self.open(&message).await?;
-        self.counters.received(&inner.kind);
+        self.chronicle.metrics.received(&inner.kind);
+        let request = inner.request_id.as_ref().map(ToString::to_string);
+        trip.opened(&inner.kind, request, in_words(assurance));
         let plugin = self
             .plugins
             .for_kind(&inner.kind)
@@ -183,6 +204,13 @@ impl Router {
             source: inner.source.to_string(),
             setup: message.setup,
             assurance,
+        };
+        trip.note(|journey| journey.plugin = Some(version_of(&plugin)));
+        let subject = Subject {
+            message: Some(trip.id()),
+            peer: Some(envelope.source.clone()),
+            researcher_id: Some(envelope.researcher_id.clone()),
+            secagg_id: None,
         };
         let sender = Sender {
             researcher: message.researcher_id.clone(),
@@ -198,14 +226,24 @@ impl Router {
         };
         // Never closed: waits, does not fail.
         let _work = self.work.acquire().await;
-        let found = plugin
-            .handle(self.services.clone(), envelope, guest_message)
-            .await?;
-        Ok(found.map(|found| Handled {
-            plugin,
-            sender,
-            found,
-        }))
+        let witness = Witness::new(&self.chronicle, &plugin, subject);
+        let handled = plugin.handle(self.services.clone(), envelope, guest_message);
+        match handled.await {
+            Ok(Some(found)) => Ok(Some(Handled {
+                plugin,
+                sender,
+                found,
+                witness,
+            })),
+            Ok(None) => {
+                saw(trip, witness.end(None));
+                Ok(None)
+            }
+            Err(error) => {
+                saw(trip, witness.end(Some(&error)));
+                Err(error.into())
+            }
+        }
     }
 
     async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {
@@ -250,13 +288,44 @@ impl Router {
         (!Arc::ptr_eq(&now, known)).then_some(now)
     }
 
-    fn report(&self, source: &NodeId, dropped: &Dropped) {
-        self.counters.dropped(dropped.name());
+    fn report(&self, trip: &Trip, dropped: &Dropped) {
+        let reason = dropped.name();
+        self.chronicle.metrics.dropped(reason);
         match dropped {
-            Dropped::Stopping => tracing::debug!(%source, "{dropped}"),
-            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!(%source, "{dropped}"),
-            _ => tracing::warn!(%source, "{dropped}"),
+            Dropped::Stopping => tracing::debug!("{dropped}"),
+            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!("{dropped}"),
+            _ => tracing::warn!("{dropped}"),
         }
+        trip.note(|journey| {
+            let why = dropped.to_string();
+            if dropped.is_a_security_matter() {
+                self.chronicle.audit.record(Event::MessageRefused {
+                    message: journey.id,
+                    peer: journey.peer.clone(),
+                    researcher_id: journey.researcher.clone(),
+                    reason,
+                    why: why.clone(),
+                });
+            }
+            journey.end = Some(End::Dropped { reason, why });
+        });
+    }
+}
+
+/// Notes what a plugin's call took, and what stopped it.
+fn saw(trip: &Trip, seen: SeenCall) {
+    trip.note(|journey| {
+        journey.took = Some(seen.took);
+        journey.rule = seen.rule;
+    });
+}
+
+/// How sure this node is of a message's sender.
+fn in_words(assurance: Assurance) -> &'static str {
+    match assurance {
+        Assurance::PublishedKey => "published key: anybody could have sent it",
+        Assurance::ChannelKey => "channel key: whoever set the channel up sent it",
+        Assurance::IdentityKey => "identity key: its sender is who it says",
     }
 }
 

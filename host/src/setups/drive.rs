@@ -9,9 +9,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::runs::Outcome;
 use super::{SetupError, Setups};
+use crate::audit::{Event, SecaggSetup, Subject};
 use crate::handlers::{Body, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup};
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
+use crate::witness::Witness;
 
 /// A researcher of the reference waits so long for its answer; a run that goes on would report to nobody.
 const RUN_DEADLINE: Duration = Duration::from_secs(60);
@@ -25,6 +27,8 @@ impl Setups {
     pub(super) async fn drive(&self, setup: &Setup) -> Outcome {
         let started = Instant::now();
         let (run, kind) = (&setup.run, setup.kind);
+        let (audit, metrics) = (&self.chronicle.audit, &self.chronicle.metrics);
+        audit.record(Event::SecaggSetupStart(told(setup)));
         let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
             let plugin = plugin.as_ref().ok_or(SetupError::NoPlugin(kind))?;
@@ -36,9 +40,16 @@ impl Setups {
             Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
             None => Err(SetupError::Stopping),
         };
+        let took = started.elapsed();
+        metrics.set_up(kind, ended.is_ok(), took);
+        audit.record(Event::SecaggSetupComplete {
+            setup: told(setup),
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            why: ended.as_ref().err().map(ToString::to_string),
+        });
         match ended {
             Ok(outcome) => {
-                let ms = started.elapsed().as_millis();
+                let ms = took.as_millis();
                 tracing::info!(secagg_id = %run, kind, parties = setup.parties.len(), ms, "set up");
                 outcome
             }
@@ -59,11 +70,17 @@ impl Setups {
         // What an earlier run of this name published must not meet the keys of this one.
         let materials = &self.services.materials;
         materials.withdraw(plugin.shared_name(), setup.run.as_str());
-        let mut run = Run::begin(plugin, self.services.clone(), setup).await?;
+        let witness = self.witness(plugin, setup);
+        let begun = Run::begin(plugin, self.services.clone(), setup).await;
+        witness.end(begun.as_ref().err());
+        let mut run = begun?;
         let mut established = None;
         let mut answers = Vec::new();
         for _ in 0..MOST_STEPS {
-            let step = run.step(answers).await?;
+            let witness = self.witness(plugin, setup);
+            let step = run.step(answers).await;
+            witness.end(step.as_ref().err());
+            let step = step?;
             if let Some(result) = self.publish(plugin, setup, step.effects)? {
                 established = Some(self.establish(&run, setup, result).await?);
             }
@@ -79,6 +96,15 @@ impl Setups {
             plugin: plugin.name().into(),
             why: "its run does not end",
         })
+    }
+
+    fn witness(&self, plugin: &Arc<Plugin>, setup: &Setup) -> Witness {
+        let subject = Subject {
+            secagg_id: Some(setup.run.to_string()),
+            researcher_id: Some(setup.researcher.to_string()),
+            ..Subject::default()
+        };
+        Witness::new(&self.chronicle, plugin, subject)
     }
 
     /// Publishes what a step asks to publish; hands back the result it asks to keep.
@@ -151,6 +177,19 @@ impl Setups {
                 gathered.silent.iter().map(ToString::to_string).collect(),
             ))
         }
+    }
+}
+
+/// The run as the audit log tells of it.
+fn told(setup: &Setup) -> SecaggSetup {
+    let named = setup.parties.iter().take(SecaggSetup::NAMED);
+    SecaggSetup {
+        researcher_id: setup.researcher.to_string(),
+        experiment_id: setup.experiment.to_string(),
+        secagg_id: setup.run.to_string(),
+        message_type: setup.kind,
+        parties: named.map(ToString::to_string).collect(),
+        party_count: setup.parties.len(),
     }
 }
 
