@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -6,11 +7,14 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
+use super::telemetry::Telemetry;
 use super::{Exit, Format, Problem};
 use crate::control::{self, NodeControl};
 use crate::fedbiomed::ConfigIni;
+use crate::logs::Logs;
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
+use crate::telemetry::Source;
 use crate::transport::{ConnectError, ServerAddress};
 
 /// Run a node beside a researcher.
@@ -38,9 +42,11 @@ pub(super) struct NodeCommand {
     /// The researcher's certificate, PEM. Without it the one met first is trusted from then on.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// The data directory: keys, contexts, control socket.
+    /// The data directory: keys, contexts, audit log, control socket.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: Telemetry,
 }
 
 /// `node.toml`.
@@ -55,8 +61,10 @@ struct ConfigFile {
 }
 
 impl NodeCommand {
-    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+    pub(super) async fn run(mut self, format: Format, logs: Logs) -> Result<(), Problem> {
+        let telemetry = std::mem::take(&mut self.telemetry);
         let config = self.settings()?;
+        let telemetry = telemetry.prepare("node", config.id.as_str()).await?;
         let data = config.data.clone();
         // The store's lock tells that a control socket that is there is dead.
         let opened = Node::open(config).map_err(problem)?;
@@ -66,14 +74,18 @@ impl NodeCommand {
         })?;
         let node = opened.start().await.map_err(problem)?;
         let stop = CancellationToken::new();
-        let control = NodeControl(node.clone());
+        let control = NodeControl::new(node.clone(), logs);
         let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
         let ready = Ready {
             event: "ready",
             id: node.id().to_string(),
             address: node.researcher_address(),
             fingerprint: node.researcher_fingerprint().to_string(),
+            metrics: telemetry.address(),
         };
+        let numbers = node.clone();
+        let numbers: Source = Arc::new(move || numbers.families());
+        telemetry.start(&numbers, &stop);
         until_told_to_stop(format, &ready).await?;
         stop.cancel();
         node.stop().await;

@@ -22,6 +22,7 @@ use crate::chronicle::Chronicle;
 use crate::handlers::{CompiledCode, PluginSet, Plugins, Runtime};
 use crate::key_store::KeyStore;
 use crate::message::{NodeId, ResearcherId};
+use crate::metrics::Family;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::transport::{
@@ -221,6 +222,51 @@ impl Node {
     /// Since its start.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Its numbers of the moment, for monitoring.
+    pub fn families(&self) -> Vec<Family> {
+        let chronicle = self.chronicle();
+        let audit = chronicle.audit.state();
+        let mut families = chronicle.metrics.families();
+        families.extend([
+            Family::gauge(
+                "backchannel_uptime_seconds",
+                "Time since the node started",
+                self.uptime().as_secs(),
+            ),
+            Family::gauge(
+                "backchannel_connected",
+                "Whether the last poll reached the researcher's server",
+                self.connection().connected.into(),
+            ),
+            Family::gauge(
+                "backchannel_channels",
+                "Peers with a stored channel",
+                self.channels().peers().len() as u64,
+            ),
+            Family::gauge(
+                "backchannel_requests_pending",
+                "Requests to peers that wait for their reply",
+                self.requests().pending() as u64,
+            ),
+            Family::counter(
+                "backchannel_audit_lines",
+                "Lines of the audit log, since it began",
+                audit.seq,
+            ),
+            Family::counter(
+                "backchannel_audit_records_lost",
+                "Audit records lost since the start, as the disk did not keep up",
+                audit.lost,
+            ),
+            Family::gauge(
+                "backchannel_audit_failing",
+                "Whether the audit log cannot be written",
+                audit.failing.is_some().into(),
+            ),
+        ]);
+        families
     }
 
     pub(crate) fn store(&self) -> &Arc<KeyStore> {

@@ -170,7 +170,7 @@ impl Post {
         self.chronicle.metrics.sent(&inner.kind);
         let handed_over = self.outbox.send(ToResearcher::Overlay(sealed)).await;
         handed_over.map_err(|_| PostError::Stopping)?;
-        tracing::debug!(message = %id, peer = %to, kind = inner.kind, "sent");
+        tracing::debug!(%id, peer = %to, kind = inner.kind, "sent");
         journey.end(End::Done);
         Ok(id)
     }
