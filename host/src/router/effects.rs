@@ -23,6 +23,10 @@ impl Router {
             sender,
             found,
         } = handled;
+        // The last moment to stop it: what `finalize` has begun is done to its end.
+        if plugin.is_taken_back() {
+            return Err(Dropped::Off(plugin.name().into()));
+        }
         let plan = plan(plugin.name(), &sender, found.finalize().await?)?;
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
             let id = sender.request_id.as_ref();

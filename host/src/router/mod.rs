@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
-use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
+use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services, today};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
@@ -174,10 +174,12 @@ impl Router {
         let message = Arc::new(message);
         let (inner, assurance) = self.open(&message).await?;
         self.counters.received(&inner.kind);
-        let plugin = self
-            .plugins
-            .for_kind(&inner.kind)
-            .ok_or_else(|| Dropped::UnknownKind(inner.kind.clone()))?;
+        let plugin = self.plugin(&inner.kind)?;
+        let admitted =
+            plugin
+                .scope()
+                .admits_message(&message.researcher_id, &inner.source, today());
+        admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
         let envelope = Envelope {
             researcher_id: message.researcher_id.to_string(),
             source: inner.source.to_string(),
@@ -198,14 +200,22 @@ impl Router {
         };
         // Never closed: waits, does not fail.
         let _work = self.work.acquire().await;
-        let found = plugin
-            .handle(self.services.clone(), envelope, guest_message)
-            .await?;
+        let found = plugin.handle(self.services.clone(), envelope, guest_message);
+        let found = plugin.unless_taken_back(found).await;
+        let found = found.ok_or_else(|| Dropped::Off(plugin.name().into()))??;
         Ok(found.map(|found| Handled {
             plugin,
             sender,
             found,
         }))
+    }
+
+    fn plugin(&self, kind: &str) -> Result<Arc<Plugin>, Dropped> {
+        let plugin = self.plugins.for_kind(kind);
+        plugin.ok_or_else(|| match self.plugins.off(kind) {
+            Some(plugin) => Dropped::Off(plugin),
+            None => Dropped::UnknownKind(kind.to_owned()),
+        })
     }
 
     async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {
