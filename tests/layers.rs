@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -15,6 +15,8 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("tasks", &[]),
     ("audit", &["message", "files"]),
     ("metrics", &[]),
+    ("telemetry", &["metrics"]),
+    ("logs", &["message"]),
     ("journeys", &["message", "metrics"]),
     ("chronicle", &["audit", "metrics", "journeys"]),
     ("primitives", &["message"]),
@@ -22,7 +24,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("key_store", &["message", "randomness", "primitives"]),
     (
         "channels",
-        &["message", "primitives", "overlay", "key_store"],
+        &["message", "primitives", "overlay", "key_store", "audit"],
     ),
     ("secure_sum", &["message", "primitives"]),
     (
@@ -41,6 +43,12 @@ const LAYERS: [(&str, &[&str]); 29] = [
         ],
     ),
     ("packages", &["files", "handlers"]),
+    ("policy", &["files", "handlers", "packages"]),
+    ("plugins", &["files", "handlers", "packages", "policy"]),
+    (
+        "witness",
+        &["audit", "metrics", "journeys", "chronicle", "handlers"],
+    ),
     ("requests", &["message", "randomness", "handlers"]),
     ("transport", &["message", "randomness", "files", "proto"]),
     (
@@ -54,6 +62,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "requests",
             "chronicle",
             "tasks",
+            "journeys",
         ],
     ),
     (
@@ -68,6 +77,9 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "chronicle",
             "post",
             "tasks",
+            "audit",
+            "journeys",
+            "witness",
         ],
     ),
     (
@@ -83,6 +95,9 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "transport",
             "post",
             "tasks",
+            "audit",
+            "chronicle",
+            "witness",
         ],
     ),
     (
@@ -93,6 +108,8 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "key_store",
             "channels",
             "handlers",
+            "policy",
+            "plugins",
             "requests",
             "chronicle",
             "transport",
@@ -100,9 +117,14 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "router",
             "setups",
             "tasks",
+            "audit",
+            "metrics",
         ],
     ),
-    ("relay", &["message", "randomness", "proto", "transport"]),
+    (
+        "relay",
+        &["message", "randomness", "proto", "transport", "metrics"],
+    ),
     (
         "control",
         &[
@@ -112,10 +134,15 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "proto",
             "key_store",
             "secure_sum",
+            "plugins",
             "transport",
             "node",
             "relay",
             "tasks",
+            "chronicle",
+            "journeys",
+            "logs",
+            "metrics",
         ],
     ),
     (
@@ -127,10 +154,16 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "secure_sum",
             "fedbiomed",
             "handlers",
+            "packages",
+            "policy",
+            "plugins",
             "transport",
             "node",
             "relay",
             "control",
+            "audit",
+            "logs",
+            "telemetry",
         ],
     ),
 ];

@@ -103,10 +103,8 @@ pub struct Rule {
     pub name: String,
     /// What it is set to.
     pub value: String,
-    /// The line that sets it, or that it is the default.
-    pub decided_by: String,
-    /// What to do to change it.
-    pub to_change: String,
+    /// The line that sets it; or that it is the default, and where to write another.
+    pub place: String,
 }
 
 /// A message on its way. Whoever drops it without an [`end`](Self::end) leaves it as dropped by a node that stopped.

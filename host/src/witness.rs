@@ -73,22 +73,15 @@ impl Witness {
             CallError::Limit { hit, .. } => {
                 let limit = hit.limit.name();
                 self.chronicle.metrics.limit_hit(&plugin, limit);
-                let decided = self
-                    .chronicle
-                    .rules
-                    .decides(&plugin, &format!("limits.{limit}"));
-                rule = Some(Rule {
-                    name: limit.to_owned(),
-                    value: hit.value.to_string(),
-                    decided_by: decided.by.clone(),
-                    to_change: decided.to_change,
-                });
+                let decided = self.chronicle.rules.rule(&plugin, limit, hit.value);
+                let decided_by = decided.place.clone();
+                rule = Some(decided);
                 Event::LimitHit {
                     plugin,
                     digest,
                     limit: limit.to_owned(),
                     value: hit.value,
-                    decided_by: decided.by,
+                    decided_by,
                     subject,
                 }
             }

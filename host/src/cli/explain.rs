@@ -137,8 +137,7 @@ struct ShownTook {
 struct ShownRule {
     name: String,
     value: String,
-    decided_by: String,
-    to_change: String,
+    place: String,
 }
 
 impl From<Rule> for ShownRule {
@@ -146,8 +145,7 @@ impl From<Rule> for ShownRule {
         Self {
             name: foreign(&rule.name),
             value: foreign(&rule.value),
-            decided_by: foreign(&rule.decided_by),
-            to_change: foreign(&rule.to_change),
+            place: foreign(&rule.place),
         }
     }
 }
@@ -262,9 +260,8 @@ impl fmt::Display for Shown {
         };
         row("outcome", &outcome)?;
         if let Some(rule) = &self.rule {
-            let decided = format!("{} = {}, by {}", rule.name, rule.value, rule.decided_by);
+            let decided = format!("{}: {} ({})", rule.name, rule.value, rule.place);
             row("decided by", &decided)?;
-            row("to change", &rule.to_change)?;
         }
         Ok(())
     }

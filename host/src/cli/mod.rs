@@ -10,6 +10,7 @@ mod import;
 mod logs;
 mod node;
 mod output;
+mod plugin;
 mod problem;
 mod relay;
 mod secagg;
@@ -62,6 +63,9 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
+    /// Decide what plugins may do on a node.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Look at handlers.
     #[command(subcommand)]
     Handler(handler::Handler),
@@ -104,6 +108,7 @@ impl Cli {
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Import(import) => import.run(format),
+                Command::Plugin(plugin) => plugin.run(format).await,
                 Command::Handler(handler) => handler.run(format),
             }
         });

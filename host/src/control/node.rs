@@ -10,11 +10,12 @@ use crate::key_store::StoreError;
 use crate::logs::Logs;
 use crate::message::{MessageId, SecaggId};
 use crate::node::Node;
+use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
     CommitmentReply, CommitmentRequest, Context, ExplainReply, ExplainRequest, LogLine,
     LogsRequest, NodeStatus, Plugin, ProtectReply, ProtectRequest, ProtectValuesReply,
-    ProtectValuesRequest, StatusRequest, TopReply, TopRequest,
+    ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest, TopReply, TopRequest,
 };
 use crate::secure_sum::quantize::Quantization;
 
@@ -186,6 +187,26 @@ impl node_server::Node for NodeControl {
         let key = server_key(&id, &record)?;
         Ok(Response::new(CommitmentReply {
             commitment: key.commitment().to_vec(),
+        }))
+    }
+
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {
+        let node = self.node.clone();
+        let reloaded = tokio::task::spawn_blocking(move || node.reload()).await;
+        let reloaded = reloaded.map_err(|_| Status::unavailable("the node is stopping"))?;
+        let lines = |changes: Vec<Change>| changes.iter().map(ToString::to_string).collect();
+        Ok(Response::new(match reloaded {
+            Ok(changes) => ReloadReply {
+                ok: true,
+                changes: lines(changes),
+                ..ReloadReply::default()
+            },
+            Err(kept) => ReloadReply {
+                ok: false,
+                why: kept.why.to_string(),
+                to_do: kept.why.advice(),
+                changes: lines(kept.taken_back),
+            },
         }))
     }
 }

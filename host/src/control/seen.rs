@@ -65,8 +65,7 @@ fn told(journey: Journey, other: String) -> control::Journey {
         rule: journey.rule.map(|rule| control::Rule {
             name: rule.name,
             value: rule.value,
-            decided_by: rule.decided_by,
-            to_change: rule.to_change,
+            place: rule.place,
         }),
     }
 }

@@ -19,10 +19,11 @@ use tokio::sync::watch;
 use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
-use crate::handlers::{CompiledCode, PluginSet, Plugins, Runtime};
+use crate::handlers::{CompiledCode, Plugins, Runtime};
 use crate::key_store::KeyStore;
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
+use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::transport::{
@@ -55,7 +56,7 @@ pub struct Node {
     config: NodeConfig,
     certificate: Certificate,
     store: Arc<KeyStore>,
-    plugins: Plugins,
+    plugins: Arc<InForce>,
     wiring: Wiring,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
@@ -88,29 +89,28 @@ impl Opened {
             audit,
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
-        let plugins = Plugins::new(load_plugins(&runtime, &config.data, &store)?);
-        for (name, plugin) in plugins.current().all() {
-            let grants = plugin.grants().iter();
-            audit.record(Event::PluginLoaded {
-                plugin: name.to_owned(),
-                version: plugin.manifest().version.clone(),
-                digest: hex::encode(plugin.digest()),
-                grants: grants.map(|grant| grant.name().to_owned()).collect(),
-            });
+        let plugins = Arc::new(put_in_force(runtime, &config.data, &store, &audit)?);
+        for name in plugins.plugins().current().all().keys() {
+            record_loaded(&audit, plugins.plugins(), name);
         }
         let certificate = meet_researcher(&config, &store, &audit).await?;
         audit.record(Event::NodeStarted {
             researcher_address: config.researcher.to_string(),
             researcher_id: certificate.researcher_id().to_string(),
         });
+        let chronicle = Chronicle::new(audit);
+        let in_force = plugins.clone();
+        chronicle
+            .rules
+            .told(move |plugin, setting| in_force.place(plugin, setting));
 
         let ground = Ground {
             id: config.id.clone(),
             name: config.name.clone(),
             store: store.clone(),
-            plugins: plugins.clone(),
+            plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
-            chronicle: Chronicle::new(audit),
+            chronicle,
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;
@@ -278,7 +278,42 @@ impl Node {
     }
 
     pub(crate) fn plugins(&self) -> &Plugins {
-        &self.plugins
+        self.plugins.plugins()
+    }
+
+    /// Reads the policy again and puts it in force; see [`InForce::reload`]. Blocks.
+    pub(crate) fn reload(&self) -> Result<Vec<Change>, Kept> {
+        let reloaded = self.plugins.reload();
+        let audit = &self.chronicle().audit;
+        let (changes, refused) = match &reloaded {
+            Ok(changes) => (changes, None),
+            Err(kept) => (&kept.taken_back, Some(&kept.why)),
+        };
+        for change in changes {
+            tracing::info!("policy.toml: {change}");
+            if !matches!(change.what, What::Stopped) {
+                record_loaded(audit, self.plugins(), &change.plugin);
+            }
+        }
+        if let Some(why) = refused {
+            if let ReloadError::Plugins(failed) = why {
+                failed
+                    .iter()
+                    .for_each(|not_loaded| record_refused(audit, not_loaded));
+            }
+            audit.record(Event::PolicyRefused {
+                why: why.to_string(),
+            });
+            tracing::error!(
+                "policy.toml is refused, the node keeps what it had: {why}; {}",
+                why.advice()
+            );
+        } else {
+            audit.record(Event::PolicyReloaded {
+                changes: changes.iter().map(ToString::to_string).collect(),
+            });
+        }
+        reloaded
     }
 
     pub(crate) fn requests(&self) -> &Requests {
@@ -304,7 +339,13 @@ pub(crate) fn open_store(
         .map_err(|source| NodeError::store(data, source))
 }
 
-fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<PluginSet, NodeError> {
+/// The policy of the data directory, with the plugins that it allows.
+fn put_in_force(
+    runtime: Runtime,
+    data: &Path,
+    store: &KeyStore,
+    audit: &Audit,
+) -> Result<InForce, NodeError> {
     let cache = match CompiledCode::new(&data.join("compiled"), store.seed()) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -312,7 +353,34 @@ fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plug
             None
         }
     };
-    Ok(PluginSet::built_in(runtime, cache.as_ref())?)
+    let loader = Loader::new(Folder::of(data), runtime, cache);
+    let (in_force, failed) = InForce::start(data, loader)?;
+    for not_loaded in failed {
+        let todo = not_loaded.why.advice();
+        tracing::error!("a plugin is left out: {not_loaded}; {todo}");
+        record_refused(audit, &not_loaded);
+    }
+    Ok(in_force)
+}
+
+fn record_loaded(audit: &Audit, plugins: &Plugins, name: &str) {
+    if let Some(plugin) = plugins.current().get(name) {
+        let grants = plugin.grants().iter();
+        audit.record(Event::PluginLoaded {
+            plugin: name.to_owned(),
+            version: plugin.manifest().version.clone(),
+            digest: hex::encode(plugin.digest()),
+            grants: grants.map(|grant| grant.name().to_owned()).collect(),
+        });
+    }
+}
+
+fn record_refused(audit: &Audit, not_loaded: &NotLoaded) {
+    audit.record(Event::PluginRefused {
+        plugin: not_loaded.plugin.clone(),
+        digest: String::new(),
+        why: not_loaded.why.to_string(),
+    });
 }
 
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.

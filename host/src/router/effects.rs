@@ -25,6 +25,10 @@ impl Router {
             found,
             witness,
         } = handled;
+        // The last moment to stop it: what `finalize` has begun is done to its end.
+        if plugin.is_taken_back() {
+            return Err(Dropped::Off(plugin.name().into()));
+        }
         let effects = found.finalize().await;
         saw(trip, witness.end(effects.as_ref().err()));
         let plan = plan(plugin.name(), &sender, effects?)?;

@@ -24,7 +24,7 @@ use tracing::Instrument;
 use crate::audit::{Event, Subject};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
-use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
+use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services, today};
 use crate::journeys::{End, Trip};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
@@ -195,10 +195,12 @@ impl Router {
         self.chronicle.metrics.received(&inner.kind);
         let request = inner.request_id.as_ref().map(ToString::to_string);
         trip.opened(&inner.kind, request, in_words(assurance));
-        let plugin = self
-            .plugins
-            .for_kind(&inner.kind)
-            .ok_or_else(|| Dropped::UnknownKind(inner.kind.clone()))?;
+        let plugin = self.plugin(&inner.kind)?;
+        let admitted =
+            plugin
+                .scope()
+                .admits_message(&message.researcher_id, &inner.source, today());
+        admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
         let envelope = Envelope {
             researcher_id: message.researcher_id.to_string(),
             source: inner.source.to_string(),
@@ -228,7 +230,9 @@ impl Router {
         let _work = self.work.acquire().await;
         let witness = Witness::new(&self.chronicle, &plugin, subject);
         let handled = plugin.handle(self.services.clone(), envelope, guest_message);
-        match handled.await {
+        let handled = plugin.unless_taken_back(handled).await;
+        let handled = handled.ok_or_else(|| Dropped::Off(plugin.name().into()))?;
+        match handled {
             Ok(Some(found)) => Ok(Some(Handled {
                 plugin,
                 sender,
@@ -244,6 +248,14 @@ impl Router {
                 Err(error.into())
             }
         }
+    }
+
+    fn plugin(&self, kind: &str) -> Result<Arc<Plugin>, Dropped> {
+        let plugin = self.plugins.for_kind(kind);
+        plugin.ok_or_else(|| match self.plugins.off(kind) {
+            Some(plugin) => Dropped::Off(plugin),
+            None => Dropped::UnknownKind(kind.to_owned()),
+        })
     }
 
     async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {
@@ -296,8 +308,16 @@ impl Router {
             Dropped::Call(_) | Dropped::Channel(_) => tracing::error!("{dropped}"),
             _ => tracing::warn!("{dropped}"),
         }
+        let rules = &self.chronicle.rules;
         trip.note(|journey| {
             let why = dropped.to_string();
+            match dropped {
+                Dropped::Off(plugin) => journey.rule = Some(rules.rule(plugin, "enabled", false)),
+                Dropped::OutOfScope(plugin, why) => {
+                    journey.rule = Some(rules.rule(plugin, why.setting(), why));
+                }
+                _ => {}
+            }
             if dropped.is_a_security_matter() {
                 self.chronicle.audit.record(Event::MessageRefused {
                     message: journey.id,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::runs::Outcome;
 use super::{SetupError, Setups};
 use crate::audit::{Event, SecaggSetup, Subject};
-use crate::handlers::{Body, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup};
+use crate::handlers::{Body, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup, today};
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
 use crate::witness::Witness;
@@ -31,10 +31,13 @@ impl Setups {
         audit.record(Event::SecaggSetupStart(told(setup)));
         let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
-            let plugin = plugin.as_ref().ok_or(SetupError::NoPlugin(kind))?;
+            let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
+            let admitted = plugin.scope().admits_run(setup, today());
+            admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
             // Never closed: waits, does not fail.
             let _work = self.work.acquire().await;
-            self.run(plugin, setup).await
+            let ended = plugin.unless_taken_back(self.run(plugin, setup)).await;
+            ended.unwrap_or_else(|| Err(SetupError::Off(plugin.name().into())))
         });
         let ended = match self.stopping.run_until_cancelled(ended).await {
             Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
@@ -61,6 +64,13 @@ impl Setups {
                 }
                 Outcome::Failed(error.to_string())
             }
+        }
+    }
+
+    fn no_plugin(&self, kind: &'static str) -> SetupError {
+        match self.plugins.off(kind) {
+            Some(plugin) => SetupError::Off(plugin),
+            None => SetupError::NoPlugin(kind),
         }
     }
 

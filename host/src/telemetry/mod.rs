@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::metrics::Family;
 
-pub use push::{BadEndpoint, Push};
+pub use push::Push;
 pub use serve::MetricsServer;
 
 /// Where the numbers of the moment come from.
