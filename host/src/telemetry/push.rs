@@ -236,7 +236,7 @@ mod tests {
             request: Request<ExportMetricsServiceRequest>,
         ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
             let _ = self.0.send(request.into_inner());
-            Ok(Response::default())
+            Ok(Response::new(ExportMetricsServiceResponse::default()))
         }
     }
 

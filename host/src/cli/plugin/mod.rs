@@ -50,6 +50,7 @@ impl Plugin {
             Self::Remove(remove) => remove.run(format).await,
             Self::Reload(reload) => reload.run(format).await,
             Self::List(list) => list.run(format).await,
+            Self::Top(top) => top.run(format).await,
         }
     }
 }
