@@ -84,7 +84,9 @@ impl Opened {
             store,
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
-        let plugins = Plugins::new(load_plugins(&runtime, &config.data, &store)?);
+        let plugins = load_plugins(&runtime, &config.data, &store)?;
+        let plugins = Plugins::with_quarantines(plugins, store.clone())
+            .map_err(|source| NodeError::store(&config.data, source))?;
         let certificate = meet_researcher(&config, &store).await?;
 
         let ground = Ground {

@@ -1,5 +1,5 @@
 use crate::channels::ChannelError;
-use crate::handlers::CallError;
+use crate::handlers::{CallError, Limit};
 use crate::message::NodeId;
 use crate::overlay::OpenError;
 use crate::post::PostError;
@@ -63,6 +63,10 @@ impl Dropped {
             Self::Repeated => "repeated",
             Self::UnknownKind(_) => "unknown kind",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",
+            Self::Call(CallError::Quarantined { .. }) => "plugin out of service",
+            Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {
+                "plugin has too many in work"
+            }
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",
