@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -13,7 +14,7 @@ use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
 use super::runtime::{LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Terms};
+use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -26,6 +27,7 @@ pub struct Plugin {
     instance: InstancePre<CallState>,
     pub(super) handler: handler::GuestIndices,
     pub(super) initiator: Option<initiator::GuestIndices>,
+    taken_back: CancellationToken,
 }
 
 impl Plugin {
@@ -78,6 +80,7 @@ impl Plugin {
             instance,
             handler,
             initiator,
+            taken_back: CancellationToken::new(),
         })
     }
 
@@ -114,6 +117,21 @@ impl Plugin {
         imports(runtime.engine(), &compiled)
     }
 
+    /// Takes back what its operator allowed it: what it has in work ends, unless it has begun what is never cancelled.
+    pub fn take_back(&self) {
+        self.taken_back.cancel();
+    }
+
+    /// Whether it was taken back.
+    pub fn is_taken_back(&self) -> bool {
+        self.taken_back.is_cancelled()
+    }
+
+    /// Does `work` with it; `None` when it is taken back before that is done.
+    pub async fn unless_taken_back<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.taken_back.run_until_cancelled(work).await
+    }
+
     /// The plugin's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -141,6 +159,11 @@ impl Plugin {
     /// What it was granted.
     pub fn grants(&self) -> &BTreeSet<Capability> {
         &self.terms.grants
+    }
+
+    /// For whom it works.
+    pub fn scope(&self) -> &Scope {
+        &self.terms.scope
     }
 
     /// What it may use up.

@@ -5,14 +5,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::quarantine::Wards;
 use super::{
-    CallError, Capability, CompiledCode, InWork, LoadError, Plugin, Quarantine, Runtime, Terms,
+    CallError, Capability, CompiledCode, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime,
+    Terms,
 };
 use crate::key_store::{KeyStore, StoreError};
 
 /// The plugins that a node uses now. Clones are the same handle.
 ///
-/// The set can be replaced while the node runs. A message in work has its plugin in hand and finishes on it; so does a
-/// run. What a plugin published and asked is kept under its name, so that another version goes on with it.
+/// The set can be replaced while the node runs. A message in work has its plugin in hand and finishes on it, unless that
+/// is [taken back](Plugin::take_back); so does a run. What a plugin published and asked is kept under its name, so that
+/// another version goes on with it.
 #[derive(Clone, Default)]
 pub struct Plugins {
     set: Arc<RwLock<Arc<PluginSet>>>,
@@ -20,7 +22,7 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// A handle onto `set`. Quarantines end with the process.
+    /// A handle onto `set`. Quarantines end with the process, unless they are [kept](Self::keep_quarantines).
     pub fn new(set: PluginSet) -> Self {
         Self {
             set: Arc::new(RwLock::new(Arc::new(set))),
@@ -28,12 +30,9 @@ impl Plugins {
         }
     }
 
-    /// A handle onto `set`, with the quarantines that are in `store`, and will be.
-    pub fn with_quarantines(set: PluginSet, store: Arc<KeyStore>) -> Result<Self, StoreError> {
-        Ok(Self {
-            set: Arc::new(RwLock::new(Arc::new(set))),
-            wards: Wards::restored(store)?,
-        })
+    /// Goes on with the quarantines that are in `store`, and keeps them there from now on.
+    pub fn keep_quarantines(&self, store: Arc<KeyStore>) -> Result<(), StoreError> {
+        self.wards.keep_in(store)
     }
 
     /// Begins a message or run of `plugin`, if that is in service and has fewer than `in-flight` of them. To be held until
@@ -79,6 +78,11 @@ impl Plugins {
         self.current().for_kind(kind).cloned()
     }
 
+    /// The plugin that would treat messages or requests of this kind, and is switched off now.
+    pub fn off(&self, kind: &str) -> Option<String> {
+        self.current().off(kind).map(str::to_owned)
+    }
+
     /// The plugin that begins the exchange which this researcher's request asks for now.
     pub fn for_request(&self, kind: &str) -> Option<Arc<Plugin>> {
         self.current().for_request(kind).cloned()
@@ -90,6 +94,8 @@ impl Plugins {
 pub struct PluginSet {
     by_kind: BTreeMap<String, Arc<Plugin>>,
     by_request: BTreeMap<String, Arc<Plugin>>,
+    /// Kinds and requests of plugins that are switched off, with the plugins' names.
+    off: BTreeMap<String, String>,
 }
 
 /// A plugin that comes with the host.
@@ -164,6 +170,31 @@ impl PluginSet {
             self.by_request.insert(kind.clone(), plugin.clone());
         }
         Ok(())
+    }
+
+    /// Remembers the kinds of a plugin that is switched off, so that whoever asks for one hears that.
+    pub fn switch_off(&mut self, manifest: &Manifest) {
+        for kind in manifest.kinds.iter().chain(&manifest.initiates) {
+            self.off.insert(kind.clone(), manifest.name.clone());
+        }
+    }
+
+    /// The plugin that would treat messages or requests of this kind and is switched off.
+    pub fn off(&self, kind: &str) -> Option<&str> {
+        self.off.get(kind).map(String::as_str)
+    }
+
+    /// The same set with those switched off that `may_run` does not name.
+    pub fn only(&self, may_run: impl Fn(&str) -> bool) -> Self {
+        let mut only = self.clone();
+        for (name, plugin) in self.all() {
+            if !may_run(name) {
+                only.by_kind.retain(|_, other| other.name() != name);
+                only.by_request.retain(|_, other| other.name() != name);
+                only.switch_off(plugin.manifest());
+            }
+        }
+        only
     }
 
     /// The plugin of this name.

@@ -29,13 +29,11 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// that peer out. Only messages that anybody can forge, those of channel set-ups, do not count: or the relay could take
 /// away the plugin that all others rest on. They are bounded by the router's rooms and dropped one by one.
 #[derive(Clone, Default)]
-pub(super) struct Wards {
-    state: Arc<Mutex<State>>,
-    store: Option<Arc<KeyStore>>,
-}
+pub(super) struct Wards(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
+    store: Option<Arc<KeyStore>>,
     in_work: HashMap<Arc<str>, u64>,
     failures: HashMap<Arc<str>, VecDeque<Instant>>,
     quarantined: BTreeMap<String, Quarantine>,
@@ -59,30 +57,20 @@ pub struct InWork {
 }
 
 impl Wards {
-    /// As they were when the node stopped, and kept in `store` from now on.
-    pub(super) fn restored(store: Arc<KeyStore>) -> Result<Self, StoreError> {
-        let kept = store.quarantines()?.into_iter();
-        let quarantined = kept.map(|(name, record)| {
-            let QuarantineRecord {
-                digest,
-                reason,
-                since,
-            } = record;
+    /// Goes on with the quarantines that are in `store`, and keeps them there from now on.
+    pub(super) fn keep_in(&self, store: Arc<KeyStore>) -> Result<(), StoreError> {
+        let kept = store.quarantines()?.into_iter().map(|(name, record)| {
             let quarantine = Quarantine {
-                digest,
-                reason,
-                since,
+                digest: record.digest,
+                reason: record.reason,
+                since: record.since,
             };
             (name, quarantine)
         });
-        let state = State {
-            quarantined: quarantined.collect(),
-            ..State::default()
-        };
-        Ok(Self {
-            state: Arc::new(Mutex::new(state)),
-            store: Some(store),
-        })
+        let mut state = self.state();
+        state.quarantined.extend(kept);
+        state.store = Some(store);
+        Ok(())
     }
 
     pub(super) fn enter(&self, plugin: &Plugin) -> Result<InWork, CallError> {
@@ -168,7 +156,9 @@ impl Wards {
 
     /// A node whose disk does not take it goes on with what it has in memory.
     fn keep(&self, name: &str, quarantine: Option<&Quarantine>) {
-        let Some(store) = &self.store else { return };
+        let Some(store) = self.state().store.clone() else {
+            return;
+        };
         let record = quarantine.map(|quarantine| QuarantineRecord {
             digest: quarantine.digest.clone(),
             reason: quarantine.reason.clone(),
@@ -180,7 +170,7 @@ impl Wards {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,5 +183,105 @@ impl Drop for InWork {
                 state.in_work.remove(&self.plugin);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::{BUILT_IN, LimitHit, Limits, Runtime, Terms};
+    use crate::message::NodeId;
+    use crate::randomness::Randomness;
+
+    fn plugin(limits: Limits) -> Plugin {
+        let runtime = Runtime::new().expect("an engine");
+        let mut terms = Terms::granting(BUILT_IN[0].grants);
+        terms.limits = limits;
+        Plugin::load(&runtime, BUILT_IN[0].component, terms, None).expect("loaded")
+    }
+
+    fn trap() -> CallError {
+        CallError::Trap {
+            plugin: "p".into(),
+            why: "unreachable".into(),
+        }
+    }
+
+    fn fail(wards: &Wards, plugin: &Plugin, times: usize) -> Option<Quarantine> {
+        (0..times).find_map(|_| wards.failed(plugin, "peer", &trap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_fifth_failure_in_a_minute_takes_a_plugin_out_of_service_and_not_the_fourth() {
+        let (wards, plugin) = (Wards::default(), plugin(Limits::default()));
+        assert_eq!(fail(&wards, &plugin, FAILURES - 1), None);
+        tokio::time::advance(WITHIN).await;
+        assert_eq!(
+            fail(&wards, &plugin, FAILURES - 1),
+            None,
+            "the first are too long ago"
+        );
+        assert!(wards.enter(&plugin).is_ok());
+
+        let quarantine = fail(&wards, &plugin, 1).expect("out of service");
+
+        assert!(quarantine.reason.contains("peer") && quarantine.reason.contains("unreachable"));
+        assert!(matches!(
+            wards.enter(&plugin),
+            Err(CallError::Quarantined { .. })
+        ));
+        assert!(wards.release(plugin.name()));
+        assert!(wards.enter(&plugin).is_ok());
+        assert!(!wards.release(plugin.name()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn declining_or_being_full_is_no_failure_and_another_limit_is() {
+        let (wards, plugin) = (Wards::default(), plugin(Limits::default()));
+        let hit = |limit| CallError::Limit {
+            plugin: "p".into(),
+            hit: LimitHit { limit, value: 1 },
+        };
+        let declined = CallError::Failure {
+            plugin: "p".into(),
+            kind: "refused",
+            text: String::new(),
+        };
+        for error in [declined, hit(Limit::InFlight)] {
+            assert!((0..99).all(|_| wards.failed(&plugin, "peer", &error).is_none()));
+        }
+        let error = hit(Limit::MemoryMib);
+        assert!((0..FAILURES).any(|_| wards.failed(&plugin, "peer", &error).is_some()));
+    }
+
+    #[tokio::test]
+    async fn a_quarantine_outlives_the_process_until_it_is_released() {
+        let node = NodeId::try_from("a").expect("valid");
+        let store = KeyStore::in_memory(&node, &Randomness::from_seed(1)).expect("a store");
+        let (store, plugin) = (Arc::new(store), plugin(Limits::default()));
+        let restarted = || {
+            let wards = Wards::default();
+            wards.keep_in(store.clone()).expect("read");
+            wards
+        };
+        let quarantine = fail(&restarted(), &plugin, FAILURES).expect("out of service");
+
+        assert_eq!(restarted().all().get(plugin.name()), Some(&quarantine));
+        assert!(restarted().release(plugin.name()));
+        assert!(restarted().all().is_empty());
+    }
+
+    #[test]
+    fn refuses_more_in_work_than_the_limit_and_forgets_what_has_ended() {
+        let mut limits = Limits::default();
+        limits.set(Limit::InFlight, 2).expect("in range");
+        let (wards, plugin) = (Wards::default(), plugin(limits));
+        let in_work: Vec<_> = (0..2).map(|_| wards.enter(&plugin)).collect();
+
+        let refused = wards.enter(&plugin).err().expect("refused");
+        assert_eq!(refused.limit().map(|hit| hit.limit), Some(Limit::InFlight));
+        drop(in_work);
+        assert!(wards.enter(&plugin).is_ok());
+        assert!(wards.state().in_work.is_empty());
     }
 }

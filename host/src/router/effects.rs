@@ -25,6 +25,10 @@ impl Router {
             usage: mut taken,
             in_work: _in_work,
         } = handled;
+        // The last moment to stop it: what `finalize` has begun is done to its end.
+        if plugin.is_taken_back() {
+            return Err(Dropped::Off(plugin.name().into()));
+        }
         let Called { usage, result } = found.finalize().await;
         taken += &usage;
         self.treated(&plugin, &sender, &taken, result.as_ref().err());

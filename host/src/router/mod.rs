@@ -24,7 +24,7 @@ use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{
     Assurance, CallError, Called, Envelope, Found, InWork, Message, Plugin, Plugins, Services,
-    Usage,
+    Usage, today,
 };
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
@@ -188,10 +188,12 @@ impl Router {
         let message = Arc::new(message);
         let (inner, assurance) = self.open(&message).await?;
         self.counters.received(&inner.kind);
-        let plugin = self
-            .plugins
-            .for_kind(&inner.kind)
-            .ok_or_else(|| Dropped::UnknownKind(inner.kind.clone()))?;
+        let plugin = self.plugin(&inner.kind)?;
+        let admitted =
+            plugin
+                .scope()
+                .admits_message(&message.researcher_id, &inner.source, today());
+        admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
         let envelope = Envelope {
             researcher_id: message.researcher_id.to_string(),
             source: inner.source.to_string(),
@@ -214,7 +216,11 @@ impl Router {
         // Never closed: waits, does not fail.
         let _work = self.work.acquire().await;
         let services = self.services.clone();
-        let Called { usage, result } = plugin.handle(services, envelope, guest_message).await;
+        let called = plugin.handle(services, envelope, guest_message);
+        let Called { usage, result } = plugin
+            .unless_taken_back(called)
+            .await
+            .ok_or_else(|| Dropped::Off(plugin.name().into()))?;
         match result {
             Ok(Some(found)) => Ok(Some(Handled {
                 plugin,
@@ -241,6 +247,14 @@ impl Router {
         if let Some(error) = error.filter(|_| sender.is_assured()) {
             self.plugins.failed(plugin, sender.source.as_str(), error);
         }
+    }
+
+    fn plugin(&self, kind: &str) -> Result<Arc<Plugin>, Dropped> {
+        let plugin = self.plugins.for_kind(kind);
+        plugin.ok_or_else(|| match self.plugins.off(kind) {
+            Some(plugin) => Dropped::Off(plugin),
+            None => Dropped::UnknownKind(kind.to_owned()),
+        })
     }
 
     async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::runs::Outcome;
 use super::{SetupError, Setups};
 use crate::handlers::{
-    Body, CallError, Called, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup,
+    Body, CallError, Called, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup, today,
 };
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
@@ -29,11 +29,14 @@ impl Setups {
         let (run, kind) = (&setup.run, setup.kind);
         let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
-            let plugin = plugin.as_ref().ok_or(SetupError::NoPlugin(kind))?;
+            let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
+            let admitted = plugin.scope().admits_run(setup, today());
+            admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
             let _in_work = self.plugins.enter(plugin)?;
             // Never closed: waits, does not fail.
             let _work = self.work.acquire().await;
-            self.run(plugin, setup).await
+            let ended = plugin.unless_taken_back(self.run(plugin, setup)).await;
+            ended.unwrap_or_else(|| Err(SetupError::Off(plugin.name().into())))
         });
         let ended = match self.stopping.run_until_cancelled(ended).await {
             Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
@@ -53,6 +56,13 @@ impl Setups {
                 }
                 Outcome::Failed(error.to_string())
             }
+        }
+    }
+
+    fn no_plugin(&self, kind: &'static str) -> SetupError {
+        match self.plugins.off(kind) {
+            Some(plugin) => SetupError::Off(plugin),
+            None => SetupError::NoPlugin(kind),
         }
     }
 
