@@ -1,6 +1,7 @@
 //! What a node keeps of what happens in it: for good, as numbers, and message by message.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::audit::Audit;
 use crate::journeys::{Journeys, Rule};
@@ -17,6 +18,8 @@ pub struct Chronicle {
     pub journeys: Journeys,
     /// Who decided what is in force.
     pub rules: Rules,
+    /// What was told of once and need not be told again.
+    pub first_uses: FirstUses,
 }
 
 impl Chronicle {
@@ -27,12 +30,34 @@ impl Chronicle {
             metrics: Metrics::default(),
             journeys: Journeys::default(),
             rules: Rules::default(),
+            first_uses: FirstUses::default(),
         }
     }
 
     /// One that is gone with the process: for simulations and tests.
     pub fn in_memory() -> Self {
         Self::new(Audit::none())
+    }
+}
+
+/// Uses of grants since the node started.
+#[derive(Clone, Default)]
+pub struct FirstUses(Arc<Mutex<HashSet<String>>>);
+
+impl FirstUses {
+    /// Uses remembered. Beyond, all are forgotten and told of again.
+    const MOST: usize = 10_000;
+
+    /// Whether this use has not been seen before.
+    pub fn is_first(&self, of: &str) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.contains(of) {
+            return false;
+        }
+        if seen.len() >= Self::MOST {
+            seen.clear();
+        }
+        seen.insert(of.to_owned())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bindings::backchannel::n2n::types;
 use super::state::{RunState, Subject};
-use super::{Body, CallError, Capability, Limit, Plugin};
+use super::{Body, CallError, Capability, Limit, Plugin, Usage};
 use crate::message::{NodeId, Value};
 
 /// An effect that the plugin may have.
@@ -18,6 +18,19 @@ pub enum Effect {
     Publish(Datum),
     /// Keep the result of the run at hand.
     Establish(SecaggResult),
+}
+
+impl Effect {
+    /// The grant that it needs.
+    fn grant(&self) -> Option<Capability> {
+        match self {
+            Self::Reply(_) | Self::Deliver(_) => None,
+            Self::SetPeerKey(_) => Some(Capability::ChannelKeys),
+            Self::Publish(_) => Some(Capability::Material),
+            Self::Establish(SecaggResult::PairSecrets(_)) => Some(Capability::Agreement),
+            Self::Establish(SecaggResult::ServerKey(_)) => Some(Capability::Sharing),
+        }
+    }
 }
 
 /// A message in the making: the host adds sender, receiver and request id.
@@ -86,14 +99,16 @@ pub enum Refused {
     Incomplete,
 }
 
-/// Checks all effects of a call: all are good, or the first that is not is named.
+/// Checks all effects of a call: all are good, or the first that is not is named. Their number, size and grants go to `usage`.
 pub(super) fn check(
     raw: Vec<types::Effect>,
     plugin: &Plugin,
     subject: &Subject,
+    usage: &mut Usage,
 ) -> Result<Vec<Effect>, CallError> {
     let limits = plugin.limits();
     let bytes: usize = raw.iter().map(size).sum();
+    (usage.effects, usage.effect_bytes) = (raw.len(), bytes);
     let over = [
         (Limit::Effects, raw.len() > limits.count(Limit::Effects)),
         (Limit::EffectKib, bytes > limits.bytes(Limit::EffectKib)),
@@ -104,10 +119,14 @@ pub(super) fn check(
             hit: limits.hit(limit),
         });
     }
-    permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
+    let effects = permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
         plugin: plugin.name().into(),
         why,
-    })
+    })?;
+    usage
+        .grants
+        .extend(effects.iter().filter_map(Effect::grant));
+    Ok(effects)
 }
 
 fn permitted(

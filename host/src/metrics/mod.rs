@@ -79,6 +79,8 @@ pub enum Ended {
     Limited,
     /// It asked for what it may not have.
     Refused,
+    /// It was not called: too much of it was in work, or it is out of service.
+    NotBegun,
     /// The message's time was over, or the node stopped.
     Cancelled,
 }
@@ -92,6 +94,7 @@ impl Ended {
             Self::Trapped => "trapped",
             Self::Limited => "limited",
             Self::Refused => "refused",
+            Self::NotBegun => "not begun",
             Self::Cancelled => "cancelled",
         }
     }

@@ -90,6 +90,8 @@ impl Opened {
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Arc::new(put_in_force(runtime, &config.data, &store, &audit)?);
+        let quarantines = plugins.plugins().keep_quarantines(store.clone());
+        quarantines.map_err(|source| NodeError::store(&config.data, source))?;
         for name in plugins.plugins().current().all().keys() {
             record_loaded(&audit, plugins.plugins(), name);
         }

@@ -1,8 +1,8 @@
 //! Carrying out what a message's `finalize` asked for: all of it, or none.
 
-use super::{Dropped, Handled, Router, Sender, saw};
+use super::{Dropped, Handled, Router, Sender};
 use crate::channels::ChannelError;
-use crate::handlers::{Body, CallError, Effect, Outgoing, Refused};
+use crate::handlers::{Body, CallError, Called, Effect, Outgoing, Refused};
 use crate::journeys::Trip;
 use crate::primitives;
 use crate::requests::Answered;
@@ -24,14 +24,17 @@ impl Router {
             sender,
             found,
             witness,
+            usage: mut taken,
+            in_work: _in_work,
         } = handled;
         // The last moment to stop it: what `finalize` has begun is done to its end.
         if plugin.is_taken_back() {
             return Err(Dropped::Off(plugin.name().into()));
         }
-        let effects = found.finalize().await;
-        saw(trip, witness.end(effects.as_ref().err()));
-        let plan = plan(plugin.name(), &sender, effects?)?;
+        let Called { usage, result } = found.finalize().await;
+        taken += &usage;
+        self.treated(trip, witness, &taken, &sender, result.as_ref().err());
+        let plan = plan(plugin.name(), &sender, result?)?;
         trip.note(|journey| journey.effects = plan.in_words());
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
             let id = sender.request_id.as_ref();

@@ -24,14 +24,17 @@ use tracing::Instrument;
 use crate::audit::{Event, Subject};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
-use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services, today};
+use crate::handlers::{
+    Assurance, CallError, Called, Envelope, Found, InWork, Message, Plugin, Plugins, Services,
+    Usage, today,
+};
 use crate::journeys::{End, Trip};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 use crate::tasks::{Tasks, blocking};
-use crate::witness::{Seen as SeenCall, Witness, version_of};
+use crate::witness::{self, Witness, version_of};
 pub use dropped::Dropped;
 use rooms::{Place, Rooms, Standing};
 use seen::Seen;
@@ -70,6 +73,10 @@ struct Handled {
     sender: Sender,
     found: Found,
     witness: Witness,
+    /// What `handle` took.
+    usage: Usage,
+    /// Until the effects are carried out.
+    in_work: InWork,
 }
 
 /// Who sent the message at hand, as verified.
@@ -78,6 +85,13 @@ struct Sender {
     source: NodeId,
     request_id: Option<RequestId>,
     setup: bool,
+}
+
+impl Sender {
+    /// Anybody can send a channel set-up in anybody's name.
+    fn is_assured(&self) -> bool {
+        !self.setup
+    }
 }
 
 impl Router {
@@ -226,27 +240,62 @@ impl Router {
             kind: inner.kind,
             request_id: inner.request_id.as_ref().map(ToString::to_string),
         };
+        let witness = Witness::new(&self.chronicle, &plugin, subject);
+        let in_work = match self.plugins.enter(&plugin) {
+            Ok(in_work) => in_work,
+            Err(error) => {
+                self.treated(trip, witness, &Usage::default(), &sender, Some(&error));
+                return Err(error.into());
+            }
+        };
         // Never closed: waits, does not fail.
         let _work = self.work.acquire().await;
-        let witness = Witness::new(&self.chronicle, &plugin, subject);
-        let handled = plugin.handle(self.services.clone(), envelope, guest_message);
-        let handled = plugin.unless_taken_back(handled).await;
-        let handled = handled.ok_or_else(|| Dropped::Off(plugin.name().into()))?;
-        match handled {
+        let services = self.services.clone();
+        let called = plugin.handle(services, envelope, guest_message);
+        let Called { usage, result } = plugin
+            .unless_taken_back(called)
+            .await
+            .ok_or_else(|| Dropped::Off(plugin.name().into()))?;
+        match result {
             Ok(Some(found)) => Ok(Some(Handled {
                 plugin,
                 sender,
                 found,
                 witness,
+                usage,
+                in_work,
             })),
             Ok(None) => {
-                saw(trip, witness.end(None));
+                self.treated(trip, witness, &usage, &sender, None);
                 Ok(None)
             }
             Err(error) => {
-                saw(trip, witness.end(Some(&error)));
+                self.treated(trip, witness, &usage, &sender, Some(&error));
                 Err(error.into())
             }
+        }
+    }
+
+    /// A plugin has treated a message, or failed to: what it took, `handle` and `finalize` together. Here everything that
+    /// is counted of it comes by, once per message.
+    fn treated(
+        &self,
+        trip: &Trip,
+        witness: Witness,
+        usage: &Usage,
+        sender: &Sender,
+        error: Option<&CallError>,
+    ) {
+        let plugin = witness.plugin().clone();
+        let seen = witness.end(usage, error);
+        trip.note(|journey| {
+            journey.took = Some(seen.took);
+            journey.rule = seen.rule;
+        });
+        if let Some(error) = error.filter(|_| sender.is_assured())
+            && let Some(quarantine) = self.plugins.failed(&plugin, sender.source.as_str(), error)
+        {
+            witness::quarantined(&self.chronicle, &plugin, &quarantine);
         }
     }
 
@@ -330,14 +379,6 @@ impl Router {
             journey.end = Some(End::Dropped { reason, why });
         });
     }
-}
-
-/// Notes what a plugin's call took, and what stopped it.
-fn saw(trip: &Trip, seen: SeenCall) {
-    trip.note(|journey| {
-        journey.took = Some(seen.took);
-        journey.rule = seen.rule;
-    });
 }
 
 /// How sure this node is of a message's sender.

@@ -10,10 +10,13 @@ use tokio::time::{Instant, timeout_at};
 use super::runs::Outcome;
 use super::{SetupError, Setups};
 use crate::audit::{Event, SecaggSetup, Subject};
-use crate::handlers::{Body, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup, today};
+use crate::handlers::{
+    Body, CallError, Called, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup, Usage,
+    today,
+};
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
-use crate::witness::Witness;
+use crate::witness::{self, Witness};
 
 /// A researcher of the reference waits so long for its answer; a run that goes on would report to nobody.
 const RUN_DEADLINE: Duration = Duration::from_secs(60);
@@ -34,6 +37,10 @@ impl Setups {
             let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
             let admitted = plugin.scope().admits_run(setup, today());
             admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
+            let _in_work = self.plugins.enter(plugin).inspect_err(|error| {
+                self.witness(plugin, setup)
+                    .end(&Usage::default(), Some(error));
+            })?;
             // Never closed: waits, does not fail.
             let _work = self.work.acquire().await;
             let ended = plugin.unless_taken_back(self.run(plugin, setup)).await;
@@ -82,15 +89,13 @@ impl Setups {
         materials.withdraw(plugin.shared_name(), setup.run.as_str());
         let witness = self.witness(plugin, setup);
         let begun = Run::begin(plugin, self.services.clone(), setup).await;
-        witness.end(begun.as_ref().err());
-        let mut run = begun?;
+        let mut run = self.called(witness, setup, begun)?;
         let mut established = None;
         let mut answers = Vec::new();
         for _ in 0..MOST_STEPS {
             let witness = self.witness(plugin, setup);
             let step = run.step(answers).await;
-            witness.end(step.as_ref().err());
-            let step = step?;
+            let step = self.called(witness, setup, step)?;
             if let Some(result) = self.publish(plugin, setup, step.effects)? {
                 established = Some(self.establish(&run, setup, result).await?);
             }
@@ -115,6 +120,24 @@ impl Setups {
             ..Subject::default()
         };
         Witness::new(&self.chronicle, plugin, subject)
+    }
+
+    /// What came of a call into a run's plugin. Here everything that is counted of it comes by.
+    fn called<T>(
+        &self,
+        witness: Witness,
+        setup: &Setup,
+        called: Called<T>,
+    ) -> Result<T, CallError> {
+        let Called { usage, result } = called;
+        let plugin = witness.plugin().clone();
+        witness.end(&usage, result.as_ref().err());
+        if let Err(error) = &result
+            && let Some(quarantine) = self.plugins.failed(&plugin, setup.run.as_str(), error)
+        {
+            witness::quarantined(&self.chronicle, &plugin, &quarantine);
+        }
+        result
     }
 
     /// Publishes what a step asks to publish; hands back the result it asks to keep.
