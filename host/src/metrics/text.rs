@@ -66,7 +66,7 @@ fn number(mut to: MetricEncoder<'_>, kind: FamilyKind, value: &Value) -> Result<
         (_, Value::Histogram(histogram)) => {
             let buckets: Vec<_> = histogram
                 .buckets()
-                .map(|((_, end), count)| (end.unwrap_or(f64::MAX), count))
+                .map(|((_, end), count)| (end.unwrap_or(f64::INFINITY), count))
                 .collect();
             to.encode_histogram::<NoLabelSet>(histogram.sum(), histogram.count(), &buckets, None)
         }
