@@ -8,6 +8,7 @@ use serde::Serialize;
 use toml::value::Datetime;
 
 use super::{Exit, Format, Problem};
+use crate::audit::{self, Event};
 use crate::cli::output::{foreign, with_progress};
 use crate::control::{self, ControlError};
 use crate::handlers::{LoadError, PluginSet, Runtime};
@@ -22,6 +23,17 @@ pub(in crate::cli) struct Reload {
     /// The node's data directory.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+}
+
+/// On which node, and who says so.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Operator {
+    /// The node's data directory.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// Who decides, for the records [default: the user].
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
 }
 
 /// What a node that runs made of a change.
@@ -91,12 +103,40 @@ impl fmt::Display for TakenOver {
     }
 }
 
-/// Writes the draft and has a running node take it over.
-pub(super) async fn put_in_force(draft: Draft, data: &Path) -> Result<TakenOver, Problem> {
-    draft
-        .save()
-        .map_err(|error| wrong_policy("policy.toml was not changed", error))?;
-    take_over(data).await
+impl Operator {
+    /// Who decides: as said, or the person behind `sudo`, or the user.
+    pub(super) fn name(&self) -> String {
+        let variable = |name| {
+            let value: Option<String> = std::env::var(name).ok();
+            value.filter(|name| !name.is_empty())
+        };
+        let by = self.by.clone();
+        by.or_else(|| variable("SUDO_USER"))
+            .or_else(|| variable("USER"))
+            .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+    }
+
+    /// Writes the draft and the record of it, and has a running node take it over.
+    pub(super) async fn put_in_force(
+        &self,
+        draft: Draft,
+        event: Event,
+    ) -> Result<TakenOver, Problem> {
+        draft
+            .save()
+            .map_err(|error| wrong_policy("policy.toml was not changed", error))?;
+        self.record(event)?;
+        take_over(&self.data).await
+    }
+
+    /// Records what was done. The node's own records go to the same log.
+    pub(super) fn record(&self, event: Event) -> Result<(), Problem> {
+        audit::append(&self.data, event).map_err(|error| {
+            let what = "it is done, and could not be recorded";
+            let todo = error.advice();
+            Problem::new(Exit::Failed, what, error, todo)
+        })
+    }
 }
 
 /// Has a running node read the policy again.
@@ -198,18 +238,6 @@ pub(super) fn refused(what: impl Into<String>, why: Refusal) -> Problem {
     };
     let todo = why.advice();
     Problem::new(exit, what, why, todo)
-}
-
-/// Who decides, where it is not said: the person behind `sudo`, or the user.
-pub(super) fn whoever(by: Option<String>) -> String {
-    let variable = |name| {
-        std::env::var(name)
-            .ok()
-            .filter(|name: &String| !name.is_empty())
-    };
-    by.or_else(|| variable("SUDO_USER"))
-        .or_else(|| variable("USER"))
-        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
 /// Now, as the policy records it: in UTC, to the second.
