@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
@@ -23,6 +22,7 @@ use crate::message::{
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::tasks::{Tasks, blocking};
 use crate::transport::Malformed;
 pub use error::SetupError;
 use runs::{Entry, Outcome, Runs};
@@ -34,7 +34,7 @@ const IN_WORK: usize = 64;
 pub struct Setups {
     own: NodeId,
     name: String,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     services: Services,
     store: Arc<KeyStore>,
     requests: Requests,
@@ -42,7 +42,7 @@ pub struct Setups {
     randomness: Randomness,
     runs: Runs,
     work: Semaphore,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stopping: CancellationToken,
 }
 
@@ -55,12 +55,13 @@ impl Setups {
     pub fn new(
         own: NodeId,
         name: String,
-        plugins: Arc<Plugins>,
+        plugins: Plugins,
         services: Services,
         store: Arc<KeyStore>,
         requests: Requests,
         post: Arc<Post>,
         randomness: Randomness,
+        tasks: Tasks,
     ) -> Self {
         Self {
             own,
@@ -73,7 +74,7 @@ impl Setups {
             randomness,
             runs: Runs::default(),
             work: Semaphore::new(IN_WORK),
-            tasks: TaskTracker::new(),
+            tasks,
             stopping: CancellationToken::new(),
         }
     }
@@ -81,8 +82,7 @@ impl Setups {
     /// Ends all runs; their researchers hear that the node is stopping.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.tasks.ended().await;
     }
 
     /// The answer to a researcher's request; `None` for overlays, which are not for this part of the node, and for
@@ -161,7 +161,7 @@ impl Setups {
     ) -> ToResearcher {
         let (store, id) = (self.store.clone(), secagg_id.clone());
         let researcher = researcher_id.to_string();
-        let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
+        let removed = blocking(move || match store.context(&id)? {
             Some(context)
                 if context.is_of(&researcher)
                     && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
@@ -171,7 +171,7 @@ impl Setups {
             _ => Ok(false),
         });
         let why = match removed.await {
-            Ok(Ok(true)) => {
+            Some(Ok(true)) => {
                 tracing::info!(%secagg_id, "deleted");
                 return ToResearcher::SecaggDeleteReply(SecaggReply {
                     request_id,
@@ -183,11 +183,11 @@ impl Setups {
                     msg: Some("Secagg context is deleted.".to_owned()),
                 });
             }
-            Ok(Ok(false)) => {
+            Some(Ok(false)) => {
                 format!("this experiment has no secagg context {secagg_id} on this node")
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => SetupError::Stopping.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => SetupError::Stopping.to_string(),
         };
         tracing::warn!(%secagg_id, "FB321: not deleted: {why}");
         self.error(request_id, researcher_id, "FB321", format!("FB321: {why}"))
