@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use toml::value::Datetime;
 
-use super::{Exit, Format, Problem};
+use super::{Exit, Problem};
 use crate::audit::{self, Event};
 use crate::cli::output::{foreign, with_progress};
 use crate::control::{self, ControlError};
@@ -16,14 +16,6 @@ use crate::plugins::{Folder, Loader, NotLoaded, Refusal, ReloadError};
 use crate::policy::{Draft, Policy, PolicyError};
 use crate::proto::control::node_client::NodeClient;
 use crate::proto::control::{ReloadReply, ReloadRequest};
-
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel plugin reload --data /var/lib/backchannel")]
-pub(in crate::cli) struct Reload {
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-}
 
 /// On which node, and who says so.
 #[derive(Debug, Args)]
@@ -40,7 +32,7 @@ pub(in crate::cli) struct Operator {
 #[derive(Serialize)]
 pub(super) struct TakenOver {
     /// Whether a node runs on the data directory.
-    running: bool,
+    pub(super) running: bool,
     /// What it treats otherwise.
     changes: Vec<String>,
 }
@@ -53,23 +45,6 @@ pub(super) struct Done {
     done: String,
     #[serde(flatten)]
     taken_over: TakenOver,
-}
-
-impl Reload {
-    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
-        let policy = Policy::read(&self.data)
-            .map_err(|error| wrong_policy("policy.toml cannot be used", error))?;
-        let taken_over = take_over(&self.data).await?;
-        if !taken_over.running {
-            let failed = load(&self.data, &policy)?;
-            if !failed.is_empty() {
-                return Err(not_loaded("policy.toml cannot be put in force", failed));
-            }
-        }
-        let done = "policy.toml can be used".to_owned();
-        format.show(&Done::new("", done, taken_over));
-        Ok(())
-    }
 }
 
 impl Done {
@@ -179,7 +154,7 @@ pub(super) async fn take_over(data: &Path) -> Result<TakenOver, Problem> {
     } else {
         format!("the running node only took back ({})", changes.join("; "))
     };
-    let what = format!("policy.toml is written, and refused: {kept}");
+    let what = format!("policy.toml stays as it is written, and is refused: {kept}");
     Err(Problem::new(Exit::Refused, what, why, to_do))
 }
 
@@ -208,7 +183,7 @@ pub(super) fn check(data: &Path, policy: &Policy, plugin: &str, what: &str) -> R
     Err(not_loaded(what, failed))
 }
 
-fn not_loaded(what: &str, failed: Vec<NotLoaded>) -> Problem {
+pub(super) fn not_loaded(what: &str, failed: Vec<NotLoaded>) -> Problem {
     let error = ReloadError::Plugins(failed);
     let todo = error.advice();
     Problem::new(Exit::Refused, what, error, todo)

@@ -104,6 +104,8 @@ fn read_signatures(file: &Path, named: &[PathBuf]) -> Result<Vec<Signature>, Pro
             paths.push(entry.path());
         }
     }
+    paths.sort();
+    paths.dedup();
     let read = paths.iter().map(|path| {
         let bad = |why: &dyn fmt::Display, todo| {
             let what = format!("the signature {} cannot be used", path.display());
