@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ pub struct Plugin {
     manifest: Manifest,
     digest: [u8; 32],
     terms: Terms,
+    memory: Arc<AtomicUsize>,
     runtime: Runtime,
     instance: InstancePre<CallState>,
     pub(super) handler: handler::GuestIndices,
@@ -73,6 +75,7 @@ impl Plugin {
             manifest,
             digest,
             terms,
+            memory: Arc::default(),
             runtime: runtime.clone(),
             instance,
             handler,
@@ -168,39 +171,35 @@ impl Plugin {
         &self.terms.limits
     }
 
-    /// A fresh instance. Its start code runs on the computing time of `handle`.
-    pub(super) async fn instantiate(
-        &self,
-        services: Services,
-        subject: Subject,
-    ) -> wasmtime::Result<Instance> {
-        let ticking = self.runtime.ticking();
-        let mut store = Store::new(
-            self.runtime.engine(),
-            CallState::new(self.name.clone(), *self.limits(), services, subject),
-        );
+    /// The linear memory of all its instances together, in bytes.
+    pub(super) fn memory(&self) -> &Arc<AtomicUsize> {
+        &self.memory
+    }
+
+    pub(super) fn ticking(&self) -> Ticking {
+        self.runtime.ticking()
+    }
+
+    /// A store for one message or run.
+    pub(super) fn store(&self, services: Services, subject: Subject) -> Store<CallState> {
+        let state = CallState::new(self, services, subject);
+        let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| state);
-        store.data_mut().may_compute(Limit::HandleCpuMs);
         store.set_hostcall_fuel(LIFTED);
-        store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = self.instance.instantiate_async(&mut store).await?;
-        Ok(Instance {
-            store,
-            instance,
-            _ticking: ticking,
-        })
+        store
     }
-}
 
-/// One instance with its store.
-pub(super) struct Instance {
-    pub(super) store: Store<CallState>,
-    pub(super) instance: wasmtime::component::Instance,
-    _ticking: Ticking,
+    /// A fresh instance. Its start code is part of the call that it is made for.
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<wasmtime::component::Instance> {
+        self.instance.instantiate_async(store).await
+    }
 }
 
 fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capability)>, LoadError> {

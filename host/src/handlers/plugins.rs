@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Capability, CompiledCode, LoadError, Manifest, Plugin, Runtime, Terms};
+use super::quarantine::Wards;
+use super::{
+    CallError, Capability, CompiledCode, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime,
+    Terms,
+};
+use crate::key_store::{KeyStore, StoreError};
 
 /// The plugins that a node uses now. Clones are the same handle.
 ///
@@ -11,17 +16,52 @@ use super::{Capability, CompiledCode, LoadError, Manifest, Plugin, Runtime, Term
 /// is [taken back](Plugin::take_back); so does a run. What a plugin published and asked is kept under its name, so that
 /// another version goes on with it.
 #[derive(Clone, Default)]
-pub struct Plugins(Arc<RwLock<Arc<PluginSet>>>);
+pub struct Plugins {
+    set: Arc<RwLock<Arc<PluginSet>>>,
+    wards: Wards,
+}
 
 impl Plugins {
-    /// A handle onto `set`.
+    /// A handle onto `set`. Quarantines end with the process, unless they are [kept](Self::keep_quarantines).
     pub fn new(set: PluginSet) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(set))))
+        Self {
+            set: Arc::new(RwLock::new(Arc::new(set))),
+            wards: Wards::default(),
+        }
+    }
+
+    /// Goes on with the quarantines that are in `store`, and keeps them there from now on.
+    pub fn keep_quarantines(&self, store: Arc<KeyStore>) -> Result<(), StoreError> {
+        self.wards.keep_in(store)
+    }
+
+    /// Begins a message or run of `plugin`, if that is in service and has fewer than `in-flight` of them. To be held until
+    /// its effects are carried out.
+    pub fn enter(&self, plugin: &Plugin) -> Result<InWork, CallError> {
+        self.wards.enter(plugin)
+    }
+
+    /// Tells of a call that went wrong with the node `with`, or in the run of that name. A plugin that the host had to stop
+    /// for the fifth time within a minute is out of service from then on: that is handed back once, when it begins.
+    ///
+    /// Not to be told of messages that anybody can forge. Waits for the disk when a quarantine begins.
+    pub fn failed(&self, plugin: &Plugin, with: &str, error: &CallError) -> Option<Quarantine> {
+        self.wards.failed(plugin, with, error)
+    }
+
+    /// The plugins out of service, by name.
+    pub fn quarantined(&self) -> BTreeMap<String, Quarantine> {
+        self.wards.all()
+    }
+
+    /// Puts a plugin back into service; `false` when it is not out of it. Waits for the disk.
+    pub fn release(&self, name: &str) -> bool {
+        self.wards.release(name)
     }
 
     /// The set in force.
     pub fn current(&self) -> Arc<PluginSet> {
-        self.0
+        self.set
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -29,7 +69,7 @@ impl Plugins {
 
     /// Puts `set` in force for every message and run from now on; hands back the one before.
     pub fn replace(&self, set: PluginSet) -> Arc<PluginSet> {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.set.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut current, Arc::new(set))
     }
 

@@ -86,6 +86,8 @@ impl Opened {
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
         let plugins = Arc::new(put_in_force(runtime, &config.data, &store)?);
+        let quarantines = plugins.plugins().keep_quarantines(store.clone());
+        quarantines.map_err(|source| NodeError::store(&config.data, source))?;
         let certificate = meet_researcher(&config, &store).await?;
 
         let ground = Ground {

@@ -1,5 +1,5 @@
 use crate::channels::ChannelError;
-use crate::handlers::{CallError, OutOfScope};
+use crate::handlers::{CallError, Limit, OutOfScope};
 use crate::message::NodeId;
 use crate::overlay::OpenError;
 use crate::post::PostError;
@@ -71,6 +71,10 @@ impl Dropped {
             Self::Off(_) => "plugin off",
             Self::OutOfScope(..) => "out of scope",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",
+            Self::Call(CallError::Quarantined { .. }) => "plugin out of service",
+            Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {
+                "plugin has too many in work"
+            }
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",
