@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::component::{echo, talkative};
 use crate::harness::{Network, Peer, until};
 use crate::{INPUT, REFUSED, dropped, echoed, install, plugin, refused, row, row_of, set_to_work};
+
+/// Messages on their way at once in the test of an upgrade under load.
+const AT_A_TIME: usize = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_treats_messages_only_while_it_is_enabled() {
@@ -123,12 +127,14 @@ async fn no_message_is_lost_while_a_plugin_is_upgraded_and_rolled_back() {
     let asking = tokio::spawn({
         let (peer, done) = (peer.clone(), done.clone());
         async move {
-            let mut asked = Vec::new();
+            let mut answered = 0;
+            // As many at a time as keep the node busy; a lost one would be waited for in vain.
             while !done.load(Ordering::SeqCst) {
-                asked.push(peer.echo("load").await);
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                let asked = join_all((0..AT_A_TIME).map(|_| peer.echo("load"))).await;
+                peer.until_answered(&asked).await;
+                answered += asked.len();
             }
-            asked
+            answered
         }
     });
 
@@ -141,10 +147,9 @@ async fn no_message_is_lost_while_a_plugin_is_upgraded_and_rolled_back() {
     }
     done.store(true, Ordering::SeqCst);
 
-    let asked = asking.await.expect("asked");
-    assert!(asked.len() > 100, "{} messages are no load", asked.len());
-    peer.until_answered(&asked).await;
-    println!("{} messages during six changes, none lost", asked.len());
+    let answered = asking.await.expect("all answered");
+    assert!(answered > 6 * AT_A_TIME, "{answered} messages are no load");
+    println!("{answered} messages during six changes, none lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use crate::handlers::{Capability, Limit, PluginSet};
 use crate::packages::Digest;
 use crate::plugins::{Candidate, Folder, Loader, Refusal, Verified};
 use crate::policy::{Approval, Draft, Policy, PolicyError, Setting};
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(
@@ -124,7 +125,11 @@ impl Approve {
                 by: approval.by.clone(),
                 reason: approval.reason.clone(),
             };
-            Some(self.operator.put_in_force(draft, event).await?)
+            Some(
+                self.operator
+                    .put_in_force(draft, event, ReloadRequest::default())
+                    .await?,
+            )
         };
         let manifest = candidate.verified.manifest;
         let grants = approval.grants.into_iter();

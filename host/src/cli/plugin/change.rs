@@ -9,9 +9,11 @@ use toml::value::Datetime;
 
 use super::{Exit, Problem};
 use crate::audit::{self, Event};
+use crate::cli::node::failed;
 use crate::cli::output::{foreign, with_progress};
 use crate::control::{self, ControlError};
 use crate::handlers::{LoadError, PluginSet, Runtime};
+use crate::node::tidy_stopped;
 use crate::plugins::{Folder, Loader, NotLoaded, Refusal, ReloadError};
 use crate::policy::{Draft, Policy, PolicyError};
 use crate::proto::control::node_client::NodeClient;
@@ -96,12 +98,13 @@ impl Operator {
         &self,
         draft: Draft,
         event: Event,
+        request: ReloadRequest,
     ) -> Result<TakenOver, Problem> {
         draft
             .save()
             .map_err(|error| wrong_policy("policy.toml was not changed", error))?;
         self.record(event)?;
-        take_over(&self.data).await
+        take_over(&self.data, request).await
     }
 
     /// Records what was done. The node's own records go to the same log.
@@ -115,10 +118,15 @@ impl Operator {
 }
 
 /// Has a running node read the policy again.
-pub(super) async fn take_over(data: &Path) -> Result<TakenOver, Problem> {
+pub(super) async fn take_over(data: &Path, request: ReloadRequest) -> Result<TakenOver, Problem> {
     let channel = match control::connect(data).await {
         Ok(channel) => channel,
         Err(ControlError::NotRunning(_)) => {
+            if request != ReloadRequest::default() {
+                let what = "it is done, and what the node has stored for it stays";
+                tidy_stopped(data, &request.release, &request.forget)
+                    .map_err(|error| failed(what, error))?;
+            }
             return Ok(TakenOver {
                 running: false,
                 changes: Vec::new(),
@@ -131,7 +139,7 @@ pub(super) async fn take_over(data: &Path) -> Result<TakenOver, Problem> {
         }
     };
     let mut node = NodeClient::new(channel);
-    let reply = with_progress("the node loads", node.reload(ReloadRequest {})).await;
+    let reply = with_progress("the node loads", node.reload(request)).await;
     let reply = reply.map_err(|status| {
         let what = "policy.toml is written, and the running node did not take it over";
         let todo = "look into the node's log; `backchannel plugin reload` tries again";

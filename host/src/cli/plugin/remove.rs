@@ -9,6 +9,7 @@ use crate::audit::Event;
 use crate::handlers::BUILT_IN;
 use crate::packages::Digest;
 use crate::plugins::Folder;
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backchannel plugin remove overlap --data /var/lib/backchannel")]
@@ -30,6 +31,7 @@ impl Remove {
         let folder = Folder::of(&self.operator.data);
         let mut draft = draft(&self.operator.data)?;
         let mut files = BTreeSet::new();
+        let in_policy = draft.policy().entry(plugin).is_some();
         match draft.policy().entry(plugin) {
             Some(entry) => {
                 let approvals = entry
@@ -59,7 +61,15 @@ impl Remove {
             digest: digests.join(" "),
             by: self.operator.name(),
         };
-        let taken_over = self.operator.put_in_force(draft, event).await?;
+        let request = ReloadRequest {
+            forget: if in_policy {
+                plugin.clone()
+            } else {
+                String::new()
+            },
+            ..ReloadRequest::default()
+        };
+        let taken_over = self.operator.put_in_force(draft, event, request).await?;
         for digest in files {
             folder
                 .remove(digest)

@@ -3,6 +3,7 @@ use clap::Args;
 use super::change::{Done, Operator, check, draft, wrong_policy};
 use super::{Exit, Format, Problem};
 use crate::audit::Event;
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(
@@ -39,7 +40,10 @@ impl Rollback {
             to: before.digest.hex(),
             by: self.operator.name(),
         };
-        let taken_over = self.operator.put_in_force(draft, event).await?;
+        let taken_over = self
+            .operator
+            .put_in_force(draft, event, ReloadRequest::default())
+            .await?;
         let done = format!(
             "{plugin} is {} again, with what it was granted then",
             before.digest

@@ -5,6 +5,7 @@ use super::{Exit, Format, Problem};
 use crate::audit::Event;
 use crate::handlers::BUILT_IN;
 use crate::policy::{Draft, Setting};
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backchannel plugin enable overlap --data /var/lib/backchannel")]
@@ -39,7 +40,11 @@ impl Enable {
             plugin: self.plugin.clone(),
             by: self.operator.name(),
         };
-        let taken_over = self.operator.put_in_force(draft, event).await?;
+        let request = ReloadRequest {
+            release: self.plugin.clone(),
+            ..ReloadRequest::default()
+        };
+        let taken_over = self.operator.put_in_force(draft, event, request).await?;
         let done = format!("{} is enabled", self.plugin);
         format.show(&Done::new(&self.plugin, done, taken_over));
         Ok(())
@@ -56,7 +61,10 @@ impl Disable {
             by: self.operator.name(),
             reason: self.reason,
         };
-        let taken_over = self.operator.put_in_force(draft, event).await?;
+        let taken_over = self
+            .operator
+            .put_in_force(draft, event, ReloadRequest::default())
+            .await?;
         let done = format!("{} is disabled", self.plugin);
         format.show(&Done::new(&self.plugin, done, taken_over));
         Ok(())

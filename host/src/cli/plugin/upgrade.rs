@@ -10,6 +10,7 @@ use super::{Exit, Format, Problem};
 use crate::audit::Event;
 use crate::plugins::{Candidate, Difference, Folder, Verified};
 use crate::policy::{Approval, Policy};
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(
@@ -98,7 +99,10 @@ impl Upgrade {
             to: digest.hex(),
             by: self.operator.name(),
         };
-        let taken_over = self.operator.put_in_force(draft, event).await?;
+        let taken_over = self
+            .operator
+            .put_in_force(draft, event, ReloadRequest::default())
+            .await?;
         format.show(&Shown {
             ok: true,
             plugin: name.clone(),
