@@ -6,6 +6,7 @@ mod declared;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod life;
+mod quarantine;
 mod refused;
 mod scopes;
 mod trust;

@@ -221,6 +221,7 @@ impl Row {
                 self.version = verified.manifest.version;
                 let signed = verified.vouched.by().iter();
                 self.signed_by = signed.map(|by| by.signer.clone()).collect();
+                self.signed_by.sort();
             }
             Err(why) => self.problem = Some(format!("{why}; {}", why.advice())),
         }
