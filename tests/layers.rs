@@ -148,6 +148,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     (
         "cli",
         &[
+            "audit",
             "message",
             "randomness",
             "proto",
