@@ -151,6 +151,19 @@ impl Journeys {
         found
     }
 
+    /// The last `count` messages, the oldest first.
+    pub fn last(&self, count: usize) -> Vec<Journey> {
+        let rooms = self.rooms();
+        let of = |room: &VecDeque<Shared>| -> Vec<_> {
+            let last = room.iter().rev().take(count);
+            last.map(|one| locked(one).clone()).collect()
+        };
+        let mut last = of(&rooms.known);
+        last.append(&mut of(&rooms.unopened));
+        last.sort_by_key(|one| one.at);
+        last.split_off(last.len().saturating_sub(count))
+    }
+
     /// The message that the one with this id is the reply to.
     pub fn answered_by(&self, id: MessageId) -> Option<MessageId> {
         let rooms = self.rooms();

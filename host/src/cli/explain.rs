@@ -7,7 +7,7 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::audit::{details, problem};
-use super::output::{foreign, time_of};
+use super::output::{foreign, table, time_of, with_progress};
 use super::status::{connect, failed};
 use super::{Exit, Format, Problem};
 use crate::audit::{self, Record};
@@ -22,8 +22,16 @@ use crate::proto::control::{ExplainRequest, Journey, Rule};
                   tells what was refused or limited.\n\nExample:\n  backchannel explain 5f2d9c1e0a7b3344 --data /var/lib/backchannel"
 )]
 pub(super) struct Explain {
-    /// The message's id, as logs and the audit log show it: 16 hexadecimal digits.
-    id: String,
+    /// The message's id, as logs and the audit log show it: 16 hexadecimal digits. Without one, the last messages are listed.
+    id: Option<String>,
+    /// How many of the last messages are listed.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 20,
+        conflicts_with = "id"
+    )]
+    last: u64,
     /// The node's data directory.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -31,9 +39,31 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
-        let what = || format!("the message {} cannot be explained", foreign(&self.id));
-        let id: MessageId = self.id.parse().map_err(|error| {
-            let todo = "copy the id from a log line, an audit line or `explain` at the peer";
+        match &self.id {
+            Some(id) => self.one(id, format).await,
+            None => self.list(format).await,
+        }
+    }
+
+    async fn list(&self, format: Format) -> Result<(), Problem> {
+        let channel = with_progress("connecting", connect(&self.data)).await?;
+        let request = ExplainRequest {
+            last: self.last,
+            ..ExplainRequest::default()
+        };
+        let reply = NodeClient::new(channel).explain(request).await;
+        let reply = reply.map_err(|status| refused("the last messages cannot be had", &status))?;
+        let journeys = reply.into_inner().journeys;
+        format.show(&Listed {
+            messages: journeys.into_iter().map(Shown::from).collect(),
+        });
+        Ok(())
+    }
+
+    async fn one(&self, id: &str, format: Format) -> Result<(), Problem> {
+        let what = || format!("the message {} cannot be explained", foreign(id));
+        let id: MessageId = id.parse().map_err(|error| {
+            let todo = "copy the id from a log line, an audit line, or `explain` without an id";
             Problem::new(Exit::Input, what(), error, todo)
         })?;
         let records = audit::read(&self.data, |line| line.contains(&id.to_string()))
@@ -42,17 +72,10 @@ impl Explain {
             Ok(channel) => {
                 let request = ExplainRequest {
                     message_id: id.to_string(),
+                    ..ExplainRequest::default()
                 };
                 let reply = NodeClient::new(channel).explain(request).await;
-                let reply = reply.map_err(|status| match status.code() {
-                    Code::Unimplemented => Problem::new(
-                        Exit::Input,
-                        what(),
-                        "this is a relay's data directory; a relay cannot read messages",
-                        "name a node's data directory",
-                    ),
-                    _ => failed(&what(), &status),
-                })?;
+                let reply = reply.map_err(|status| refused(&what(), &status))?;
                 reply.into_inner().journeys
             }
             // A node that is down has its audit log.
@@ -77,6 +100,49 @@ impl Explain {
     }
 }
 
+fn refused(what: &str, status: &tonic::Status) -> Problem {
+    match status.code() {
+        Code::Unimplemented => Problem::new(
+            Exit::Input,
+            what,
+            "this is a relay's data directory; a relay cannot read messages",
+            "name a node's data directory",
+        ),
+        _ => failed(what, status),
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    messages: Vec<Shown>,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.messages.is_empty() {
+            return f.write_str("no message came or left since the node started");
+        }
+        let rows = self.messages.iter().map(|message| {
+            let outcome = match message.reason.as_str() {
+                "" => message.outcome,
+                reason => reason,
+            };
+            [
+                &message.at,
+                &message.id,
+                message.direction,
+                &message.peer,
+                &message.kind,
+                outcome,
+            ]
+            .map(str::to_owned)
+            .into()
+        });
+        let headings = ["time", "message", "", "peer", "kind", "outcome"];
+        f.write_str(&table(&headings, rows.collect()))
+    }
+}
+
 #[derive(Serialize)]
 struct Explained {
     id: String,
@@ -98,6 +164,7 @@ fn line(record: &Record) -> String {
 
 #[derive(Serialize)]
 struct Shown {
+    id: String,
     direction: &'static str,
     at: String,
     bytes: u64,
@@ -159,6 +226,7 @@ impl From<Journey> for Shown {
             (_, false) => "treated",
         };
         Self {
+            id: foreign(&journey.message_id),
             direction: if journey.left { "out" } else { "in" },
             at: time_of(journey.at_ms),
             bytes: journey.bytes,

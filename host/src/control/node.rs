@@ -8,7 +8,7 @@ use super::protect::{ProtectionContext, server_key};
 use super::seen;
 use crate::key_store::StoreError;
 use crate::logs::Logs;
-use crate::message::{MessageId, SecaggId};
+use crate::message::{NotAMessageId, SecaggId};
 use crate::node::Node;
 use crate::plugins::Change;
 use crate::proto::control::node_server;
@@ -100,12 +100,16 @@ impl node_server::Node for NodeControl {
         &self,
         request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainReply>, Status> {
-        let id: MessageId = request
-            .into_inner()
-            .message_id
-            .parse()
-            .map_err(|error| Status::invalid_argument(format!("{error}")))?;
-        Ok(Response::new(seen::explain(self.node.chronicle(), id)))
+        let ExplainRequest { message_id, last } = request.into_inner();
+        let journeys = &self.node.chronicle().journeys;
+        let found = if message_id.is_empty() {
+            journeys.last(usize::try_from(last).unwrap_or(usize::MAX))
+        } else {
+            let id = message_id.parse();
+            let bad = |error: NotAMessageId| Status::invalid_argument(error.to_string());
+            journeys.of(id.map_err(bad)?)
+        };
+        Ok(Response::new(seen::explain(journeys, found)))
     }
 
     async fn top(&self, _: Request<TopRequest>) -> Result<Response<TopReply>, Status> {

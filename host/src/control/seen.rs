@@ -8,29 +8,24 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::chronicle::Chronicle;
-use crate::journeys::{Direction, End, Journey};
+use crate::journeys::{Direction, End, Journey, Journeys};
 use crate::logs::{Line, Logs};
-use crate::message::MessageId;
 use crate::metrics::Took;
 use crate::proto::control;
 
 /// Log lines on their way to a reader.
 const BETWEEN: usize = 100;
 
-pub(super) fn explain(chronicle: &Chronicle, id: MessageId) -> control::ExplainReply {
-    let journeys = chronicle.journeys.of(id);
-    let answers = || chronicle.journeys.answered_by(id).map(|id| id.to_string());
+pub(super) fn explain(journeys: &Journeys, found: Vec<Journey>) -> control::ExplainReply {
+    let told = found.into_iter().map(|journey| {
+        let other = match journey.direction {
+            Direction::In => journey.reply,
+            Direction::Out => journeys.answered_by(journey.id),
+        };
+        told(journey, other.map_or_else(String::new, |id| id.to_string()))
+    });
     control::ExplainReply {
-        journeys: journeys
-            .into_iter()
-            .map(|journey| {
-                let other = match journey.direction {
-                    Direction::In => journey.reply.map(|id| id.to_string()),
-                    Direction::Out => answers(),
-                };
-                told(journey, other.unwrap_or_default())
-            })
-            .collect(),
+        journeys: told.collect(),
     }
 }
 
