@@ -45,15 +45,20 @@ impl Collector for Families {
             };
             let mut metric = encoder.encode_descriptor(name, family.help, unit.as_ref(), kind)?;
             for sample in &family.samples {
-                let labelled = metric.encode_family(&sample.labels)?;
-                number(labelled, family.kind, &sample.value)?;
+                if sample.labels.is_empty() {
+                    // Not `name{}`, which some parsers refuse.
+                    number(&mut metric, family.kind, &sample.value)?;
+                } else {
+                    let mut labelled = metric.encode_family(&sample.labels)?;
+                    number(&mut labelled, family.kind, &sample.value)?;
+                }
             }
         }
         Ok(())
     }
 }
 
-fn number(mut to: MetricEncoder<'_>, kind: FamilyKind, value: &Value) -> Result<(), fmt::Error> {
+fn number(to: &mut MetricEncoder<'_>, kind: FamilyKind, value: &Value) -> Result<(), fmt::Error> {
     match (kind, value) {
         (FamilyKind::Counter, Value::Whole(count)) => {
             to.encode_counter::<NoLabelSet, _, u64>(count, None)
