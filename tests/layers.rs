@@ -125,6 +125,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     (
         "cli",
         &[
+            "audit",
             "message",
             "randomness",
             "proto",
