@@ -71,6 +71,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "message",
             "primitives",
             "overlay",
+            "key_store",
             "channels",
             "handlers",
             "requests",

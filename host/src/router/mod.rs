@@ -354,7 +354,9 @@ impl Router {
         self.chronicle.metrics.dropped(reason);
         match dropped {
             Dropped::Stopping => tracing::debug!("{dropped}"),
-            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!("{dropped}"),
+            Dropped::Call(_) | Dropped::Channel(_) | Dropped::NotStored(_) => {
+                tracing::error!("{dropped}")
+            }
             _ => tracing::warn!("{dropped}"),
         }
         let rules = &self.chronicle.rules;
