@@ -23,7 +23,7 @@ pub struct Chronicle {
 }
 
 impl Chronicle {
-    /// One whose lasting part is `audit`.
+    /// One whose lasting part is `audit`; with [`Audit::none`], one that is gone with the process.
     pub fn new(audit: Audit) -> Self {
         Self {
             audit,
@@ -32,11 +32,6 @@ impl Chronicle {
             rules: Rules::default(),
             first_uses: FirstUses::default(),
         }
-    }
-
-    /// One that is gone with the process: for simulations and tests.
-    pub fn in_memory() -> Self {
-        Self::new(Audit::none())
     }
 }
 

@@ -173,7 +173,7 @@ mod tests {
             plugins,
             outbox,
             randomness,
-            Chronicle::in_memory(),
+            Chronicle::new(Audit::none()),
             Tasks::default(),
         );
         Desk {
