@@ -121,10 +121,12 @@ const LAYERS: [(&str, &[&str]); 24] = [
         &[
             "message",
             "randomness",
+            "files",
             "proto",
             "secure_sum",
             "fedbiomed",
             "handlers",
+            "packages",
             "transport",
             "node",
             "relay",

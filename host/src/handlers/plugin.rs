@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
 use super::runtime::{LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Terms};
+use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Surface, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -37,7 +36,16 @@ impl Plugin {
         terms: Terms,
         cache: Option<&CompiledCode>,
     ) -> Result<Self, LoadError> {
-        let manifest = Self::inspect(component, &terms.limits)?;
+        let surface = Surface::read(component, &terms.limits)?;
+        for (import, capability) in surface.imports() {
+            if !terms.grants.contains(capability) {
+                return Err(LoadError::NotGranted {
+                    import: import.clone(),
+                    capability: *capability,
+                });
+            }
+        }
+        let manifest = surface.into_manifest();
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
         let compile = || {
@@ -48,11 +56,6 @@ impl Plugin {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
         };
-        for (import, capability) in imports(engine, &compiled)? {
-            if !terms.grants.contains(&capability) {
-                return Err(LoadError::NotGranted { import, capability });
-            }
-        }
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
         capabilities::link_types(&mut linker).map_err(wrong)?;
@@ -78,37 +81,9 @@ impl Plugin {
         })
     }
 
-    /// Reads a component's manifest after the checks that need no compiler.
+    /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
     pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
-        if component.len() > limits.bytes(Limit::FileKib) {
-            return Err(LoadError::TooLarge {
-                size: component.len(),
-                hit: limits.hit(Limit::FileKib),
-            });
-        }
-        if Engine::detect_precompiled(component).is_some() || component.starts_with(b"\x7fELF") {
-            return Err(LoadError::Precompiled);
-        }
-        // The layer field of the header tells modules (0) from components (1).
-        if component.starts_with(b"\0asm") && component.get(6..8) == Some(&[0, 0]) {
-            return Err(LoadError::CoreModule);
-        }
-        if !component.starts_with(b"\0asm") {
-            return Err(LoadError::NotAComponent(
-                "it does not begin as wasm does".into(),
-            ));
-        }
-        Manifest::read(component)
-    }
-
-    /// The capabilities a component asks for, by import. Compiles it; nothing of it runs.
-    pub fn asks_for(
-        runtime: &Runtime,
-        component: &[u8],
-    ) -> Result<Vec<(String, Capability)>, LoadError> {
-        let compiled = Component::from_binary(runtime.engine(), component)
-            .map_err(|error| LoadError::NotAComponent(root_cause(&error)))?;
-        imports(runtime.engine(), &compiled)
+        Surface::read(component, limits).map(Surface::into_manifest)
     }
 
     /// The plugin's name.
@@ -178,28 +153,6 @@ pub(super) struct Instance {
     pub(super) store: Store<CallState>,
     pub(super) instance: wasmtime::component::Instance,
     _ticking: Ticking,
-}
-
-fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capability)>, LoadError> {
-    let ty = component.component_type();
-    let mut found = Vec::new();
-    for (import, item) in ty.imports(engine) {
-        if import == capabilities::TYPES {
-            continue;
-        }
-        let capability = Capability::of_import(import);
-        match (capability, item.ty) {
-            (Some(capability), ComponentItem::ComponentInstance(_)) => {
-                found.push((import.to_owned(), capability))
-            }
-            _ => {
-                return Err(LoadError::NotOffered {
-                    import: import.to_owned(),
-                });
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// The innermost cause: wasmtime's outer ones say only that compiling or linking failed.

@@ -25,6 +25,10 @@ pub struct Signature {
 #[error("this is not a minisign signature file: {0}")]
 pub struct NotASignature(&'static str);
 
+impl NotASignature {
+    pub(super) const NOT_TEXT: Self = Self("it is not text");
+}
+
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSigned {
