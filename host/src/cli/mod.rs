@@ -50,7 +50,7 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
-    /// Look at plugins, vouch for them, ship them.
+    /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
 }

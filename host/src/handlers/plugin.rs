@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -11,7 +13,7 @@ use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
 use super::runtime::{LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Surface, Terms};
+use super::{CompiledCode, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -19,10 +21,12 @@ pub struct Plugin {
     manifest: Manifest,
     digest: [u8; 32],
     terms: Terms,
+    memory: Arc<AtomicUsize>,
     runtime: Runtime,
     instance: InstancePre<CallState>,
     pub(super) handler: handler::GuestIndices,
     pub(super) initiator: Option<initiator::GuestIndices>,
+    taken_back: CancellationToken,
 }
 
 impl Plugin {
@@ -74,16 +78,33 @@ impl Plugin {
             manifest,
             digest,
             terms,
+            memory: Arc::default(),
             runtime: runtime.clone(),
             instance,
             handler,
             initiator,
+            taken_back: CancellationToken::new(),
         })
     }
 
     /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
     pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
         Surface::read(component, limits).map(Surface::into_manifest)
+    }
+
+    /// Takes back what its operator allowed it: what it has in work ends, unless it has begun what is never cancelled.
+    pub fn take_back(&self) {
+        self.taken_back.cancel();
+    }
+
+    /// Whether it was taken back.
+    pub fn is_taken_back(&self) -> bool {
+        self.taken_back.is_cancelled()
+    }
+
+    /// Does `work` with it; `None` when it is taken back before that is done.
+    pub async fn unless_taken_back<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.taken_back.run_until_cancelled(work).await
     }
 
     /// The plugin's name.
@@ -115,44 +136,45 @@ impl Plugin {
         &self.terms.grants
     }
 
+    /// For whom it works.
+    pub fn scope(&self) -> &Scope {
+        &self.terms.scope
+    }
+
     /// What it may use up.
     pub fn limits(&self) -> &Limits {
         &self.terms.limits
     }
 
-    /// A fresh instance. Its start code runs on the computing time of `handle`.
-    pub(super) async fn instantiate(
-        &self,
-        services: Services,
-        subject: Subject,
-    ) -> wasmtime::Result<Instance> {
-        let ticking = self.runtime.ticking();
-        let mut store = Store::new(
-            self.runtime.engine(),
-            CallState::new(self.name.clone(), *self.limits(), services, subject),
-        );
+    /// The linear memory of all its instances together, in bytes.
+    pub(super) fn memory(&self) -> &Arc<AtomicUsize> {
+        &self.memory
+    }
+
+    pub(super) fn ticking(&self) -> Ticking {
+        self.runtime.ticking()
+    }
+
+    /// A store for one message or run.
+    pub(super) fn store(&self, services: Services, subject: Subject) -> Store<CallState> {
+        let state = CallState::new(self, services, subject);
+        let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| state);
-        store.data_mut().may_compute(Limit::HandleCpuMs);
         store.set_hostcall_fuel(LIFTED);
-        store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = self.instance.instantiate_async(&mut store).await?;
-        Ok(Instance {
-            store,
-            instance,
-            _ticking: ticking,
-        })
+        store
     }
-}
 
-/// One instance with its store.
-pub(super) struct Instance {
-    pub(super) store: Store<CallState>,
-    pub(super) instance: wasmtime::component::Instance,
-    _ticking: Ticking,
+    /// A fresh instance. Its start code is part of the call that it is made for.
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<wasmtime::component::Instance> {
+        self.instance.instantiate_async(store).await
+    }
 }
 
 /// The innermost cause: wasmtime's outer ones say only that compiling or linking failed.
@@ -161,4 +183,45 @@ pub(super) fn root_cause(error: &wasmtime::Error) -> String {
         .chain()
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component that exports a handler of this form, with a manifest.
+    fn handler(form: &str) -> Vec<u8> {
+        let manifest = r#"{"name":"odd","version":"1.0.0","licence":"MIT","contract":"0.1.0","kinds":["OddRequest"]}"#;
+        let manifest = manifest.replace('"', "\\\"");
+        let text = format!(
+            "(component (@custom \"backchannel:manifest\" \"{manifest}\") {form} (export \"backchannel:n2n/handler@0.1.0\" (instance $handler)))"
+        );
+        wat::parse_str(text).expect("a component")
+    }
+
+    #[test]
+    fn refuses_a_handler_of_another_type() {
+        let runtime = Runtime::new().expect("an engine");
+        let mistyped = r#"
+            (core module $m (func (export "handle")))
+            (core instance $i (instantiate $m))
+            (func $handle (canon lift (core func $i "handle")))
+            (instance $handler (export "handle" (func $handle)))"#;
+        for form in ["(instance $handler)", mistyped] {
+            let error = Plugin::load(&runtime, &handler(form), Terms::default(), None).err();
+            assert!(matches!(error, Some(LoadError::WrongWorld(_))), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_code_that_was_compiled_elsewhere() {
+        let runtime = Runtime::new().expect("an engine");
+        let component = backchannel_artifacts::CHANNEL_SETUP;
+        let compiled = runtime
+            .engine()
+            .precompile_component(component)
+            .expect("compiled");
+        let error = Plugin::load(&runtime, &compiled, Terms::default(), None).err();
+        assert!(matches!(error, Some(LoadError::Precompiled)), "{error:?}");
+    }
 }

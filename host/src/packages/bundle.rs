@@ -423,3 +423,200 @@ impl Listed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use time::macros::datetime;
+
+    use super::*;
+
+    static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+        let (file, _) = SigningKey::create("x").unwrap();
+        SigningKey::unlock(&file, "x").unwrap()
+    });
+
+    fn files() -> Vec<(String, Vec<u8>)> {
+        let component = backchannel_artifacts::CHANNEL_SETUP.to_vec();
+        let manifest = Manifest::read(&component).unwrap();
+        let valid = (
+            datetime!(2026-01-01 0:00 UTC),
+            datetime!(2027-01-01 0:00 UTC),
+        );
+        let statement = Statement {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            sha256: Digest::of(&component),
+            from: valid.0,
+            until: valid.1,
+            role: Role::Author,
+            checks: vec![],
+        };
+        let signature = Signature::sign(&component, &statement, &KEY).unwrap();
+        let package = Package::new(component, vec![signature], Some("Notes".into()));
+        entries(&pack(&package, &manifest, valid, &KEY).unwrap()).unwrap()
+    }
+
+    /// What is said of the bundle when its files are changed so.
+    fn refused(change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> BundleError {
+        let mut files = files();
+        change(&mut files);
+        unpack(&archive(&files).unwrap()).expect_err("refused")
+    }
+
+    fn at(files: &[(String, Vec<u8>)], name: &str) -> usize {
+        files
+            .iter()
+            .position(|(one, _)| one == name)
+            .expect("there")
+    }
+
+    #[test]
+    fn holds_what_was_packed() {
+        let bytes = archive(&files()).unwrap();
+        assert!(is_one(&bytes));
+        let package = unpack(&bytes).unwrap();
+        assert_eq!(package.component, backchannel_artifacts::CHANNEL_SETUP);
+        assert_eq!(
+            (package.signatures.len(), package.notes.as_deref()),
+            (1, Some("Notes"))
+        );
+    }
+
+    #[test]
+    fn refuses_a_removed_file_whichever_it_is() {
+        for name in [INDEX, INDEX_SIGNATURE, COMPONENT, NOTES] {
+            let error = refused(|files| drop(files.remove(at(files, name))));
+            assert!(
+                matches!(error, BundleError::Removed { .. }),
+                "{name}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_an_added_a_renamed_and_a_swapped_file() {
+        let more = || (format!("{SIGNATURES}7-AB.minisig"), b"x".to_vec());
+        let error = refused(|files| files.push(more()));
+        assert!(matches!(error, BundleError::Added { .. }), "{error}");
+        let error = refused(|files| {
+            let at = at(files, NOTES);
+            files[at].0 = more().0;
+        });
+        assert!(matches!(error, BundleError::Renamed { .. }), "{error}");
+        let error = refused(|files| {
+            let at = at(files, COMPONENT);
+            files[at].1 = backchannel_artifacts::KEY_REQUEST.to_vec();
+        });
+        assert!(matches!(error, BundleError::Changed { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_two_files_of_one_name() {
+        let error = refused(|files| {
+            let again = files[at(files, COMPONENT)].clone();
+            files.push(again);
+        });
+        assert!(matches!(error, BundleError::Twice { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_names_that_lead_out_of_the_bundle() {
+        for name in [
+            "../../etc/cron.d/x",
+            "/etc/passwd",
+            "signatures/../x.minisig",
+            "component.wasm/",
+            "plugin.toml",
+        ] {
+            let mut archive = Builder::new(Vec::new());
+            let mut header = Header::new_ustar();
+            header.set_entry_type(EntryType::Regular);
+            header.set_size(1);
+            // Past the crate's own checks, as an attacker would.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            archive.append(&header, &b"x"[..]).unwrap();
+            let error = unpack(&archive.into_inner().unwrap()).expect_err("refused");
+            assert!(matches!(error, BundleError::Name { .. }), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn refuses_links_folders_and_entries_that_describe_others() {
+        for kind in [
+            EntryType::Symlink,
+            EntryType::Link,
+            EntryType::Directory,
+            EntryType::GNULongName,
+            EntryType::XHeader,
+            EntryType::GNUSparse,
+        ] {
+            let mut archive = Builder::new(Vec::new());
+            let mut header = Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            archive
+                .append_data(&mut header, COMPONENT, &b""[..])
+                .unwrap();
+            let error = unpack(&archive.into_inner().unwrap()).expect_err("refused");
+            assert!(
+                matches!(error, BundleError::NotAFile { .. }),
+                "{kind:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_a_size_that_no_file_has_before_it_reads_it() {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_path(COMPONENT).unwrap();
+        header.set_size(1 << 40);
+        header.set_cksum();
+        let error = unpack(header.as_bytes()).expect_err("refused");
+        assert!(matches!(error, BundleError::TooLarge { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_bundle_cut_anywhere_and_bytes_after_its_end() {
+        let bytes = archive(&files()).unwrap();
+        for part in [
+            300,
+            512,
+            600,
+            bytes.len() / 2,
+            bytes.len() - 1024,
+            bytes.len() - 1,
+        ] {
+            assert!(unpack(&bytes[..part]).is_err(), "{part} bytes");
+        }
+        let error = unpack(&[&bytes[..], &[0; 512]].concat()).expect_err("refused");
+        assert!(matches!(error, BundleError::Trailing), "{error}");
+    }
+
+    #[test]
+    fn refuses_the_same_files_in_another_form() {
+        let error = refused(|files| files.swap(2, 3));
+        assert!(matches!(error, BundleError::Form), "{error}");
+        let mut bytes = archive(&files()).unwrap();
+        // The owner's name, and the header's checksum with it.
+        bytes[265] = b'r';
+        let mut header = Header::new_ustar();
+        header.as_mut_bytes().copy_from_slice(&bytes[..512]);
+        header.set_cksum();
+        bytes[..512].copy_from_slice(header.as_bytes());
+        let error = unpack(&bytes).expect_err("refused");
+        assert!(matches!(error, BundleError::Form), "{error}");
+    }
+
+    #[test]
+    fn refuses_an_index_with_a_field_that_is_not_known() {
+        let error = refused(|files| {
+            let json = String::from_utf8(files[0].1.clone()).unwrap();
+            files[0].1 = json.replacen('{', "{\"only-for\": 1,", 1).into_bytes();
+        });
+        assert!(matches!(error, BundleError::Index(_)), "{error}");
+    }
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::install::install;
 use super::passphrase::PassphraseSource;
 use super::sign::{Validity, not_signed};
 use super::trust::TrustSource;
@@ -48,14 +49,14 @@ pub(in crate::cli) struct Create {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  backchannel plugin bundle load overlap.bundle --data /var/lib/backchannel --to plugins"
+    after_help = "Example:\n  backchannel plugin bundle load overlap.bundle --data /var/lib/backchannel"
 )]
 pub(in crate::cli) struct Load {
     /// The bundle.
     file: PathBuf,
-    /// The folder that the component and its signatures go to.
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
-    to: PathBuf,
+    /// The folder that the component and its signatures go to [default: with --data, the plugins of that node; else here].
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustSource,
 }
@@ -112,9 +113,15 @@ impl Create {
 impl Load {
     fn run(self, format: Format) -> Result<(), Problem> {
         let what = format!("{} was not unpacked", self.file.display());
+        if let (None, Some(data)) = (&self.to, &self.trust.data) {
+            let (_, shown) = install(&self.file, &[], data)?;
+            format.show(&shown);
+            return Ok(());
+        }
         let (package, verified) = verify(&what, &self.file, &self.trust.get(&what)?)?;
         // The name is made of letters, digits and hyphens.
-        let file = self.to.join(format!("{}.wasm", verified.plugin()));
+        let folder = self.to.unwrap_or_else(|| ".".into());
+        let file = folder.join(format!("{}.wasm", verified.plugin()));
         let written = package
             .write(&file)
             .map_err(|error| not_read(&what, &error))?;

@@ -1,12 +1,21 @@
-//! Plugins: looking at them, vouching for them, shipping them.
+//! Plugins: looking at them and deciding what they may do, as an operator; vouching for them and shipping them, as an author
+//! or reviewer.
 
+mod approve;
 mod bundle;
+mod change;
 mod inspect;
+mod install;
 mod key;
+mod list;
 mod passphrase;
 mod registry;
+mod remove;
+mod rollback;
 mod sign;
+mod switch;
 mod trust;
+mod upgrade;
 mod verify;
 
 use clap::Subcommand;
@@ -20,13 +29,31 @@ use crate::packages::{NotVouched, PackageError};
 pub(super) enum Plugin {
     /// Show what a plugin is, what it treats and what it could do, without running it.
     Inspect(inspect::Inspect),
+    /// Check who vouches for a plugin.
+    Verify(verify::Verify),
+    /// Copy a component and its signatures into a node's data directory. That allows nothing yet.
+    Install(install::Install),
+    /// Allow an installed plugin what it asks for: this very file, for these reasons. It does not run by that.
+    Approve(approve::Approve),
+    /// Let an approved or built-in plugin treat messages.
+    Enable(switch::Enable),
+    /// Stop a plugin at once; its approval stays.
+    Disable(switch::Disable),
+    /// Put a newer version in place of the approved one. What could do more has to be approved first.
+    Upgrade(upgrade::Upgrade),
+    /// Go back to what was approved before, with what it was granted then.
+    Rollback(rollback::Rollback),
+    /// Stop a plugin, take back its approval and delete its files.
+    Remove(remove::Remove),
+    /// Have a running node read policy.toml again; without one, check that the file can be used.
+    Reload(change::Reload),
+    /// Show what is installed, approved and enabled, with what it may do.
+    List(list::List),
     /// Make and show keys that sign plugins.
     #[command(subcommand)]
     Key(key::Key),
     /// Sign a plugin, as its author or as someone who reviewed it.
     Sign(sign::Sign),
-    /// Check who vouches for a plugin.
-    Verify(verify::Verify),
     /// Put a plugin with its signatures and notes in one file, for a hospital without internet.
     #[command(subcommand)]
     Bundle(bundle::Bundle),
@@ -43,6 +70,15 @@ impl Plugin {
             Self::Key(key) => key.run(format),
             Self::Sign(sign) => sign.run(format),
             Self::Verify(verify) => verify.run(format),
+            Self::Install(install) => install.run(format),
+            Self::Approve(approve) => approve.run(format).await,
+            Self::Enable(enable) => enable.run(format).await,
+            Self::Disable(disable) => disable.run(format).await,
+            Self::Upgrade(upgrade) => upgrade.run(format).await,
+            Self::Rollback(rollback) => rollback.run(format).await,
+            Self::Remove(remove) => remove.run(format).await,
+            Self::Reload(reload) => reload.run(format).await,
+            Self::List(list) => list.run(format).await,
             Self::Bundle(bundle) => bundle.run(format),
             Self::Push(push) => push.run(format).await,
             Self::Pull(pull) => pull.run(format).await,
@@ -65,7 +101,7 @@ fn not_loadable(what: &str, error: &LoadError) -> Problem {
 
 fn not_read(what: &str, error: &PackageError) -> Problem {
     let exit = match error {
-        PackageError::Bundle(_) | PackageError::Signature { .. } => Exit::Refused,
+        PackageError::Bundle(_) => Exit::Refused,
         _ => Exit::Input,
     };
     Problem::new(exit, what, foreign(&error.to_string()), error.advice())

@@ -3,9 +3,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::change::wrong_policy;
 use super::key::read_text;
 use super::{Exit, Problem};
 use crate::packages::{PublicKey, Trust};
+use crate::policy::Policy;
 
 /// Against whose keys signatures are held.
 #[derive(Debug, Args)]
@@ -24,6 +26,10 @@ pub(super) struct TrustSource {
 
 impl TrustSource {
     pub(super) fn get(&self, what: &str) -> Result<Trust, Problem> {
+        if let Some(data) = &self.data {
+            let policy = Policy::read(data).map_err(|error| wrong_policy(what, error))?;
+            return Ok(policy.trust);
+        }
         let mut keys = BTreeMap::new();
         for key in &self.key {
             let (name, public) = match key.parse::<PublicKey>() {
