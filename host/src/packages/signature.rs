@@ -102,6 +102,15 @@ impl FromStr for Signature {
     }
 }
 
+impl PartialEq for Signature {
+    /// Whether their files are the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Signature {}
+
 impl fmt::Display for Signature {
     /// The file's content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

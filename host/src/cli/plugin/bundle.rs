@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::change::Operator;
 use super::install::install;
 use super::passphrase::PassphraseSource;
 use super::sign::{Validity, not_signed};
@@ -114,7 +115,7 @@ impl Load {
     fn run(self, format: Format) -> Result<(), Problem> {
         let what = format!("{} was not unpacked", self.file.display());
         if let (None, Some(data)) = (&self.to, &self.trust.data) {
-            let (_, shown) = install(&self.file, &[], data)?;
+            let (_, shown) = install(&self.file, &[], &Operator::of(data.clone()))?;
             format.show(&shown);
             return Ok(());
         }

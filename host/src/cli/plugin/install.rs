@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{refused, runtime, wrong_policy};
+use super::change::{Operator, refused, runtime, wrong_policy};
 use super::{Format, Problem, not_read};
+use crate::audit::Event;
 use crate::packages::{NotVouched, Package, read_signature};
 use crate::plugins::{Candidate, Folder, Installed, Verified};
 use crate::policy::Policy;
@@ -18,9 +19,8 @@ use crate::policy::Policy;
 pub(in crate::cli) struct Install {
     /// The component, or a bundle. Signatures beside a component (FILE.minisig, FILE.KEY.minisig) are taken along.
     file: PathBuf,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
     /// A further signature.
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
@@ -40,7 +40,7 @@ pub(super) struct Shown {
 
 impl Install {
     pub(super) fn run(self, format: Format) -> Result<(), Problem> {
-        let (_, shown) = install(&self.file, &self.signature, &self.data)?;
+        let (_, shown) = install(&self.file, &self.signature, &self.operator)?;
         format.show(&shown);
         Ok(())
     }
@@ -50,17 +50,19 @@ impl Install {
 pub(super) fn install(
     file: &Path,
     signatures: &[PathBuf],
-    data: &Path,
+    operator: &Operator,
 ) -> Result<(Candidate, Shown), Problem> {
+    let data = &operator.data;
     let what = || format!("{} is not installed", file.display());
     let failed = |why| refused(what(), why);
     let policy = Policy::read(data).map_err(|error| wrong_policy(&what(), error))?;
     let not_read = |error| not_read(&what(), &error);
     let mut package = Package::read(file).map_err(not_read)?;
     for path in signatures {
-        package
-            .signatures
-            .push(read_signature(path).map_err(not_read)?);
+        let signature = read_signature(path).map_err(not_read)?;
+        if !package.signatures.contains(&signature) {
+            package.signatures.push(signature);
+        }
     }
     // The list of a bundle's files too, which is not kept.
     let not_vouched = |error: NotVouched| failed(error.into());
@@ -93,6 +95,13 @@ pub(super) fn install(
         not_counted: vouched.rejected().iter().map(ToString::to_string).collect(),
         data: data.to_owned(),
     };
+    operator.record(Event::PluginInstalled {
+        plugin: shown.plugin.clone(),
+        version: shown.version.clone(),
+        digest: digest.hex(),
+        signed_by: shown.signed_by.clone(),
+        by: operator.name(),
+    })?;
     Ok((candidate, shown))
 }
 

@@ -10,6 +10,7 @@ mod key;
 mod list;
 mod passphrase;
 mod registry;
+mod reload;
 mod remove;
 mod rollback;
 mod sign;
@@ -46,7 +47,7 @@ pub(super) enum Plugin {
     /// Stop a plugin, take back its approval and delete its files.
     Remove(remove::Remove),
     /// Have a running node read policy.toml again; without one, check that the file can be used.
-    Reload(change::Reload),
+    Reload(reload::Reload),
     /// Show what is installed, approved and enabled, with what it may do.
     List(list::List),
     /// Make and show keys that sign plugins.
