@@ -14,8 +14,6 @@ mod trust;
 use harness::{Folder, Network, Peer, json};
 use serde_json::Value;
 
-/// The work was begun and failed.
-const FAILED: i32 = 1;
 /// A file, a value or an argument cannot be used.
 const INPUT: i32 = 3;
 /// Something does not match what is trusted or allowed.
