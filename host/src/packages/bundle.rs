@@ -167,9 +167,9 @@ pub enum NotBundled {
     Bundle(#[from] BundleError),
 }
 
-/// Whether the file begins as a tar archive with a checksum does; a component never does.
+/// Whether the file begins as a tar archive does, and not as a component.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
-    bytes.get(257..262) == Some(b"ustar")
+    bytes.get(257..262) == Some(b"ustar") && !bytes.starts_with(b"\0asm")
 }
 
 /// Makes a bundle of `package`, whose component has `manifest` inside. The index is signed by `key` as valid from and until then.
