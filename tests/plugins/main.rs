@@ -72,7 +72,7 @@ fn row_of(data: &str, digest: &str) -> Value {
 /// Has the node answer an echo, and gives the text.
 async fn echoed(peer: &Peer, text: &str) -> String {
     let request = peer.echo(text).await;
-    peer.until_answered(&[request.clone()]).await;
+    peer.until_answered(std::slice::from_ref(&request)).await;
     peer.echoed(&request).expect("a text")
 }
 
