@@ -1,5 +1,6 @@
 //! Guests for tests: a handler in wasm's text form, of which each test writes the two halves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -85,8 +86,10 @@ impl Guest<'_> {
         let mut encoder = ComponentEncoder::default();
         let encoder = encoder.validate(true).module(&core).expect("a module");
         let mut component = encoder.encode().expect("a component");
+        let capabilities = Capability::ALL.map(|capability| (capability.name(), ""));
         let manifest = serde_json::json!({
             "name": "guest", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": ["Kind"],
+            "capabilities": BTreeMap::from(capabilities),
         });
         let manifest = manifest.to_string();
         // A custom section: 0, the size of the rest, the name's length, the name, the content.
