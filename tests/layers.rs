@@ -152,6 +152,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "audit",
             "message",
             "randomness",
+            "files",
             "proto",
             "secure_sum",
             "fedbiomed",
