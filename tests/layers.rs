@@ -40,6 +40,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "key_store",
             "channels",
             "secure_sum",
+            "audit",
         ],
     ),
     ("packages", &["files", "handlers"]),
