@@ -15,8 +15,12 @@ mod cache;
 mod call;
 mod capabilities;
 mod effect;
+#[cfg(test)]
+mod enforced;
 mod entry;
 mod error;
+#[cfg(test)]
+mod guests;
 mod limits;
 mod manifest;
 mod material;
