@@ -13,9 +13,7 @@ use time::OffsetDateTime;
 
 use super::package::{LONGEST_NOTES, MOST_SIGNATURES, largest_component};
 use super::signature::LONGEST_FILE;
-use super::{
-    BundleError, Digest, NotBundled, Package, Role, Signature, SigningKey, Statement,
-};
+use super::{BundleError, Digest, NotBundled, Package, Role, Signature, SigningKey, Statement};
 use crate::handlers::Manifest;
 
 const INDEX: &str = "index.json";

@@ -169,4 +169,3 @@ pub enum NotBundled {
     #[error(transparent)]
     Bundle(#[from] BundleError),
 }
-

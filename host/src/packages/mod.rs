@@ -23,9 +23,7 @@ pub use bundle::pack;
 pub use digest::{Digest, NotADigest};
 pub use error::{BundleError, NotBundled, PackageError};
 pub use key::{KeyError, KeyId, NotAKey, PublicKey, SigningKey};
-pub use package::{
-    Package, read_file, read_notes, read_signature, write_new, write_signature,
-};
+pub use package::{Package, read_file, read_notes, read_signature, write_new, write_signature};
 pub use registry::{Access, Registry, RegistryError};
 pub use signature::{NotASignature, NotSigned, Signature};
 pub use statement::{NotAStatement, Role, Statement};

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use super::bundle::{self, SignedIndex};
 use super::vouch::examine;
 use super::{
-    Digest, NotASignature, NotVouched, Rejected, Rejection, Role, Signature, Trust, Vouched, vouch,
+    Digest, NotASignature, NotVouched, PackageError, Rejected, Rejection, Role, Signature, Trust,
+    Vouched, vouch,
 };
 use crate::files::write_whole;
 use crate::handlers::{Limit, Manifest};
