@@ -158,13 +158,13 @@ fn took(usage: &Usage) -> Took {
 fn ended(error: Option<&CallError>) -> Ended {
     match error {
         None => Ended::Done,
-        Some(CallError::Quarantined { .. } | CallError::NoRoom { .. }) => Ended::NotBegun,
+        Some(
+            CallError::Quarantined { .. } | CallError::TooLarge { .. } | CallError::NoRoom { .. },
+        ) => Ended::NotBegun,
         Some(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => Ended::NotBegun,
         Some(CallError::Limit { .. }) => Ended::Limited,
         Some(CallError::Trap { .. }) => Ended::Trapped,
         Some(CallError::Effect { .. }) => Ended::Refused,
-        Some(
-            CallError::Failure { .. } | CallError::TooLarge { .. } | CallError::NoInitiator { .. },
-        ) => Ended::Failed,
+        Some(CallError::Failure { .. } | CallError::NoInitiator { .. }) => Ended::Failed,
     }
 }
