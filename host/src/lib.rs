@@ -72,6 +72,7 @@ pub mod randomness;
 pub mod relay;
 mod requests;
 mod router;
+pub mod sandbox;
 pub mod secure_sum;
 mod setups;
 mod tasks;

@@ -65,6 +65,24 @@ impl KeyStore {
         Self::from_database(database, node)
     }
 
+    /// The store on a simulated disk; an empty one is given a new store.
+    pub(crate) fn on(
+        disk: impl redb::StorageBackend,
+        node: &NodeId,
+        randomness: &Randomness,
+    ) -> Result<Self, StoreError> {
+        let new = disk.len()? == 0;
+        let mut database = Database::builder()
+            .set_cache_size(file::CACHE_BYTES)
+            .create_with_backend(disk)?;
+        if new {
+            initialise(&database, node, randomness)?;
+        } else {
+            database.check_integrity()?;
+        }
+        Self::from_database(database, node)
+    }
+
     fn from_database(database: Database, node: &NodeId) -> Result<Self, StoreError> {
         let transaction = database.begin_read()?;
         let about = match transaction.open_table(ABOUT) {
