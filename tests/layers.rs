@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
     ("proto", &[]),
     ("tasks", &[]),
+    ("audit", &["message", "files"]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("key_store", &["message", "randomness", "primitives"]),
@@ -36,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "secure_sum",
         ],
     ),
+    ("packages", &["files", "handlers"]),
     ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
     ("transport", &["message", "randomness", "files", "proto"]),

@@ -21,8 +21,10 @@
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
 //!   [`primitives`].
+//! - [`audit`]: what an operator can read afterwards.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
+//! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped.
 //! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
@@ -54,6 +56,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 pub mod channels;
 pub mod cli;
 mod control;
@@ -65,6 +68,7 @@ pub mod key_store;
 pub mod message;
 pub mod node;
 pub mod overlay;
+pub mod packages;
 mod post;
 pub mod primitives;
 pub mod proto;

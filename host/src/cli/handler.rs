@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Exit, Format, Problem};
-use crate::handlers::{Capability, LoadError, Manifest, Plugin, Runtime};
+use crate::handlers::{Capability, Limits, LoadError, Manifest, Plugin, Runtime, Terms};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Handler {
@@ -59,11 +59,12 @@ impl Handler {
             let todo = "raise the limit of address space (ulimit -v)";
             Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
         })?;
-        let manifest = Plugin::inspect(&component).map_err(refused)?;
+        let manifest = Plugin::inspect(&component, &Limits::default()).map_err(refused)?;
         let imports = Plugin::asks_for(&runtime, &component).map_err(refused)?;
         // Loading with all that it asks for checks its exports too.
         let wanted: Vec<Capability> = imports.iter().map(|(_, capability)| *capability).collect();
-        Plugin::load(&runtime, &component, &wanted, None).map_err(refused)?;
+        let terms = Terms::granting(&wanted);
+        Plugin::load(&runtime, &component, terms, None).map_err(refused)?;
         format.show(&Inspected {
             ok: true,
             file: file.display().to_string(),

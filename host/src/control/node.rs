@@ -52,6 +52,7 @@ impl node_server::Node for NodeControl {
                 .collect(),
             plugins: node
                 .plugins()
+                .current()
                 .all()
                 .into_values()
                 .map(|plugin| Plugin {

@@ -1,7 +1,6 @@
 //! One message: `handle`, then `finalize`, in one fresh instance.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::ResourceAny;
@@ -9,17 +8,11 @@ use wasmtime::component::ResourceAny;
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
 use super::effect;
-use super::plugin::{CpuExhausted, Instance, root_cause};
+use super::plugin::{Instance, root_cause};
 use super::state::Subject;
-use super::{CallError, Effect, Envelope, Message, Plugin, Services};
+use super::{CallError, Effect, Envelope, Limit, LimitHit, Message, Plugin, Services};
 use crate::message::one_line;
 
-/// Computing time of `handle`, instantiation included.
-pub(super) const HANDLE_CPU_MS: u32 = 1000;
-/// Wall time of `handle`: the longest wait for material and what comes around it.
-const HANDLE_WALL: Duration = Duration::from_secs(32);
-/// Computing time of `finalize`.
-pub(super) const FINALIZE_CPU_MS: u32 = 100;
 /// A failure's text in the log, in bytes.
 const LONGEST_TEXT: usize = 500;
 
@@ -41,10 +34,10 @@ impl Plugin {
         envelope: Envelope,
         message: Message,
     ) -> Result<Option<Found>, CallError> {
-        let deadline = Instant::now() + HANDLE_WALL;
+        let deadline = Instant::now() + self.limits().time(Limit::HandleWallMs);
         let call = async {
             let subject = Subject::Message(envelope.clone());
-            let mut instance = self.instantiate(services, subject, HANDLE_CPU_MS).await?;
+            let mut instance = self.instantiate(services, subject).await?;
             let guest = self.handler.load(&mut instance.store, &instance.instance)?;
             instance.store.data_mut().may_wait_until = Some(deadline);
             let outcome = guest
@@ -52,15 +45,7 @@ impl Plugin {
                 .await?;
             Ok((instance, guest, outcome))
         };
-        let (instance, guest, outcome) = match timeout_at(deadline, call).await {
-            Ok(called) => called.map_err(|error| trap(self.name(), &error, HANDLE_CPU_MS))?,
-            Err(_) => {
-                return Err(CallError::Wall {
-                    plugin: self.name().into(),
-                    limit_s: HANDLE_WALL.as_secs(),
-                });
-            }
-        };
+        let (instance, guest, outcome) = within(self, deadline, Limit::HandleWallMs, call).await?;
         let outcome = outcome.map_err(|why| failure(self.name(), &why))?;
         Ok(outcome.map(|outcome| Found {
             plugin: self.clone(),
@@ -72,40 +57,44 @@ impl Plugin {
 }
 
 impl Found {
-    /// The second half: the effects, checked. To be run to its end once begun.
+    /// The second half: the effects, checked. To be run to its end once begun; that comes by `final-wall-ms`.
     pub async fn finalize(mut self) -> Result<Vec<Effect>, CallError> {
         let store = &mut self.instance.store;
         let state = store.data_mut();
         state.may_wait_until = None;
-        state.cpu_ticks = FINALIZE_CPU_MS;
+        state.may_compute(Limit::FinalCpuMs);
         store.set_epoch_deadline(1);
-        let name = self.plugin.name();
-        let effects = self
-            .guest
-            .outcome()
-            .call_finalize(&mut *store, self.outcome)
-            .await
-            .map_err(|error| trap(name, &error, FINALIZE_CPU_MS))?
-            .map_err(|why| failure(name, &why))?;
-        effect::check(effects, &self.plugin, &store.data().subject).map_err(|why| {
-            CallError::Effect {
-                plugin: name.into(),
-                why,
-            }
-        })
+        let deadline = Instant::now() + self.plugin.limits().time(Limit::FinalWallMs);
+        let guest = self.guest.outcome();
+        let call = guest.call_finalize(&mut *store, self.outcome);
+        let effects = within(&self.plugin, deadline, Limit::FinalWallMs, call)
+            .await?
+            .map_err(|why| failure(self.plugin.name(), &why))?;
+        effect::check(effects, &self.plugin, &self.instance.store.data().subject)
     }
 }
 
-pub(super) fn trap(plugin: &str, error: &wasmtime::Error, limit_ms: u32) -> CallError {
-    if error.downcast_ref::<CpuExhausted>().is_some() {
-        return CallError::Cpu {
-            plugin: plugin.into(),
-            limit_ms,
-        };
-    }
-    CallError::Trap {
-        plugin: plugin.into(),
-        why: one_line(&root_cause(error), LONGEST_TEXT),
+/// A call into the plugin, until `deadline`, which `limit` set.
+pub(super) async fn within<T>(
+    plugin: &Plugin,
+    deadline: Instant,
+    limit: Limit,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Result<T, CallError> {
+    let stopped = |hit| CallError::Limit {
+        plugin: plugin.name().into(),
+        hit,
+    };
+    match timeout_at(deadline, call).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(match error.downcast_ref::<LimitHit>() {
+            Some(hit) => stopped(*hit),
+            None => CallError::Trap {
+                plugin: plugin.name().into(),
+                why: one_line(&root_cause(&error), LONGEST_TEXT),
+            },
+        }),
+        Err(_) => Err(stopped(plugin.limits().hit(limit))),
     }
 }
 

@@ -2,13 +2,8 @@
 
 use super::bindings::backchannel::n2n::types;
 use super::state::{RunState, Subject};
-use super::{Body, Capability, Plugin};
+use super::{Body, CallError, Capability, Limit, Plugin};
 use crate::message::{NodeId, Value};
-
-/// The most effects of one call.
-const MOST_EFFECTS: usize = 2000;
-/// The most bytes of one call's effects.
-const MOST_BYTES: usize = 8 << 20;
 
 /// An effect that the plugin may have.
 #[derive(Debug)]
@@ -55,14 +50,6 @@ pub enum SecaggResult {
 /// Why an effect is refused; with one of them, all of the call's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Too many or too large.
-    #[error("{count} effects with {bytes} bytes are more than {MOST_EFFECTS} with {MOST_BYTES}")]
-    Budget {
-        /// How many.
-        count: usize,
-        /// Their size.
-        bytes: usize,
-    },
     /// More than one of what there can be one of.
     #[error("a second {0}")]
     Second(&'static str),
@@ -104,14 +91,30 @@ pub(super) fn check(
     raw: Vec<types::Effect>,
     plugin: &Plugin,
     subject: &Subject,
-) -> Result<Vec<Effect>, Refused> {
-    let bytes = raw.iter().map(size).sum();
-    if raw.len() > MOST_EFFECTS || bytes > MOST_BYTES {
-        return Err(Refused::Budget {
-            count: raw.len(),
-            bytes,
+) -> Result<Vec<Effect>, CallError> {
+    let limits = plugin.limits();
+    let bytes: usize = raw.iter().map(size).sum();
+    let over = [
+        (Limit::Effects, raw.len() > limits.count(Limit::Effects)),
+        (Limit::EffectKib, bytes > limits.bytes(Limit::EffectKib)),
+    ];
+    if let Some((limit, _)) = over.into_iter().find(|(_, over)| *over) {
+        return Err(CallError::Limit {
+            plugin: plugin.name().into(),
+            hit: limits.hit(limit),
         });
     }
+    permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
+        plugin: plugin.name().into(),
+        why,
+    })
+}
+
+fn permitted(
+    raw: Vec<types::Effect>,
+    plugin: &Plugin,
+    subject: &Subject,
+) -> Result<Vec<Effect>, Refused> {
     let effects = raw
         .into_iter()
         .map(|effect| match subject {

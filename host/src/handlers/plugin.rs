@@ -10,19 +10,16 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
-use super::runtime::Ticking;
+use super::runtime::{LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, LoadError, Manifest, Runtime};
-
-/// The largest component file, in bytes.
-const LARGEST_FILE: usize = 4 << 20;
+use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
     name: Arc<str>,
     manifest: Manifest,
     digest: [u8; 32],
-    grants: BTreeSet<Capability>,
+    terms: Terms,
     runtime: Runtime,
     instance: InstancePre<CallState>,
     pub(super) handler: handler::GuestIndices,
@@ -30,17 +27,17 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Loads `component` with `grants`. Nothing of it runs; it is compiled unless `cache` has it compiled already.
+    /// Loads `component` on `terms`. Nothing of it runs; it is compiled unless `cache` has it compiled already.
     ///
-    /// Refused: what is no component, has no manifest, imports anything outside `grants` (types aside), or does not
-    /// export what the contract asks for.
+    /// Refused: what is no component, is larger than its limits, has no manifest, imports anything it was not granted
+    /// (types aside), or does not export what the contract asks for.
     pub fn load(
         runtime: &Runtime,
         component: &[u8],
-        grants: &[Capability],
+        terms: Terms,
         cache: Option<&CompiledCode>,
     ) -> Result<Self, LoadError> {
-        let manifest = Self::inspect(component)?;
+        let manifest = Self::inspect(component, &terms.limits)?;
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
         let compile = || {
@@ -51,16 +48,15 @@ impl Plugin {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
         };
-        let grants: BTreeSet<_> = grants.iter().copied().collect();
         for (import, capability) in imports(engine, &compiled)? {
-            if !grants.contains(&capability) {
+            if !terms.grants.contains(&capability) {
                 return Err(LoadError::NotGranted { import, capability });
             }
         }
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
         capabilities::link_types(&mut linker).map_err(wrong)?;
-        for capability in &grants {
+        for capability in &terms.grants {
             capability.link(&mut linker).map_err(wrong)?;
         }
         let instance = linker.instantiate_pre(&compiled).map_err(wrong)?;
@@ -74,7 +70,7 @@ impl Plugin {
             name: manifest.name.as_str().into(),
             manifest,
             digest,
-            grants,
+            terms,
             runtime: runtime.clone(),
             instance,
             handler,
@@ -83,11 +79,11 @@ impl Plugin {
     }
 
     /// Reads a component's manifest after the checks that need no compiler.
-    pub fn inspect(component: &[u8]) -> Result<Manifest, LoadError> {
-        if component.len() > LARGEST_FILE {
+    pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
+        if component.len() > limits.bytes(Limit::FileKib) {
             return Err(LoadError::TooLarge {
                 size: component.len(),
-                limit: LARGEST_FILE,
+                hit: limits.hit(Limit::FileKib),
             });
         }
         if Engine::detect_precompiled(component).is_some() || component.starts_with(b"\x7fELF") {
@@ -134,34 +130,38 @@ impl Plugin {
         &self.digest
     }
 
-    /// What it was granted.
-    pub fn grants(&self) -> &BTreeSet<Capability> {
-        &self.grants
+    /// On what terms it was loaded.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
-    /// A fresh instance. Its start code runs under `cpu_ms`.
+    /// What it was granted.
+    pub fn grants(&self) -> &BTreeSet<Capability> {
+        &self.terms.grants
+    }
+
+    /// What it may use up.
+    pub fn limits(&self) -> &Limits {
+        &self.terms.limits
+    }
+
+    /// A fresh instance. Its start code runs on the computing time of `handle`.
     pub(super) async fn instantiate(
         &self,
         services: Services,
         subject: Subject,
-        cpu_ms: u32,
     ) -> wasmtime::Result<Instance> {
         let ticking = self.runtime.ticking();
         let mut store = Store::new(
             self.runtime.engine(),
-            CallState::new(self.name.clone(), services, subject),
+            CallState::new(self.name.clone(), *self.limits(), services, subject),
         );
-        store.limiter(|state| &mut state.limits);
-        store.data_mut().cpu_ticks = cpu_ms;
-        // What a guest may have lifted into the host per call, in bytes about; the engine's default is 128 MiB.
-        store.set_hostcall_fuel(8 << 20);
+        store.limiter(|state| state);
+        store.data_mut().may_compute(Limit::HandleCpuMs);
+        store.set_hostcall_fuel(LIFTED);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
-            let state = context.data_mut();
-            state.cpu_ticks = state
-                .cpu_ticks
-                .checked_sub(1)
-                .ok_or_else(|| wasmtime::Error::new(CpuExhausted))?;
+            context.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
         let instance = self.instance.instantiate_async(&mut store).await?;
@@ -179,11 +179,6 @@ pub(super) struct Instance {
     pub(super) instance: wasmtime::component::Instance,
     _ticking: Ticking,
 }
-
-/// The guest used up its ticks.
-#[derive(Debug, thiserror::Error)]
-#[error("out of computing time")]
-pub(super) struct CpuExhausted;
 
 fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capability)>, LoadError> {
     let ty = component.component_type();

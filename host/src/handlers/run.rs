@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use p256::SecretKey;
+use tokio::time::Instant;
 use wasmtime::component::ResourceAny;
 
 use super::bindings::exports::backchannel::n2n::initiator;
-use super::call::{HANDLE_CPU_MS, failure, trap};
+use super::call::{failure, within};
 use super::effect::{self, other_party, outgoing_of};
 use super::plugin::Instance;
 use super::state::{RunState, Subject};
-use super::{Body, CallError, Effect, Outgoing, Plugin, Refused, Services};
+use super::{Body, CallError, Effect, Limit, Outgoing, Plugin, Refused, Services};
 use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId};
 use crate::secure_sum::additive::{ServerKey, Share};
 
@@ -77,14 +78,13 @@ impl Run {
             parties: setup.parties.iter().map(ToString::to_string).collect(),
         };
         let call = async {
-            let mut instance = plugin.instantiate(services, subject, HANDLE_CPU_MS).await?;
+            let mut instance = plugin.instantiate(services, subject).await?;
             let guest = indices.load(&mut instance.store, &instance.instance)?;
             let run = guest.run().call_begin(&mut instance.store, &raw).await?;
             Ok((instance, guest, run))
         };
-        let (instance, guest, run) = call
-            .await
-            .map_err(|error| trap(name, &error, HANDLE_CPU_MS))?;
+        let deadline = Instant::now() + plugin.limits().time(Limit::HandleWallMs);
+        let (instance, guest, run) = within(plugin, deadline, Limit::HandleWallMs, call).await?;
         Ok(Self {
             run: run.map_err(|why| failure(name, &why))?,
             plugin: plugin.clone(),
@@ -96,7 +96,7 @@ impl Run {
     /// The next round, given the answers of the one before.
     pub async fn step(&mut self, answers: Vec<(NodeId, Body)>) -> Result<Step, CallError> {
         let store = &mut self.instance.store;
-        store.data_mut().cpu_ticks = HANDLE_CPU_MS;
+        store.data_mut().may_compute(Limit::HandleCpuMs);
         store.set_epoch_deadline(1);
         let answers: Vec<_> = answers
             .into_iter()
@@ -106,20 +106,18 @@ impl Run {
             })
             .collect();
         let name = self.plugin.name();
-        let step = self
-            .guest
-            .run()
-            .call_step(&mut *store, self.run, &answers)
-            .await
-            .map_err(|error| trap(name, &error, HANDLE_CPU_MS))?
+        let deadline = Instant::now() + self.plugin.limits().time(Limit::HandleWallMs);
+        let guest = self.guest.run();
+        let call = guest.call_step(&mut *store, self.run, &answers);
+        let step = within(&self.plugin, deadline, Limit::HandleWallMs, call)
+            .await?
             .map_err(|why| failure(name, &why))?;
-        let refused = |why| CallError::Effect {
+        let subject = &self.instance.store.data().subject;
+        let effects = effect::check(step.effects, &self.plugin, subject)?;
+        let ask = self.checked(step.ask).map_err(|why| CallError::Effect {
             plugin: name.into(),
             why,
-        };
-        let subject = &store.data().subject;
-        let effects = effect::check(step.effects, &self.plugin, subject).map_err(refused)?;
-        let ask = self.checked(step.ask).map_err(refused)?;
+        })?;
         Ok(Step { effects, ask })
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use p256::SecretKey;
 use tokio::time::Instant;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime::ResourceLimiter;
 
-use super::{Envelope, Materials};
+use super::runtime::{MEMORIES, TICK};
+use super::{Envelope, Limit, LimitHit, Limits, Materials};
 use crate::channels::Channels;
 use crate::message::NodeId;
 use crate::randomness::Randomness;
@@ -24,29 +25,18 @@ pub struct Services {
     pub randomness: Randomness,
 }
 
-/// The most linear memory of one instance, in bytes.
-const MEMORY: usize = 32 << 20;
-/// The most elements of one table.
-const TABLE_ELEMENTS: usize = 10_000;
-/// Calls of imports per message.
-const HOST_CALLS: u32 = 1000;
-/// Log lines per message.
-const LOG_LINES: u32 = 100;
-/// Log bytes per message.
-const LOG_BYTES: usize = 16 << 10;
-
 /// The store data of one instance.
 pub(super) struct CallState {
-    pub(super) limits: StoreLimits,
     pub(super) plugin: Arc<str>,
+    pub(super) limits: Limits,
     pub(super) services: Services,
     pub(super) subject: Subject,
-    /// Ticks of computing left; see `Runtime`.
-    pub(super) cpu_ticks: u32,
+    /// Ticks of computing left, and what ends with them; see `Runtime`.
+    pub(super) cpu: (u64, LimitHit),
     /// Until when the guest may wait; `None` where it must not.
     pub(super) may_wait_until: Option<Instant>,
-    host_calls: u32,
-    pub(super) log_lines: u32,
+    host_calls: u64,
+    pub(super) log_lines: u64,
     pub(super) log_bytes: usize,
 }
 
@@ -72,31 +62,42 @@ pub(super) struct SharedKey {
     pub(super) given: BTreeMap<NodeId, Share>,
 }
 
-/// The guest called imports without end.
-#[derive(Debug, thiserror::Error)]
-#[error("more than {HOST_CALLS} calls of imports for one message")]
-struct TooManyCalls;
-
 impl CallState {
-    pub(super) fn new(plugin: Arc<str>, services: Services, subject: Subject) -> Self {
+    pub(super) fn new(
+        plugin: Arc<str>,
+        limits: Limits,
+        services: Services,
+        subject: Subject,
+    ) -> Self {
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(MEMORY)
-                .table_elements(TABLE_ELEMENTS)
-                .instances(20)
-                .tables(8)
-                .memories(4)
-                .trap_on_grow_failure(true)
-                .build(),
             plugin,
+            limits,
             services,
             subject,
-            cpu_ticks: 0,
+            cpu: (0, limits.hit(Limit::HandleCpuMs)),
             may_wait_until: None,
-            host_calls: HOST_CALLS,
-            log_lines: LOG_LINES,
-            log_bytes: LOG_BYTES,
+            host_calls: limits.get(Limit::HostCalls),
+            log_lines: limits.get(Limit::LogLines),
+            log_bytes: limits.bytes(Limit::LogKib),
         }
+    }
+
+    /// Gives the guest as many ticks as `limit` says.
+    pub(super) fn may_compute(&mut self, limit: Limit) {
+        let ticks = self.limits.time(limit).as_nanos() / TICK.as_nanos();
+        self.cpu = (
+            u64::try_from(ticks).unwrap_or(u64::MAX),
+            self.limits.hit(limit),
+        );
+    }
+
+    /// Takes one tick off the budget.
+    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
+        let (left, limit) = &mut self.cpu;
+        *left = left
+            .checked_sub(1)
+            .ok_or_else(|| wasmtime::Error::new(*limit))?;
+        Ok(())
     }
 
     /// Takes one call off the budget; every import begins with this.
@@ -104,7 +105,50 @@ impl CallState {
         self.host_calls = self
             .host_calls
             .checked_sub(1)
-            .ok_or_else(|| wasmtime::Error::new(TooManyCalls))?;
+            .ok_or_else(|| self.hit(Limit::HostCalls))?;
         Ok(())
+    }
+
+    fn hit(&self, limit: Limit) -> wasmtime::Error {
+        wasmtime::Error::new(self.limits.hit(limit))
+    }
+}
+
+/// A guest that grows past a limit traps with the limit's name: it does not get to carry on without what it asked for.
+impl ResourceLimiter for CallState {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.limits.bytes(Limit::MemoryMib) {
+            return Err(self.hit(Limit::MemoryMib));
+        }
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.limits.count(Limit::TableElements) {
+            return Err(self.hit(Limit::TableElements));
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.count(Limit::Instances)
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.count(Limit::Tables)
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
     }
 }

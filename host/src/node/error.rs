@@ -72,7 +72,7 @@ impl NodeError {
             Self::Data { .. } => "name a directory that you may write to with --data".into(),
             Self::Store { source, .. } => source.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
-            Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
+            Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 200 GiB; it is reserved, not used".into(),
             Self::Plugin(error) => error.advice(),
             Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
             Self::Researcher(error) => error.advice().into(),

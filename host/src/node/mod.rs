@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
-use crate::handlers::{CompiledCode, Plugins, Runtime};
+use crate::handlers::{CompiledCode, PluginSet, Plugins, Runtime};
 use crate::key_store::KeyStore;
 use crate::message::{NodeId, ResearcherId};
 use crate::randomness::Randomness;
@@ -53,7 +53,7 @@ pub struct Node {
     config: NodeConfig,
     certificate: Certificate,
     store: Arc<KeyStore>,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     wiring: Wiring,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
@@ -84,7 +84,7 @@ impl Opened {
             store,
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
-        let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
+        let plugins = Plugins::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
 
         let ground = Ground {
@@ -230,7 +230,7 @@ pub(crate) fn open_store(
         .map_err(|source| NodeError::store(data, source))
 }
 
-fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plugins, NodeError> {
+fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<PluginSet, NodeError> {
     let cache = match CompiledCode::new(&data.join("compiled"), store.seed()) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -238,7 +238,7 @@ fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plug
             None
         }
     };
-    Ok(Plugins::built_in(runtime, cache.as_ref())?)
+    Ok(PluginSet::built_in(runtime, cache.as_ref())?)
 }
 
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.

@@ -46,7 +46,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Treats the overlay messages of one node.
 pub struct Router {
     own: NodeId,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     services: Services,
     channels: Arc<Channels>,
     requests: Requests,
@@ -79,7 +79,7 @@ impl Router {
     /// A router for node `own`.
     pub fn new(
         own: NodeId,
-        plugins: Arc<Plugins>,
+        plugins: Plugins,
         services: Services,
         requests: Requests,
         post: Arc<Post>,
@@ -202,7 +202,7 @@ impl Router {
             .handle(self.services.clone(), envelope, guest_message)
             .await?;
         Ok(found.map(|found| Handled {
-            plugin: plugin.clone(),
+            plugin,
             sender,
             found,
         }))

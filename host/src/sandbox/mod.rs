@@ -16,7 +16,6 @@ mod shrink;
 mod trace;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use faults::{Fate, Plan, Planned};
@@ -65,7 +64,7 @@ pub struct Report {
 /// Returns an error when the machine cannot give a runtime.
 pub fn simulate(
     simulation: &Simulation,
-    plugins: &Arc<Plugins>,
+    plugins: &Plugins,
     seed: u64,
 ) -> std::io::Result<Report> {
     let plan = Plan::draw(&simulation.faults, simulation.nodes, FAULTY / 2, seed);
@@ -75,7 +74,7 @@ pub fn simulate(
 /// Runs it again with fewer and fewer of its faults, as long as it still breaks what it broke.
 pub fn shrink(
     simulation: &Simulation,
-    plugins: &Arc<Plugins>,
+    plugins: &Plugins,
     broken: &Report,
 ) -> std::io::Result<Shrunk> {
     shrink::shrink(broken, |plan| run(simulation, plugins, broken.seed, plan))
@@ -83,7 +82,7 @@ pub fn shrink(
 
 fn run(
     simulation: &Simulation,
-    plugins: &Arc<Plugins>,
+    plugins: &Plugins,
     seed: u64,
     plan: Plan,
 ) -> std::io::Result<Report> {
@@ -140,11 +139,11 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handlers::Runtime;
+    use crate::handlers::{PluginSet, Runtime};
 
-    fn plugins() -> Arc<Plugins> {
-        let runtime = Runtime::new().expect("an engine");
-        Arc::new(Plugins::built_in(&runtime, None).expect("plugins"))
+    fn plugins() -> Plugins {
+        let runtime = Runtime::without_clock().expect("an engine");
+        Plugins::new(PluginSet::built_in(&runtime, None).expect("plugins"))
     }
 
     fn simulation(nodes: usize, faults: &str) -> Simulation {

@@ -33,7 +33,7 @@ pub(super) struct Network {
     pub(super) relay: Relay,
     pub(super) nodes: Vec<SimulatedNode>,
     answers: mpsc::UnboundedReceiver<ToResearcher>,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     seed: u64,
     randomness: Randomness,
     researcher: ResearcherId,
@@ -86,7 +86,7 @@ struct Turn {
 
 impl Network {
     /// A network of nodes that are about to start.
-    pub(super) fn new(nodes: usize, plugins: Arc<Plugins>, plan: Plan, seed: u64) -> Option<Self> {
+    pub(super) fn new(nodes: usize, plugins: Plugins, plan: Plan, seed: u64) -> Option<Self> {
         let ids = (0..nodes).map(|n| NodeId::try_from(format!("node-{n}").as_str()));
         let ids: Vec<_> = ids.collect::<Result<_, _>>().ok()?;
         let mut turns: Vec<_> = plan

@@ -25,10 +25,12 @@ impl Setups {
     pub(super) async fn drive(&self, setup: &Setup) -> Outcome {
         let started = Instant::now();
         let (run, kind) = (&setup.run, setup.kind);
+        let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
+            let plugin = plugin.as_ref().ok_or(SetupError::NoPlugin(kind))?;
             // Never closed: waits, does not fail.
             let _work = self.work.acquire().await;
-            self.run(setup).await
+            self.run(plugin, setup).await
         });
         let ended = match self.stopping.run_until_cancelled(ended).await {
             Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
@@ -42,7 +44,7 @@ impl Setups {
             }
             Err(error) => {
                 tracing::error!(secagg_id = %run, kind, "FB318: {error}");
-                if let Some(plugin) = self.plugins.for_request(kind) {
+                if let Some(plugin) = &plugin {
                     let materials = &self.services.materials;
                     materials.withdraw(plugin.shared_name(), run.as_str());
                 }
@@ -52,12 +54,8 @@ impl Setups {
     }
 
     /// One run, from the plugin's `begin` to its last step.
-    async fn run(&self, setup: &Setup) -> Result<Outcome, SetupError> {
+    async fn run(&self, plugin: &Arc<Plugin>, setup: &Setup) -> Result<Outcome, SetupError> {
         check_parties(&self.own, &setup.parties)?;
-        let plugin = self
-            .plugins
-            .for_request(setup.kind)
-            .ok_or(SetupError::NoPlugin(setup.kind))?;
         // What an earlier run of this name published must not meet the keys of this one.
         let materials = &self.services.materials;
         materials.withdraw(plugin.shared_name(), setup.run.as_str());
