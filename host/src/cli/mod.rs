@@ -10,6 +10,7 @@ mod output;
 mod problem;
 mod relay;
 mod secagg;
+mod sim;
 mod status;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
+    /// Run whole networks in this process, with faults, and check what must hold.
+    Sim(sim::Sim),
     /// Look at handlers.
     #[command(subcommand)]
     Handler(handler::Handler),
@@ -87,6 +90,7 @@ impl Cli {
                 Command::Node(node) => node.run(format).await,
                 Command::Status(status) => status.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
+                Command::Sim(sim) => sim.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Handler(handler) => handler.run(format),
             }

@@ -55,6 +55,34 @@ impl Default for Faults {
     }
 }
 
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        let chances = [
+            ("drop", self.drop),
+            ("dup", self.duplicate),
+            ("corrupt", self.corrupt),
+            ("delayed", self.delayed),
+        ];
+        let chances = chances.into_iter().filter(|(_, chance)| *chance > 0.0);
+        parts.extend(chances.map(|(name, chance)| format!("{name}={chance}")));
+        if !self.delay.end().is_zero() {
+            let (from, to) = (self.delay.start().as_millis(), self.delay.end().as_millis());
+            parts.push(format!("delay={from}ms..{to}ms"));
+        }
+        let times = [
+            ("kill", self.kill),
+            ("power", self.power),
+            ("partition", self.partition),
+            ("relay", self.relay),
+            ("full", self.full),
+        ];
+        let times = times.into_iter().filter(|(_, times)| *times > 0);
+        parts.extend(times.map(|(name, times)| format!("{name}={times}")));
+        f.write_str(&parts.join(","))
+    }
+}
+
 /// What is wrong with a text of faults.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part:?}: {why}")]
@@ -331,6 +359,15 @@ mod tests {
         let span = Duration::from_millis(50)..=Duration::from_secs(2);
         assert_eq!(faults.delay, span);
         assert!(faults.delayed > 0.0);
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let text = "drop=0.1,dup=0.05,delayed=0.2,delay=50ms..2000ms,kill=2,relay=1";
+        let faults: Faults = text.parse().expect("read");
+
+        assert_eq!(faults.to_string(), text);
+        assert_eq!(Faults::default().to_string().parse(), Ok(Faults::default()));
     }
 
     #[test]
