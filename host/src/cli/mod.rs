@@ -7,6 +7,7 @@ mod handler;
 mod import;
 mod node;
 mod output;
+mod plugin;
 mod problem;
 mod relay;
 mod secagg;
@@ -53,6 +54,9 @@ enum Command {
     Import(import::Import),
     /// Run whole networks in this process, with faults, and check what must hold.
     Sim(sim::Sim),
+    /// Decide what plugins may do on a node.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Look at handlers.
     #[command(subcommand)]
     Handler(handler::Handler),
@@ -92,6 +96,7 @@ impl Cli {
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
                 Command::Import(import) => import.run(format),
+                Command::Plugin(plugin) => plugin.run(format).await,
                 Command::Handler(handler) => handler.run(format),
             }
         });

@@ -102,7 +102,12 @@ impl Sim {
         let runtime = Runtime::without_clock().map_err(engine)?;
         let plugins = PluginSet::built_in(&runtime, None).map_err(|error| {
             let todo = error.advice();
-            Problem::new(Exit::Failed, "the built-in plugins do not load", error, todo)
+            Problem::new(
+                Exit::Failed,
+                "the built-in plugins do not load",
+                error,
+                todo,
+            )
         })?;
         let plugins = Plugins::new(plugins);
         let simulation = Simulation {
@@ -116,12 +121,16 @@ impl Sim {
         };
         let mut summary = Summary::of(&self);
         let mut broken = Vec::new();
-        each(&seeds, |seed| sandbox::simulate(&simulation, &plugins, seed), |report| {
-            summary.add(&report, self.trace);
-            if !report.violations.is_empty() {
-                broken.push(report);
-            }
-        })
+        each(
+            &seeds,
+            |seed| sandbox::simulate(&simulation, &plugins, seed),
+            |report| {
+                summary.add(&report, self.trace);
+                if !report.violations.is_empty() {
+                    broken.push(report);
+                }
+            },
+        )
         .map_err(failed)?;
         broken.sort_by_key(|report| report.seed);
         summary.failures = broken.len();
@@ -171,10 +180,14 @@ fn each(
                 take(report);
             }
         };
-        let workers: Vec<_> = (0..threads.min(seeds.len())).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let workers: Vec<_> = (0..threads.min(seeds.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     })
 }
 
@@ -225,7 +238,15 @@ impl fmt::Display for Summary {
             "set-ups   {} of {} succeeded; those that faults hit may fail, and say so",
             self.set_ups_done, self.set_ups
         )?;
-        writeln!(f, "faults    {}", if injected.is_empty() { "none".into() } else { injected.join(", ") })?;
+        writeln!(
+            f,
+            "faults    {}",
+            if injected.is_empty() {
+                "none".into()
+            } else {
+                injected.join(", ")
+            }
+        )?;
         if let Some(hash) = &self.hash {
             writeln!(f, "run       {hash}")?;
         }

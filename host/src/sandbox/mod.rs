@@ -62,11 +62,7 @@ pub struct Report {
 /// Runs a network of `simulation` from `seed`: it sets up contexts while faults last, is healed, and sets up more.
 ///
 /// Returns an error when the machine cannot give a runtime.
-pub fn simulate(
-    simulation: &Simulation,
-    plugins: &Plugins,
-    seed: u64,
-) -> std::io::Result<Report> {
+pub fn simulate(simulation: &Simulation, plugins: &Plugins, seed: u64) -> std::io::Result<Report> {
     let plan = Plan::draw(&simulation.faults, simulation.nodes, FAULTY / 2, seed);
     run(simulation, plugins, seed, plan)
 }
