@@ -44,6 +44,7 @@ pub struct Guest {
     pub license: Option<String>,
     pub authors: Vec<String>,
     pub description: Option<String>,
+    manifest_path: PathBuf,
     metadata: Option<Metadata>,
     targets: Vec<Target>,
 }
@@ -99,6 +100,15 @@ impl Guest {
     /// What the package says about itself as a guest, if it is one.
     pub fn declaration(&self) -> Option<&Declaration> {
         self.metadata.as_ref()?.backchannel.as_ref()
+    }
+
+    /// Whether its folder is one of those in `folder`.
+    #[allow(
+        dead_code,
+        reason = "the example that shares this file takes every guest"
+    )]
+    pub fn is_in(&self, folder: &Path) -> bool {
+        self.manifest_path.ancestors().nth(2) == Some(folder)
     }
 
     /// The name of the file that its `cdylib` becomes.
