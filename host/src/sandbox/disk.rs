@@ -15,6 +15,7 @@ const SECTOR: usize = 512;
 pub(super) struct Disk(Arc<Mutex<Platter>>);
 
 /// A disk as one life of its node uses it. What a dead one still writes goes nowhere.
+#[derive(Clone)]
 pub(super) struct Mounted {
     disk: Disk,
     life: u64,
@@ -224,6 +225,21 @@ mod tests {
             outcomes.insert(left[1024..].iter().filter(|byte| **byte == 2).count());
         }
         assert_eq!(outcomes, [0, 512, 1024].into());
+    }
+
+    #[test]
+    fn a_store_works_again_once_a_full_disk_has_room() {
+        let (disk, rng) = (Disk::default(), Randomness::from_seed(1));
+        let store = KeyStore::on(disk.mount(), &node(), &rng).expect("a new store");
+        disk.set_full(true);
+        let put = || store.put_researcher_certificate("r:1", b"der");
+        assert!(put().is_err() && put().is_err());
+        assert!(store.researcher_certificate("r:1").is_err());
+
+        disk.set_full(false);
+        put().expect("kept");
+        let kept = store.researcher_certificate("r:1").expect("read");
+        assert_eq!(kept.as_deref(), Some(b"der".as_slice()));
     }
 
     #[test]
