@@ -393,7 +393,11 @@ fn refuses_a_bundle_that_a_stranger_made() {
 #[test]
 fn refuses_names_that_no_registry_has() {
     let desk = Desk::signed();
-    for name in ["", "registry.example.org/UPPER:1", "127.0.0.1:1/x@sha256:abc"] {
+    for name in [
+        "",
+        "registry.example.org/UPPER:1",
+        "127.0.0.1:1/x@sha256:abc",
+    ] {
         problem(INPUT, &["plugin", "pull", name, "--plain-http"]);
     }
     problem(
