@@ -1,5 +1,6 @@
 //! Guests for tests: a handler in wasm's text form, of which each test writes the two halves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -63,7 +64,7 @@ impl Guest<'_> {
                 (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
                 (global.set $free (i32.add (local.get $at) (local.get $new)))
                 (if (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 65536)))
-                  (then (drop (memory.grow (i32.const 160)))))
+                  (then (drop (memory.grow (i32.const 8)))))
                 (local.get $at))
               (func (export "backchannel:n2n/handler@0.1.0#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
@@ -85,8 +86,10 @@ impl Guest<'_> {
         let mut encoder = ComponentEncoder::default();
         let encoder = encoder.validate(true).module(&core).expect("a module");
         let mut component = encoder.encode().expect("a component");
+        let capabilities = Capability::ALL.map(|capability| (capability.name(), ""));
         let manifest = serde_json::json!({
             "name": "guest", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": ["Kind"],
+            "capabilities": BTreeMap::from(capabilities),
         });
         let manifest = manifest.to_string();
         // A custom section: 0, the size of the rest, the name's length, the name, the content.
