@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -124,6 +124,20 @@ const LAYERS: [(&str, &[&str]); 31] = [
         ],
     ),
     (
+        "sandbox",
+        &[
+            "message",
+            "randomness",
+            "key_store",
+            "secure_sum",
+            "handlers",
+            "audit",
+            "chronicle",
+            "transport",
+            "node",
+        ],
+    ),
+    (
         "relay",
         &["message", "randomness", "proto", "transport", "metrics"],
     ),
@@ -168,6 +182,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "audit",
             "logs",
             "telemetry",
+            "sandbox",
         ],
     ),
 ];
