@@ -103,7 +103,10 @@ impl Guest {
     }
 
     /// Whether its folder is one of those in `folder`.
-    #[allow(dead_code, reason = "the example that shares this file takes every guest")]
+    #[allow(
+        dead_code,
+        reason = "the example that shares this file takes every guest"
+    )]
     pub fn is_in(&self, folder: &Path) -> bool {
         self.manifest_path.ancestors().nth(2) == Some(folder)
     }

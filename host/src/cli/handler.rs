@@ -59,6 +59,7 @@ impl Handler {
             let todo = "raise the limit of address space (ulimit -v)";
             Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
         })?;
+        let runtime = runtime.compiling_in(std::env::current_exe().ok());
         let manifest = Plugin::inspect(&component, &Limits::default()).map_err(refused)?;
         let imports = Plugin::asks_for(&runtime, &component).map_err(refused)?;
         // Loading with all that it asks for checks its exports too.

@@ -8,9 +8,10 @@ use wasmtime::component::ResourceAny;
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
 use super::effect;
+use super::limits::Crossed;
 use super::plugin::{Instance, root_cause};
 use super::state::Subject;
-use super::{CallError, Effect, Envelope, Limit, LimitHit, Message, Plugin, Services};
+use super::{CallError, Effect, Envelope, Limit, Message, Plugin, Services};
 use crate::message::one_line;
 
 /// A failure's text in the log, in bytes.
@@ -87,8 +88,12 @@ pub(super) async fn within<T>(
     };
     match timeout_at(deadline, call).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(match error.downcast_ref::<LimitHit>() {
-            Some(hit) => stopped(*hit),
+        Ok(Err(error)) => Err(match Crossed::from_error(&error, plugin.limits()) {
+            Some(Crossed::Own(hit)) => stopped(hit),
+            Some(Crossed::Fixed(limit)) => CallError::FixedLimit {
+                plugin: plugin.name().into(),
+                limit,
+            },
             None => CallError::Trap {
                 plugin: plugin.name().into(),
                 why: one_line(&root_cause(&error), LONGEST_TEXT),

@@ -10,7 +10,7 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
-use super::runtime::{LIFTED, Ticking};
+use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
 use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Terms};
 
@@ -40,10 +40,7 @@ impl Plugin {
         let manifest = Self::inspect(component, &terms.limits)?;
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
-        let compile = || {
-            Component::from_binary(engine, component)
-                .map_err(|error| LoadError::NotAComponent(root_cause(&error)))
-        };
+        let compile = || runtime.compile(component);
         let compiled = match cache {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
@@ -53,6 +50,7 @@ impl Plugin {
                 return Err(LoadError::NotGranted { import, capability });
             }
         }
+        fits(&compiled, &terms.limits)?;
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
         capabilities::link_types(&mut linker).map_err(wrong)?;
@@ -106,8 +104,7 @@ impl Plugin {
         runtime: &Runtime,
         component: &[u8],
     ) -> Result<Vec<(String, Capability)>, LoadError> {
-        let compiled = Component::from_binary(runtime.engine(), component)
-            .map_err(|error| LoadError::NotAComponent(root_cause(&error)))?;
+        let compiled = runtime.compile(component)?;
         imports(runtime.engine(), &compiled)
     }
 
@@ -159,6 +156,7 @@ impl Plugin {
         store.limiter(|state| state);
         store.data_mut().may_compute(Limit::HandleCpuMs);
         store.set_hostcall_fuel(LIFTED);
+        store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
@@ -200,6 +198,31 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capabi
         }
     }
     Ok(found)
+}
+
+/// Whether an instance can begin within the limits: what it begins with is known before anything runs.
+fn fits(component: &Component, limits: &Limits) -> Result<(), LoadError> {
+    let Some(needs) = component.resources_required() else {
+        return Err(LoadError::WrongWorld(
+            "it is to be given modules or components".into(),
+        ));
+    };
+    let too_much = |needs: u64, limit: Limit| LoadError::TooMuch {
+        needs,
+        hit: limits.hit(limit),
+    };
+    let memory = needs.max_initial_memory_size.unwrap_or_default();
+    if memory > limits.bytes(Limit::MemoryMib) as u64 {
+        return Err(too_much(memory.div_ceil(1 << 20), Limit::MemoryMib));
+    }
+    let elements = needs.max_initial_table_size.unwrap_or_default();
+    if elements > limits.get(Limit::TableElements) {
+        return Err(too_much(elements, Limit::TableElements));
+    }
+    if u64::from(needs.num_tables) > limits.get(Limit::Tables) {
+        return Err(too_much(needs.num_tables.into(), Limit::Tables));
+    }
+    Ok(())
 }
 
 /// The innermost cause: wasmtime's outer ones say only that compiling or linking failed.

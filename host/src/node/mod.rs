@@ -46,6 +46,8 @@ pub struct NodeConfig {
     pub certificate: Option<PathBuf>,
     /// Its data directory.
     pub data: PathBuf,
+    /// This program, to compile plugins in processes of their own. Without it they are compiled in the node's.
+    pub compiler: Option<PathBuf>,
 }
 
 /// A running node.
@@ -83,7 +85,9 @@ impl Opened {
             randomness,
             store,
         } = self;
-        let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
+        let runtime = Runtime::new()
+            .map_err(|error| NodeError::Runtime(format!("{error:#}")))?
+            .compiling_in(config.compiler.clone());
         let plugins = Plugins::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
 

@@ -1,8 +1,6 @@
 //! Speaking for others, and reading what is theirs.
 
-use backchannel_sdk::{
-    Bytes, Datum, Effect, Failure, Outgoing, PeerKey, SecaggContext, material,
-};
+use backchannel_sdk::{Bytes, Datum, Effect, Failure, Outgoing, PeerKey, SecaggContext, material};
 use serde::Serialize;
 
 use crate::Finale;

@@ -27,7 +27,9 @@ pub fn log_megabytes() -> Finale {
 
 pub fn log_escapes(fake: &[u8]) -> Finale {
     let fake = String::from_utf8_lossy(fake);
-    log::error(&format!("\u{1b}[2J\u{1b}]0;owned\u{7}\r\n{fake}\n\u{202e}\u{9b}31m"));
+    log::error(&format!(
+        "\u{1b}[2J\u{1b}]0;owned\u{7}\r\n{fake}\n\u{202e}\u{9b}31m"
+    ));
     Finale::Show(b"logged".into())
 }
 
