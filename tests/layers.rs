@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -38,6 +38,8 @@ const LAYERS: [(&str, &[&str]); 24] = [
         ],
     ),
     ("packages", &["files", "handlers"]),
+    ("policy", &["files", "handlers", "packages"]),
+    ("plugins", &["files", "handlers", "packages", "policy"]),
     ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
     ("transport", &["message", "randomness", "files", "proto"]),
@@ -91,6 +93,8 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "key_store",
             "channels",
             "handlers",
+            "policy",
+            "plugins",
             "requests",
             "counters",
             "transport",
@@ -110,6 +114,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "proto",
             "key_store",
             "secure_sum",
+            "plugins",
             "transport",
             "node",
             "relay",
@@ -125,6 +130,9 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "secure_sum",
             "fedbiomed",
             "handlers",
+            "packages",
+            "policy",
+            "plugins",
             "transport",
             "node",
             "relay",

@@ -7,6 +7,7 @@ mod handler;
 mod import;
 mod node;
 mod output;
+mod plugin;
 mod problem;
 mod relay;
 mod secagg;
@@ -50,6 +51,9 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
+    /// Decide what plugins may do on a node.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Look at handlers.
     #[command(subcommand)]
     Handler(handler::Handler),
@@ -88,6 +92,7 @@ impl Cli {
                 Command::Status(status) => status.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Import(import) => import.run(format),
+                Command::Plugin(plugin) => plugin.run(format).await,
                 Command::Handler(handler) => handler.run(format),
             }
         });

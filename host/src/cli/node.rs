@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
@@ -68,6 +70,7 @@ impl NodeCommand {
         let stop = CancellationToken::new();
         let control = NodeControl(node.clone());
         let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
+        tokio::spawn(reload_on_hangup(node.clone(), stop.clone()));
         let ready = Ready {
             event: "ready",
             id: node.id().to_string(),
@@ -150,6 +153,19 @@ impl ConfigFile {
     }
 }
 
+/// Has the node read its policy again at each SIGHUP, as daemons do. What comes of it is in the log.
+async fn reload_on_hangup(node: Arc<Node>, stop: CancellationToken) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        tracing::warn!("SIGHUP is not waited for; `backchannel plugin reload` does the same");
+        return;
+    };
+    while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+        let node = node.clone();
+        // Compiles; the outcome is logged where it is known.
+        let _ = tokio::task::spawn_blocking(move || node.reload()).await;
+    }
+}
+
 /// What the component folder of a Fed-BioMed node says, and the environment.
 pub(super) fn component(folder: &Path) -> Result<ConfigIni, Problem> {
     let variable = |name: &str| std::env::var(name).ok();
@@ -183,10 +199,8 @@ fn problem(error: NodeError) -> Problem {
 /// What could not be done with a node's data directory, and why.
 pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
-        NodeError::Data { .. } | NodeError::Certificate(_) => Exit::Input,
-        NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => {
-            Exit::Refused
-        }
+        NodeError::Data { .. } | NodeError::Certificate(_) | NodeError::Policy(_) => Exit::Input,
+        NodeError::Store { .. } | NodeError::OtherCertificate { .. } => Exit::Refused,
         NodeError::Researcher(error) => match **error {
             ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
                 Exit::Refused

@@ -7,10 +7,11 @@ use super::protect::{ProtectionContext, server_key};
 use crate::key_store::StoreError;
 use crate::message::SecaggId;
 use crate::node::Node;
+use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
     CommitmentReply, CommitmentRequest, Context, NodeStatus, Plugin, ProtectReply, ProtectRequest,
-    ProtectValuesReply, ProtectValuesRequest, StatusRequest,
+    ProtectValuesReply, ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest,
 };
 use crate::secure_sum::quantize::Quantization;
 
@@ -144,6 +145,26 @@ impl node_server::Node for NodeControl {
         let key = server_key(&id, &record)?;
         Ok(Response::new(CommitmentReply {
             commitment: key.commitment().to_vec(),
+        }))
+    }
+
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {
+        let node = self.0.clone();
+        let reloaded = tokio::task::spawn_blocking(move || node.reload()).await;
+        let reloaded = reloaded.map_err(|_| Status::unavailable("the node is stopping"))?;
+        let lines = |changes: Vec<Change>| changes.iter().map(ToString::to_string).collect();
+        Ok(Response::new(match reloaded {
+            Ok(changes) => ReloadReply {
+                ok: true,
+                changes: lines(changes),
+                ..ReloadReply::default()
+            },
+            Err(kept) => ReloadReply {
+                ok: false,
+                why: kept.why.to_string(),
+                to_do: kept.why.advice(),
+                changes: lines(kept.taken_back),
+            },
         }))
     }
 }

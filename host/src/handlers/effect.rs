@@ -2,7 +2,7 @@
 
 use super::bindings::backchannel::n2n::types;
 use super::state::{RunState, Subject};
-use super::{Body, CallError, Capability, Limit, Plugin};
+use super::{Body, CallError, Capability, Limit, Plugin, Usage};
 use crate::message::{NodeId, Value};
 
 /// An effect that the plugin may have.
@@ -86,14 +86,16 @@ pub enum Refused {
     Incomplete,
 }
 
-/// Checks all effects of a call: all are good, or the first that is not is named.
+/// Checks all effects of a call: all are good, or the first that is not is named. Their number and size go to `usage`.
 pub(super) fn check(
     raw: Vec<types::Effect>,
     plugin: &Plugin,
     subject: &Subject,
+    usage: &mut Usage,
 ) -> Result<Vec<Effect>, CallError> {
     let limits = plugin.limits();
     let bytes: usize = raw.iter().map(size).sum();
+    (usage.effects, usage.effect_bytes) = (raw.len(), bytes);
     let over = [
         (Limit::Effects, raw.len() > limits.count(Limit::Effects)),
         (Limit::EffectKib, bytes > limits.bytes(Limit::EffectKib)),

@@ -1,4 +1,4 @@
-use super::{Capability, FixedLimit, LimitHit};
+use super::{Capability, FixedLimit, Limit, LimitHit};
 
 /// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,14 @@ pub enum CallError {
         /// Which and why.
         why: super::Refused,
     },
+    /// The plugin failed so often that it is out of service.
+    #[error("{plugin} is out of service: {reason}")]
+    Quarantined {
+        /// The plugin.
+        plugin: String,
+        /// What it did.
+        reason: String,
+    },
     /// The plugin begins no exchanges.
     #[error("{plugin} begins no exchanges")]
     NoInitiator {
@@ -150,7 +158,17 @@ impl CallError {
             | Self::Limit { plugin, .. }
             | Self::FixedLimit { plugin, .. }
             | Self::Effect { plugin, .. }
+            | Self::Quarantined { plugin, .. }
             | Self::NoInitiator { plugin } => plugin,
+        }
+    }
+
+    /// Whether the host had to stop the plugin in the middle of its work. A message that was not let in was not begun.
+    pub(super) fn is_grave(&self) -> bool {
+        match self {
+            Self::Trap { .. } | Self::FixedLimit { .. } => true,
+            Self::Limit { hit, .. } => hit.limit != Limit::InFlight,
+            _ => false,
         }
     }
 

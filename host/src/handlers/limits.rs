@@ -36,6 +36,14 @@ pub enum Limit {
     Effects,
     /// Size of one message's effects together.
     EffectKib,
+    /// Messages and runs of the plugin that are in work at a time.
+    InFlight,
+    /// Linear memory of all its instances together.
+    AllMemoryMib,
+    /// Size of what it has stored, keys included.
+    StoreKib,
+    /// Keys it has stored.
+    StoreKeys,
 }
 
 /// What stands in one row of the table: the key, the starting value, the least and the most an operator may set, and what
@@ -44,7 +52,7 @@ struct Row(&'static str, u64, u64, u64, &'static str);
 
 impl Limit {
     /// All there are, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::MemoryMib,
         Self::TableElements,
         Self::Tables,
@@ -59,6 +67,10 @@ impl Limit {
         Self::FinalWallMs,
         Self::Effects,
         Self::EffectKib,
+        Self::InFlight,
+        Self::AllMemoryMib,
+        Self::StoreKib,
+        Self::StoreKeys,
     ];
 
     /// The upper ends are what the engine and its pool are made for (`runtime.rs`), and the node's own bounds.
@@ -116,6 +128,22 @@ impl Limit {
             ),
             Self::Effects => Row("effects", 2000, 1, 100_000, "effects per message"),
             Self::EffectKib => Row("effect-kib", 8192, 1, 8192, "KiB of effects per message"),
+            Self::InFlight => Row(
+                "in-flight",
+                1000,
+                1,
+                1000,
+                "messages and runs in work at a time",
+            ),
+            Self::AllMemoryMib => Row(
+                "all-memory-mib",
+                1024,
+                1,
+                64 << 10,
+                "MiB of memory of all its instances together",
+            ),
+            Self::StoreKib => Row("store-kib", 1024, 0, 1 << 20, "KiB stored, keys included"),
+            Self::StoreKeys => Row("store-keys", 1000, 0, 1_000_000, "keys stored"),
         }
     }
 
@@ -174,7 +202,7 @@ pub struct OutOfRange {
 }
 
 /// A limit that was hit, with the value it had for that plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{limit} = {value} ({})", limit.in_words())]
 pub struct LimitHit {
     /// The limit.

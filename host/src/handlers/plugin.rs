@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -12,7 +14,7 @@ use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
 use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Terms};
+use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -20,10 +22,12 @@ pub struct Plugin {
     manifest: Manifest,
     digest: [u8; 32],
     terms: Terms,
+    memory: Arc<AtomicUsize>,
     runtime: Runtime,
     instance: InstancePre<CallState>,
     pub(super) handler: handler::GuestIndices,
     pub(super) initiator: Option<initiator::GuestIndices>,
+    taken_back: CancellationToken,
 }
 
 impl Plugin {
@@ -69,10 +73,12 @@ impl Plugin {
             manifest,
             digest,
             terms,
+            memory: Arc::default(),
             runtime: runtime.clone(),
             instance,
             handler,
             initiator,
+            taken_back: CancellationToken::new(),
         })
     }
 
@@ -108,6 +114,21 @@ impl Plugin {
         imports(runtime.engine(), &compiled)
     }
 
+    /// Takes back what its operator allowed it: what it has in work ends, unless it has begun what is never cancelled.
+    pub fn take_back(&self) {
+        self.taken_back.cancel();
+    }
+
+    /// Whether it was taken back.
+    pub fn is_taken_back(&self) -> bool {
+        self.taken_back.is_cancelled()
+    }
+
+    /// Does `work` with it; `None` when it is taken back before that is done.
+    pub async fn unless_taken_back<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.taken_back.run_until_cancelled(work).await
+    }
+
     /// The plugin's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -137,45 +158,46 @@ impl Plugin {
         &self.terms.grants
     }
 
+    /// For whom it works.
+    pub fn scope(&self) -> &Scope {
+        &self.terms.scope
+    }
+
     /// What it may use up.
     pub fn limits(&self) -> &Limits {
         &self.terms.limits
     }
 
-    /// A fresh instance. Its start code runs on the computing time of `handle`.
-    pub(super) async fn instantiate(
-        &self,
-        services: Services,
-        subject: Subject,
-    ) -> wasmtime::Result<Instance> {
-        let ticking = self.runtime.ticking();
-        let mut store = Store::new(
-            self.runtime.engine(),
-            CallState::new(self.name.clone(), *self.limits(), services, subject),
-        );
+    /// The linear memory of all its instances together, in bytes.
+    pub(super) fn memory(&self) -> &Arc<AtomicUsize> {
+        &self.memory
+    }
+
+    pub(super) fn ticking(&self) -> Ticking {
+        self.runtime.ticking()
+    }
+
+    /// A store for one message or run.
+    pub(super) fn store(&self, services: Services, subject: Subject) -> Store<CallState> {
+        let state = CallState::new(self, services, subject);
+        let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| state);
-        store.data_mut().may_compute(Limit::HandleCpuMs);
         store.set_hostcall_fuel(LIFTED);
         store.set_max_component_handles(HANDLES);
-        store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = self.instance.instantiate_async(&mut store).await?;
-        Ok(Instance {
-            store,
-            instance,
-            _ticking: ticking,
-        })
+        store
     }
-}
 
-/// One instance with its store.
-pub(super) struct Instance {
-    pub(super) store: Store<CallState>,
-    pub(super) instance: wasmtime::component::Instance,
-    _ticking: Ticking,
+    /// A fresh instance. Its start code is part of the call that it is made for.
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<wasmtime::component::Instance> {
+        self.instance.instantiate_async(store).await
+    }
 }
 
 fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capability)>, LoadError> {

@@ -3,24 +3,65 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Capability, CompiledCode, LoadError, Plugin, Runtime, Terms};
+use super::quarantine::Wards;
+use super::{
+    CallError, Capability, CompiledCode, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime,
+    Terms,
+};
+use crate::key_store::{KeyStore, StoreError};
 
 /// The plugins that a node uses now. Clones are the same handle.
 ///
-/// The set can be replaced while the node runs. A message in work has its plugin in hand and finishes on it; so does a
-/// run. What a plugin published and asked is kept under its name, so that another version goes on with it.
+/// The set can be replaced while the node runs. A message in work has its plugin in hand and finishes on it, unless that
+/// is [taken back](Plugin::take_back); so does a run. What a plugin published and asked is kept under its name, so that
+/// another version goes on with it.
 #[derive(Clone, Default)]
-pub struct Plugins(Arc<RwLock<Arc<PluginSet>>>);
+pub struct Plugins {
+    set: Arc<RwLock<Arc<PluginSet>>>,
+    wards: Wards,
+}
 
 impl Plugins {
-    /// A handle onto `set`.
+    /// A handle onto `set`. Quarantines end with the process, unless they are [kept](Self::keep_quarantines).
     pub fn new(set: PluginSet) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(set))))
+        Self {
+            set: Arc::new(RwLock::new(Arc::new(set))),
+            wards: Wards::default(),
+        }
+    }
+
+    /// Goes on with the quarantines that are in `store`, and keeps them there from now on.
+    pub fn keep_quarantines(&self, store: Arc<KeyStore>) -> Result<(), StoreError> {
+        self.wards.keep_in(store)
+    }
+
+    /// Begins a message or run of `plugin`, if that is in service and has fewer than `in-flight` of them. To be held until
+    /// its effects are carried out.
+    pub fn enter(&self, plugin: &Plugin) -> Result<InWork, CallError> {
+        self.wards.enter(plugin)
+    }
+
+    /// Tells of a call that went wrong with the node `with`, or in the run of that name. A plugin that the host had to stop
+    /// for the fifth time within a minute is out of service from then on: that is handed back once, when it begins.
+    ///
+    /// Not to be told of messages that anybody can forge. Waits for the disk when a quarantine begins.
+    pub fn failed(&self, plugin: &Plugin, with: &str, error: &CallError) -> Option<Quarantine> {
+        self.wards.failed(plugin, with, error)
+    }
+
+    /// The plugins out of service, by name.
+    pub fn quarantined(&self) -> BTreeMap<String, Quarantine> {
+        self.wards.all()
+    }
+
+    /// Puts a plugin back into service; `false` when it is not out of it. Waits for the disk.
+    pub fn release(&self, name: &str) -> bool {
+        self.wards.release(name)
     }
 
     /// The set in force.
     pub fn current(&self) -> Arc<PluginSet> {
-        self.0
+        self.set
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -28,13 +69,18 @@ impl Plugins {
 
     /// Puts `set` in force for every message and run from now on; hands back the one before.
     pub fn replace(&self, set: PluginSet) -> Arc<PluginSet> {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.set.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut current, Arc::new(set))
     }
 
     /// The plugin that treats messages of this kind now.
     pub fn for_kind(&self, kind: &str) -> Option<Arc<Plugin>> {
         self.current().for_kind(kind).cloned()
+    }
+
+    /// The plugin that would treat messages or requests of this kind, and is switched off now.
+    pub fn off(&self, kind: &str) -> Option<String> {
+        self.current().off(kind).map(str::to_owned)
     }
 
     /// The plugin that begins the exchange which this researcher's request asks for now.
@@ -48,6 +94,8 @@ impl Plugins {
 pub struct PluginSet {
     by_kind: BTreeMap<String, Arc<Plugin>>,
     by_request: BTreeMap<String, Arc<Plugin>>,
+    /// Kinds and requests of plugins that are switched off, with the plugins' names.
+    off: BTreeMap<String, String>,
 }
 
 /// A plugin that comes with the host.
@@ -122,6 +170,31 @@ impl PluginSet {
             self.by_request.insert(kind.clone(), plugin.clone());
         }
         Ok(())
+    }
+
+    /// Remembers the kinds of a plugin that is switched off, so that whoever asks for one hears that.
+    pub fn switch_off(&mut self, manifest: &Manifest) {
+        for kind in manifest.kinds.iter().chain(&manifest.initiates) {
+            self.off.insert(kind.clone(), manifest.name.clone());
+        }
+    }
+
+    /// The plugin that would treat messages or requests of this kind and is switched off.
+    pub fn off(&self, kind: &str) -> Option<&str> {
+        self.off.get(kind).map(String::as_str)
+    }
+
+    /// The same set with those switched off that `may_run` does not name.
+    pub fn only(&self, may_run: impl Fn(&str) -> bool) -> Self {
+        let mut only = self.clone();
+        for (name, plugin) in self.all() {
+            if !may_run(name) {
+                only.by_kind.retain(|_, other| other.name() != name);
+                only.by_request.retain(|_, other| other.name() != name);
+                only.switch_off(plugin.manifest());
+            }
+        }
+        only
     }
 
     /// The plugin of this name.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use p256::SecretKey;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
-use super::runtime::{MEMORIES, TICK};
-use super::{Envelope, Limit, LimitHit, Limits, Materials};
+use super::runtime::{MEMORIES, TICK, Ticking};
+use super::{Envelope, Limit, LimitHit, Limits, Materials, Plugin, Usage};
 use crate::channels::Channels;
 use crate::message::NodeId;
 use crate::randomness::Randomness;
@@ -38,6 +39,21 @@ pub(super) struct CallState {
     host_calls: u64,
     pub(super) log_lines: u64,
     pub(super) log_bytes: usize,
+    memory: Memory,
+    usage: Usage,
+    _ticking: Ticking,
+}
+
+/// The linear memory that an instance has, counted with that of all others of its plugin.
+struct Memory {
+    own: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Ordering::Relaxed);
+    }
 }
 
 /// What the instance was made for.
@@ -63,14 +79,10 @@ pub(super) struct SharedKey {
 }
 
 impl CallState {
-    pub(super) fn new(
-        plugin: Arc<str>,
-        limits: Limits,
-        services: Services,
-        subject: Subject,
-    ) -> Self {
+    pub(super) fn new(plugin: &Plugin, services: Services, subject: Subject) -> Self {
+        let limits = *plugin.limits();
         Self {
-            plugin,
+            plugin: plugin.shared_name().clone(),
             limits,
             services,
             subject,
@@ -79,7 +91,34 @@ impl CallState {
             host_calls: limits.get(Limit::HostCalls),
             log_lines: limits.get(Limit::LogLines),
             log_bytes: limits.bytes(Limit::LogKib),
+            memory: Memory {
+                own: 0,
+                all: plugin.memory().clone(),
+            },
+            usage: Usage::default(),
+            _ticking: plugin.ticking(),
         }
+    }
+
+    /// What was used since this was asked last. Memory is not given back, so it stays the same.
+    pub(super) fn usage(&mut self) -> Usage {
+        let next = Usage {
+            peak_memory: self.memory.own,
+            ..Usage::default()
+        };
+        std::mem::replace(&mut self.usage, next)
+    }
+
+    /// Begins a further message's worth of work of the same instance: a step of a run.
+    pub(super) fn refill(&mut self) {
+        self.host_calls = self.limits.get(Limit::HostCalls);
+        self.log_lines = self.limits.get(Limit::LogLines);
+        self.log_bytes = self.limits.bytes(Limit::LogKib);
+    }
+
+    /// Notes a limit that cut something off and did not stop the guest.
+    pub(super) fn cut_off(&mut self, limit: Limit) {
+        self.usage.hits.insert(self.limits.hit(limit));
     }
 
     /// Gives the guest as many ticks as `limit` says.
@@ -106,6 +145,7 @@ impl CallState {
             .host_calls
             .checked_sub(1)
             .ok_or_else(|| self.hit(Limit::HostCalls))?;
+        self.usage.host_calls += 1;
         Ok(())
     }
 
@@ -118,13 +158,20 @@ impl CallState {
 impl ResourceLimiter for CallState {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired > self.limits.bytes(Limit::MemoryMib) {
             return Err(self.hit(Limit::MemoryMib));
         }
+        let more = desired.saturating_sub(current);
+        let all = self.memory.all.fetch_add(more, Ordering::Relaxed) + more;
+        self.memory.own += more;
+        if all > self.limits.bytes(Limit::AllMemoryMib) {
+            return Err(self.hit(Limit::AllMemoryMib));
+        }
+        self.usage.peak_memory = self.memory.own;
         Ok(true)
     }
 

@@ -1,4 +1,5 @@
-//! What survives a restart: the node's seed, its channels, its secagg contexts and the researcher's certificate.
+//! What survives a restart: the node's seed, its channels, its secagg contexts, the researcher's certificate, and what
+//! plugins store.
 //!
 //! One [redb] file in the data directory, mode 0600. Every change is committed and synced before the caller goes on,
 //! so a key is on disk before anything is signed or sealed with it. Values are MessagePack records ([`records`]).
@@ -7,6 +8,7 @@
 
 mod error;
 mod file;
+mod plugins;
 mod quiet_panic;
 pub mod records;
 
@@ -19,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
 pub use error::StoreError;
+pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
@@ -89,6 +92,10 @@ impl KeyStore {
             .map_err(|_| StoreError::Damaged("seed".into()))?;
         drop(about);
         drop(transaction);
+        // A store that an earlier version made lacks the tables that came later.
+        let transaction = database.begin_write()?;
+        plugins::make_tables(&transaction)?;
+        transaction.commit()?;
         Ok(Self { database, seed })
     }
 
@@ -137,6 +144,23 @@ impl KeyStore {
     /// Keeps a secagg context, in place of an earlier one of that id.
     pub fn put_context(&self, id: &SecaggId, context: &ContextRecord) -> Result<(), StoreError> {
         self.put(CONTEXTS, id.as_ref(), &records::encode(context)?)
+    }
+
+    /// Keeps a secagg context as [`Self::put_context`] does, and makes a plugin's changes of its entries: both or neither.
+    pub fn put_context_and_entries(
+        &self,
+        id: &SecaggId,
+        context: &ContextRecord,
+        changes: &PluginChanges,
+    ) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        let record = records::encode(context)?;
+        let mut contexts = transaction.open_table(CONTEXTS)?;
+        contexts.insert(id.as_ref(), record.as_slice())?;
+        drop(contexts);
+        plugins::change(&transaction, changes)?;
+        transaction.commit()?;
+        Ok(())
     }
 
     /// Marks `round` of a context as used and returns the context. Masks are a function of context and round alone, so

@@ -1,5 +1,5 @@
 use crate::channels::ChannelError;
-use crate::handlers::CallError;
+use crate::handlers::{CallError, Limit, OutOfScope};
 use crate::message::NodeId;
 use crate::overlay::OpenError;
 use crate::post::PostError;
@@ -35,6 +35,12 @@ pub enum Dropped {
     /// The peer's: no plugin treats its kind.
     #[error("FB324: no plugin treats messages of kind {0:?}")]
     UnknownKind(String),
+    /// The operator's decision: its plugin is disabled.
+    #[error("FB324: its plugin {0} is switched off")]
+    Off(String),
+    /// The operator's decision: its plugin may not work for it.
+    #[error("FB324: its plugin {0} is limited: {1}; the policy says so")]
+    OutOfScope(String, OutOfScope),
     /// The plugin's.
     #[error("FB324: {0}")]
     Call(#[from] CallError),
@@ -62,7 +68,13 @@ impl Dropped {
             Self::LargeFromStranger(_) => "large from strangers",
             Self::Repeated => "repeated",
             Self::UnknownKind(_) => "unknown kind",
+            Self::Off(_) => "plugin off",
+            Self::OutOfScope(..) => "out of scope",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",
+            Self::Call(CallError::Quarantined { .. }) => "plugin out of service",
+            Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {
+                "plugin has too many in work"
+            }
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",

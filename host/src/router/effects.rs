@@ -2,7 +2,7 @@
 
 use super::{Dropped, Handled, Router, Sender};
 use crate::channels::ChannelError;
-use crate::handlers::{Body, CallError, Effect, Outgoing, Refused};
+use crate::handlers::{Body, CallError, Called, Effect, Outgoing, Refused};
 use crate::primitives;
 use crate::requests::Answered;
 use crate::tasks::blocking;
@@ -22,8 +22,17 @@ impl Router {
             plugin,
             sender,
             found,
+            usage: mut taken,
+            in_work: _in_work,
         } = handled;
-        let plan = plan(plugin.name(), &sender, found.finalize().await?)?;
+        // The last moment to stop it: what `finalize` has begun is done to its end.
+        if plugin.is_taken_back() {
+            return Err(Dropped::Off(plugin.name().into()));
+        }
+        let Called { usage, result } = found.finalize().await;
+        taken += &usage;
+        self.treated(&plugin, &sender, &taken, result.as_ref().err());
+        let plan = plan(plugin.name(), &sender, result?)?;
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
             let id = sender.request_id.as_ref();
             Some(self.requests.take(plugin.name(), &sender.source, id)?)
