@@ -122,6 +122,20 @@ impl Daemon {
         number.expect("a size").parse().expect("a number")
     }
 
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let child = self.child.as_ref().expect("a running process");
+        let open = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
+        open.expect("a running process").count()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        let child = self.child.as_ref().expect("a running process");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", child.id()));
+        threads.expect("a running process").count()
+    }
+
     /// What it says of itself.
     pub fn status(&self) -> Value {
         json(&["status", "--data", self.data()])

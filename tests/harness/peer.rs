@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use backchannel::message::{
-    Inner, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggReply, ToNode, ToResearcher,
-    Value,
+    Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggReply, ToNode,
+    ToResearcher, Value,
 };
 use backchannel::overlay::{self, ChannelKeys};
 use backchannel::primitives::{derive_secret_key, parse_public_key_pem, public_key_pem};
@@ -43,6 +43,8 @@ struct Answering {
     replies: watch::Sender<BTreeMap<RequestId, Instant>>,
     /// Requests for keys of runs that wait for [`Peer::release`], if they are to wait.
     held: Mutex<Option<Vec<Inner>>>,
+    /// The replies to [`Peer::say`].
+    heard: Mutex<BTreeMap<RequestId, Inner>>,
     silent: AtomicBool,
 }
 
@@ -81,6 +83,7 @@ impl Peer {
             randomness,
             replies: watch::Sender::default(),
             held: Mutex::default(),
+            heard: Mutex::default(),
             silent: AtomicBool::default(),
         });
         let peer = Self {
@@ -161,6 +164,31 @@ impl Peer {
     /// From now on it answers nothing.
     pub fn fall_silent(&self) {
         self.answering.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends the node a message of any kind. Does not wait.
+    pub async fn say(&self, kind: &str, fields: Vec<(Value, Value)>) -> (RequestId, MessageId) {
+        let id = self.answering.fresh_id();
+        let said = self.say_under(&id, kind, fields).await;
+        (id, said)
+    }
+
+    /// Sends the node a message of any kind that claims to belong to this request.
+    pub async fn say_under(
+        &self,
+        request: &RequestId,
+        kind: &str,
+        fields: Vec<(Value, Value)>,
+    ) -> MessageId {
+        let sealed = self.answering.seal(self.keys(), kind, request, fields);
+        let id = sealed.id();
+        self.send(sealed).await;
+        id
+    }
+
+    /// What the node answered to something that was [said](Self::say).
+    pub fn heard(&self, request: &RequestId) -> Option<Inner> {
+        self.answering.heard().get(request).cloned()
     }
 
     /// Asks the node for its key of a run. Does not wait.
@@ -281,6 +309,12 @@ impl Answering {
     async fn answer(&self, keys: &ChannelKeys, inner: Inner) {
         match inner.kind.as_str() {
             "KeyReply" => self.remember(inner.request_id),
+            "EchoReply" | "AttackReply" => {
+                let request = inner.request_id.clone();
+                let id = request.clone().expect("a request's id");
+                self.heard().insert(id, inner);
+                self.remember(request);
+            }
             "KeyRequest" => {
                 if let Some(held) = &mut *self.held() {
                     held.push(inner);
@@ -306,6 +340,10 @@ impl Answering {
 
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Vec<Inner>>> {
         self.held.lock().expect("no panic")
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, BTreeMap<RequestId, Inner>> {
+        self.heard.lock().expect("no panic")
     }
 
     fn fresh_id(&self) -> RequestId {

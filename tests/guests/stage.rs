@@ -1,0 +1,196 @@
+//! Where attacks take place: a relay, a node with the honest plugin and the attacker, and two peers.
+
+use backchannel::message::{Inner, RequestId, Value};
+use backchannel_test_guests::{ATTACKER, HONEST};
+use serde_json::Value as Json;
+
+use crate::harness::{Daemon, Network, Peer, json, run, until};
+
+/// By how much an attack may make the node grow, in KiB.
+const GROWTH: u64 = 64 << 10;
+/// How many threads may come and go: those that wait for the disk live for 10 s.
+const THREADS: usize = 16;
+
+/// The time that the attacker is given to wait, so that tests do not wait longer.
+pub const WALL_MS: &str = "2000";
+
+pub struct Stage {
+    pub network: Network,
+    /// Whose messages bear the attacks.
+    pub peer: Peer,
+    /// Who has nothing to do with them.
+    pub other: Peer,
+    before: Vitals,
+}
+
+/// What leaks show in.
+struct Vitals {
+    memory_kib: u64,
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Stage {
+    /// The node has the honest plugin, and those that come with it.
+    pub async fn with_honest_plugin() -> Self {
+        let network = Network::start(&["n"]);
+        install(&network, HONEST, "honest", &[]);
+        Self::on(network).await
+    }
+
+    /// It has the attacker too.
+    pub async fn with_attacker() -> Self {
+        let network = Network::start(&["n"]);
+        install(&network, HONEST, "honest", &[]);
+        let attacker = [
+            "--grant",
+            "log",
+            "--grant",
+            "material",
+            "--grant",
+            "channel-keys",
+            "--limit",
+            &format!("handle-wall-ms={WALL_MS}"),
+        ];
+        install(&network, ATTACKER, "attacker", &attacker);
+        let mut stage = Self::on(network).await;
+        stage.attack("peace", b"").await;
+        stage.before = vitals(stage.node());
+        stage
+    }
+
+    async fn on(network: Network) -> Self {
+        let peer = Peer::join(&network, "p", "n").await;
+        let other = Peer::join(&network, "q", "n").await;
+        let mut stage = Self {
+            network,
+            peer,
+            other,
+            before: Vitals {
+                memory_kib: 0,
+                descriptors: 0,
+                threads: 0,
+            },
+        };
+        for _ in 0..3 {
+            stage.honest_plugin_answers().await;
+        }
+        stage.before = vitals(stage.node());
+        stage
+    }
+
+    pub fn node(&self) -> &Daemon {
+        self.network.node("n")
+    }
+
+    /// Sends an attack and waits for nothing.
+    pub async fn begin(&self, attack: &str, argument: &[u8]) -> RequestId {
+        let fields = vec![
+            ("attack".into(), attack.into()),
+            ("argument".into(), Value::Bin(argument.to_vec())),
+        ];
+        self.peer.say("AttackRequest", fields).await.0
+    }
+
+    /// Sends an attack that is to be answered; what the answer shows.
+    pub async fn attack(&self, attack: &str, argument: &[u8]) -> Vec<u8> {
+        let id = self.begin(attack, argument).await;
+        self.peer.until_answered(std::slice::from_ref(&id)).await;
+        loot(&self.peer.heard(&id).expect("an answer"))
+    }
+
+    /// The node's next line about the attacker since `log` that holds `words`.
+    pub fn until_logged(&self, log: usize, words: &str) -> String {
+        until(&format!("the log says {words:?}"), || {
+            let log = self.node().log().split_off(log);
+            let line = log.lines().find(|line| line.contains(words));
+            line.map(str::to_owned)
+        })
+    }
+
+    /// Both peers ask the honest plugin, and get their own text back.
+    pub async fn honest_plugin_answers(&self) {
+        for (peer, text) in [(&self.peer, "from p"), (&self.other, "from q")] {
+            let fields = vec![("text".into(), text.into())];
+            let (id, _) = peer.say("EchoRequest", fields.clone()).await;
+            peer.until_answered(std::slice::from_ref(&id)).await;
+            let answer = peer.heard(&id).expect("an answer");
+            assert_eq!(answer.kind, "EchoReply");
+            assert_eq!(answer.fields, Value::Map(fields), "another's bytes");
+        }
+    }
+
+    /// What must hold after every attack.
+    pub async fn check(&self, attack: &str) {
+        self.honest_plugin_answers().await;
+        let before = &self.before;
+        // Connections of the command line and answers on their way close in their own time.
+        until(&format!("{attack}: descriptors are closed"), || {
+            (self.node().descriptors() <= before.descriptors).then_some(())
+        });
+        until(&format!("{attack}: memory is given back"), || {
+            (self.node().memory_kib() <= before.memory_kib + GROWTH).then_some(())
+        });
+        let threads = self.node().threads();
+        assert!(
+            threads <= before.threads + THREADS,
+            "{attack}: {threads} threads"
+        );
+        assert!(!self.node().log().contains("panicked"), "{attack}");
+    }
+
+    /// Lets the attacker out of quarantine before the next attack can bring it there.
+    pub fn pardon(&self) {
+        json(&["plugin", "enable", "attacker", "--data", self.node().data()]);
+    }
+}
+
+fn vitals(node: &Daemon) -> Vitals {
+    Vitals {
+        memory_kib: node.memory_kib(),
+        descriptors: node.descriptors(),
+        threads: node.threads(),
+    }
+}
+
+/// What an attacker's answer shows.
+pub fn loot(answer: &Inner) -> Vec<u8> {
+    let loot = answer.fields.get("loot").and_then(Value::as_bin);
+    loot.expect("loot").to_vec()
+}
+
+/// Installs, approves and enables a plugin, as an operator does.
+pub fn install(network: &Network, component: &[u8], name: &str, terms: &[&str]) -> Json {
+    let data = network.node("n").data();
+    let file = network.folder.write(&format!("{name}.wasm"), component);
+    json(&["plugin", "install", &file, "--data", data]);
+    let approve = ["plugin", "approve", name, "--data", data];
+    json(&[&approve, terms, &["--reason", "a test", "--by", "a tester"]].concat());
+    json(&["plugin", "enable", name, "--data", data])
+}
+
+/// The reason why one of these steps is refused; the first that is.
+pub fn refused(network: &Network, component: &[u8], name: &str, terms: &[&str]) -> String {
+    let data = network.node("n").data();
+    let file = network.folder.write("refused.wasm", component);
+    let steps: [Vec<&str>; 3] = [
+        vec!["plugin", "install", &file, "--data", data],
+        [
+            &["plugin", "approve", name, "--data", data][..],
+            terms,
+            &["--reason", "a test", "--by", "a tester"],
+        ]
+        .concat(),
+        vec!["plugin", "enable", name, "--data", data],
+    ];
+    for step in steps {
+        let outcome = run(&[&step[..], &["-o", "json"]].concat());
+        if outcome.code != 0 {
+            let said: Json = serde_json::from_str(&outcome.out).expect("a problem");
+            let error = &said["error"];
+            assert!(error["to_do"].as_str().is_some_and(|text| !text.is_empty()));
+            return format!("{}: {}", step[1], error["why"].as_str().expect("a reason"));
+        }
+    }
+    panic!("{name} was installed, approved and enabled");
+}
