@@ -124,6 +124,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     (
         "cli",
         &[
+            "audit",
             "message",
             "randomness",
             "proto",

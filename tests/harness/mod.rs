@@ -13,7 +13,7 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-pub use command::{Running, finished, json, problem, run};
+pub use command::{Problem, Running, finished, json, problem, run};
 pub use daemon::Daemon;
 pub use kept::{Kept, kept};
 pub use network::{Folder, Network};

@@ -143,6 +143,18 @@ impl Peer {
         (id, sealed)
     }
 
+    /// Asks the node for an echo, which the guests under `tests/guests` can give. Does not wait.
+    pub async fn echo(&self, text: &str) -> RequestId {
+        let fields = vec![("text".into(), text.into())];
+        self.say("EchoRequest", fields).await.0
+    }
+
+    /// What the echo said, if it came.
+    pub fn echoed(&self, request: &RequestId) -> Option<String> {
+        let heard = self.heard(request)?;
+        Some(heard.fields.get("text")?.as_str()?.to_owned())
+    }
+
     /// From now on it does not tell its keys of runs, until it is to [release](Self::release) them.
     pub fn hold(&self) {
         self.answering.held().get_or_insert_default();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
@@ -60,6 +60,8 @@ impl NodeCommand {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let config = self.settings()?;
         let data = config.data.clone();
+        // From here on a hangup ends nothing, not even a node that is starting.
+        let hangups = signal(SignalKind::hangup());
         // The store's lock tells that a control socket that is there is dead.
         let opened = Node::open(config).map_err(problem)?;
         let socket = control::Socket::bind(&data).map_err(|error| {
@@ -70,7 +72,10 @@ impl NodeCommand {
         let stop = CancellationToken::new();
         let control = NodeControl(node.clone());
         let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
-        tokio::spawn(reload_on_hangup(node.clone(), stop.clone()));
+        match hangups {
+            Ok(hangups) => drop(tokio::spawn(reload_on(hangups, node.clone(), stop.clone()))),
+            Err(error) => tracing::warn!("SIGHUP is not waited for: {error}"),
+        }
         let ready = Ready {
             event: "ready",
             id: node.id().to_string(),
@@ -154,11 +159,7 @@ impl ConfigFile {
 }
 
 /// Has the node read its policy again at each SIGHUP, as daemons do. What comes of it is in the log.
-async fn reload_on_hangup(node: Arc<Node>, stop: CancellationToken) {
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-        tracing::warn!("SIGHUP is not waited for; `backchannel plugin reload` does the same");
-        return;
-    };
+async fn reload_on(mut hangups: Signal, node: Arc<Node>, stop: CancellationToken) {
     while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
         let node = node.clone();
         // Compiles; the outcome is logged where it is known.

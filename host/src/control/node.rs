@@ -26,6 +26,7 @@ impl node_server::Node for NodeControl {
         let contexts = blocking(move || store.contexts()).await?;
         let counted = node.counters().now();
         let connection = node.connection();
+        let quarantined = node.plugins().quarantined();
         Ok(Response::new(NodeStatus {
             node_id: node.id().to_string(),
             name: node.name().to_owned(),
@@ -66,6 +67,10 @@ impl node_server::Node for NodeControl {
                         .iter()
                         .map(|grant| grant.name().to_owned())
                         .collect(),
+                    quarantine: quarantined
+                        .get(plugin.name())
+                        .filter(|one| one.digest == hex::encode(plugin.digest()))
+                        .map_or_else(String::new, |one| one.reason.clone()),
                 })
                 .collect(),
             sent: counted.sent.into_iter().collect::<HashMap<_, _>>(),
@@ -148,24 +153,38 @@ impl node_server::Node for NodeControl {
         }))
     }
 
-    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {
+    async fn reload(
+        &self,
+        request: Request<ReloadRequest>,
+    ) -> Result<Response<ReloadReply>, Status> {
+        let ReloadRequest { release, forget } = request.into_inner();
         let node = self.0.clone();
-        let reloaded = tokio::task::spawn_blocking(move || node.reload()).await;
-        let reloaded = reloaded.map_err(|_| Status::unavailable("the node is stopping"))?;
         let lines = |changes: Vec<Change>| changes.iter().map(ToString::to_string).collect();
-        Ok(Response::new(match reloaded {
-            Ok(changes) => ReloadReply {
-                ok: true,
-                changes: lines(changes),
-                ..ReloadReply::default()
-            },
-            Err(kept) => ReloadReply {
-                ok: false,
-                why: kept.why.to_string(),
-                to_do: kept.why.advice(),
-                changes: lines(kept.taken_back),
-            },
-        }))
+        working(move || {
+            let reloaded = node.reload();
+            let forgotten = node.forget(&forget);
+            forgotten.map_err(|error| store_status(&error))?;
+            Ok(match reloaded {
+                Ok(changes) => {
+                    let mut changes: Vec<String> = lines(changes);
+                    if node.plugins().release(&release) {
+                        changes.push(format!("{release} is out of quarantine"));
+                    }
+                    ReloadReply {
+                        ok: true,
+                        changes,
+                        ..ReloadReply::default()
+                    }
+                }
+                Err(kept) => ReloadReply {
+                    ok: false,
+                    why: kept.why.to_string(),
+                    to_do: kept.why.advice(),
+                    changes: lines(kept.taken_back),
+                },
+            })
+        })
+        .await
     }
 }
 

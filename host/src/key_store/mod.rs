@@ -57,7 +57,15 @@ impl KeyStore {
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(file::open(path)?, node)
+        Self::from_database(file::open(path)?, Some(node))
+    }
+
+    /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        Self::from_database(file::open(path)?, None).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
@@ -65,10 +73,10 @@ impl KeyStore {
         let database =
             Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
         initialise(&database, node, randomness)?;
-        Self::from_database(database, node)
+        Self::from_database(database, Some(node))
     }
 
-    fn from_database(database: Database, node: &NodeId) -> Result<Self, StoreError> {
+    fn from_database(database: Database, node: Option<&NodeId>) -> Result<Self, StoreError> {
         let transaction = database.begin_read()?;
         let about = match transaction.open_table(ABOUT) {
             Ok(table) => table,
@@ -83,7 +91,7 @@ impl KeyStore {
             return Err(StoreError::Foreign);
         }
         let owner = value("node_id")?;
-        if owner.as_slice() != node.as_ref().as_bytes() {
+        if node.is_some_and(|node| owner.as_slice() != node.as_ref().as_bytes()) {
             return Err(StoreError::OtherNode {
                 owner: String::from_utf8_lossy(&owner).into_owned(),
             });

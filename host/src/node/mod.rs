@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{CompiledCode, Plugins, Runtime};
-use crate::key_store::KeyStore;
+use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
 use crate::plugins::{Change, Folder, InForce, Kept, Loader};
 use crate::randomness::Randomness;
@@ -233,6 +233,15 @@ impl Node {
         reloaded
     }
 
+    /// Deletes what a plugin has stored, once it does not run any more. Blocks.
+    pub(crate) fn forget(&self, plugin: &str) -> Result<(), StoreError> {
+        if plugin.is_empty() || self.plugins().current().get(plugin).is_some() {
+            return Ok(());
+        }
+        self.plugins().release(plugin);
+        self.store.forget_plugin(plugin)
+    }
+
     pub(crate) fn requests(&self) -> &Requests {
         &self.wiring.requests
     }
@@ -254,6 +263,22 @@ pub(crate) fn open_store(
     })?;
     KeyStore::open(&error::store_path(data), id, randomness)
         .map_err(|source| NodeError::store(data, source))
+}
+
+/// What a running node does to a plugin's state in its store, done to that of a node that does not run: ends the
+/// quarantine of `release`, deletes what `forget` has stored. Empty names are nobody's.
+pub(crate) fn tidy_stopped(data: &Path, release: &str, forget: &str) -> Result<(), NodeError> {
+    let failed = |source| NodeError::store(data, source);
+    let Some(store) = KeyStore::open_existing(&error::store_path(data)).map_err(failed)? else {
+        return Ok(());
+    };
+    if !release.is_empty() {
+        store.put_quarantine(release, None).map_err(failed)?;
+    }
+    if !forget.is_empty() {
+        store.forget_plugin(forget).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The policy of the data directory, with the plugins that it allows.

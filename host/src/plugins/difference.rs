@@ -85,3 +85,50 @@ impl fmt::Display for Difference {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(version: &str, kinds: &[&str], initiates: &[&str]) -> Manifest {
+        let mut manifest = Manifest::read(backchannel_artifacts::KEY_REQUEST).expect("a manifest");
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        manifest.version = version.into();
+        (manifest.kinds, manifest.initiates) = (texts(kinds), texts(initiates));
+        manifest
+    }
+
+    #[test]
+    fn what_could_do_no_more_needs_no_approval() {
+        let old = manifest("1.0.0", &["A", "B"], &[]);
+        let new = manifest("1.0.1", &["A"], &[]);
+        let granted = [Capability::Log].into();
+        let difference = Difference::between(&old, &granted, &new, &BTreeSet::new());
+        assert!(!difference.needs_approval());
+        assert_eq!(difference.lines().len(), 1, "{difference}");
+    }
+
+    #[test]
+    fn every_kind_of_more_needs_an_approval_and_is_said() {
+        let old = manifest("1.0.0", &["A"], &[]);
+        let none = BTreeSet::new();
+        for (new, asks, says) in [
+            (
+                manifest("1.0.1", &["A"], &[]),
+                [Capability::Log].into(),
+                "[log]",
+            ),
+            (manifest("1.0.1", &["A", "B"], &[]), none.clone(), "kind B"),
+            (
+                manifest("1.0.1", &["A"], &["R"]),
+                none.clone(),
+                "asks with R",
+            ),
+            (manifest("1.0.0", &["A"], &[]), none.clone(), "another file"),
+        ] {
+            let difference = Difference::between(&old, &none, &new, &asks);
+            assert!(difference.needs_approval(), "{says}");
+            assert!(difference.to_string().contains(says), "{difference}");
+        }
+    }
+}

@@ -161,3 +161,45 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>, Refusal> {
     }
     Ok(component)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_changed_is_not_what_was_installed() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(data.path());
+        let digest = folder.install(b"component", &[]).expect("installed");
+        assert_eq!(folder.read(digest).expect("there").component, b"component");
+
+        std::fs::write(folder.component(digest), b"Component").expect("changed");
+        assert!(matches!(folder.read(digest), Err(Refusal::Changed { .. })));
+        std::fs::remove_file(folder.component(digest)).expect("removed");
+        assert!(matches!(folder.read(digest), Err(Refusal::Missing { .. })));
+    }
+
+    #[test]
+    fn lists_components_only_and_removes_all_of_one() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(data.path());
+        assert!(folder.digests().expect("no folder").is_empty());
+        let digest = folder.install(b"component", &[]).expect("installed");
+        let beside = data.path().join("plugins/notes.wasm");
+        std::fs::write(&beside, "ours").expect("written");
+        let signature = data
+            .path()
+            .join(format!("plugins/{}.key.minisig", digest.hex()));
+        std::fs::write(&signature, "damaged").expect("written");
+
+        assert!(matches!(
+            folder.read(digest),
+            Err(Refusal::Signature { .. })
+        ));
+        assert_eq!(folder.digests().expect("listed"), [digest].into());
+        folder.remove(digest).expect("removed");
+
+        assert!(folder.digests().expect("listed").is_empty());
+        assert!(beside.exists() && !signature.exists());
+    }
+}

@@ -1,18 +1,19 @@
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 use toml_edit::{Array, Value};
 
-use super::change::{TakenOver, draft, now, put_in_force, refused, runtime, whoever, wrong_policy};
+use super::change::{Operator, TakenOver, draft, now, refused, runtime, wrong_policy};
 use super::{Exit, Format, Problem};
+use crate::audit::Event;
 use crate::cli::output::foreign;
 use crate::handlers::{Capability, Limit, PluginSet};
 use crate::packages::Digest;
 use crate::plugins::{Candidate, Folder, Loader, Refusal, Verified};
 use crate::policy::{Approval, Draft, Policy, PolicyError, Setting};
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(
@@ -21,9 +22,8 @@ use crate::policy::{Approval, Draft, Policy, PolicyError, Setting};
 pub(in crate::cli) struct Approve {
     /// Its name, or the digest of an installed file (sha256:…).
     plugin: String,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
     /// Allow it this; once for each.
     #[arg(long, value_name = "NAME", value_parser = grant)]
     grant: Vec<Capability>,
@@ -33,9 +33,6 @@ pub(in crate::cli) struct Approve {
     /// Why: for whoever reads the policy later.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who decides [default: the user].
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
     /// Only for this researcher; once for each.
     #[arg(long, value_name = "ID")]
     researcher: Vec<String>,
@@ -86,8 +83,8 @@ impl Approve {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let what = format!("{} is not approved", self.plugin);
         let runtime = runtime()?;
-        let mut draft = draft(&self.data)?;
-        let folder = Folder::of(&self.data);
+        let mut draft = draft(&self.operator.data)?;
+        let folder = Folder::of(&self.operator.data);
         let digest = find(&self.plugin, &folder, draft.policy())?;
         let failed = |why| refused(what.clone(), why);
         let installed = folder.read(digest).map_err(failed)?;
@@ -97,7 +94,7 @@ impl Approve {
         let approval = Approval {
             digest,
             grants: self.grants(&candidate, &what)?,
-            by: whoever(self.by.clone()),
+            by: self.operator.name(),
             at: now()?,
             reason: self.reason.clone(),
         };
@@ -115,7 +112,24 @@ impl Approve {
         let taken_over = if self.dry_run {
             None
         } else {
-            Some(put_in_force(draft, &self.data).await?)
+            let scope = entry_scope(draft.policy(), &name);
+            let event = Event::PluginApproved {
+                plugin: name.clone(),
+                digest: digest.hex(),
+                grants: approval
+                    .grants
+                    .iter()
+                    .map(|one| one.name().to_owned())
+                    .collect(),
+                scope,
+                by: approval.by.clone(),
+                reason: approval.reason.clone(),
+            };
+            Some(
+                self.operator
+                    .put_in_force(draft, event, ReloadRequest::default())
+                    .await?,
+            )
         };
         let manifest = candidate.verified.manifest;
         let grants = approval.grants.into_iter();
@@ -257,6 +271,13 @@ pub(super) fn find(named: &str, folder: &Folder, policy: &Policy) -> Result<Dige
             ))
         }
     }
+}
+
+/// For whom and until when, in words; empty for all and for good.
+fn entry_scope(policy: &Policy, plugin: &str) -> String {
+    policy
+        .entry(plugin)
+        .map_or_else(String::new, |entry| entry.scope.to_string())
 }
 
 fn grant(name: &str) -> Result<Capability, String> {

@@ -7,28 +7,34 @@ use clap::Args;
 use serde::Serialize;
 use toml::value::Datetime;
 
-use super::{Exit, Format, Problem};
+use super::{Exit, Problem};
+use crate::audit::{self, Event};
+use crate::cli::node::failed;
 use crate::cli::output::{foreign, with_progress};
 use crate::control::{self, ControlError};
 use crate::handlers::{LoadError, PluginSet, Runtime};
+use crate::node::tidy_stopped;
 use crate::plugins::{Folder, Loader, NotLoaded, Refusal, ReloadError};
 use crate::policy::{Draft, Policy, PolicyError};
 use crate::proto::control::node_client::NodeClient;
 use crate::proto::control::{ReloadReply, ReloadRequest};
 
+/// On which node, and who says so.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  backchannel plugin reload --data /var/lib/backchannel")]
-pub(in crate::cli) struct Reload {
+pub(in crate::cli) struct Operator {
     /// The node's data directory.
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    pub(super) data: PathBuf,
+    /// Who decides, for the records [default: the user].
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
 }
 
 /// What a node that runs made of a change.
 #[derive(Serialize)]
 pub(super) struct TakenOver {
     /// Whether a node runs on the data directory.
-    running: bool,
+    pub(super) running: bool,
     /// What it treats otherwise.
     changes: Vec<String>,
 }
@@ -41,23 +47,6 @@ pub(super) struct Done {
     done: String,
     #[serde(flatten)]
     taken_over: TakenOver,
-}
-
-impl Reload {
-    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
-        let policy = Policy::read(&self.data)
-            .map_err(|error| wrong_policy("policy.toml cannot be used", error))?;
-        let taken_over = take_over(&self.data).await?;
-        if !taken_over.running {
-            let failed = load(&self.data, &policy)?;
-            if !failed.is_empty() {
-                return Err(not_loaded("policy.toml cannot be put in force", failed));
-            }
-        }
-        let done = "policy.toml can be used".to_owned();
-        format.show(&Done::new("", done, taken_over));
-        Ok(())
-    }
 }
 
 impl Done {
@@ -91,19 +80,53 @@ impl fmt::Display for TakenOver {
     }
 }
 
-/// Writes the draft and has a running node take it over.
-pub(super) async fn put_in_force(draft: Draft, data: &Path) -> Result<TakenOver, Problem> {
-    draft
-        .save()
-        .map_err(|error| wrong_policy("policy.toml was not changed", error))?;
-    take_over(data).await
+impl Operator {
+    /// Who decides: as said, or the person behind `sudo`, or the user.
+    pub(super) fn name(&self) -> String {
+        let variable = |name| {
+            let value: Option<String> = std::env::var(name).ok();
+            value.filter(|name| !name.is_empty())
+        };
+        let by = self.by.clone();
+        by.or_else(|| variable("SUDO_USER"))
+            .or_else(|| variable("USER"))
+            .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+    }
+
+    /// Writes the draft and the record of it, and has a running node take it over.
+    pub(super) async fn put_in_force(
+        &self,
+        draft: Draft,
+        event: Event,
+        request: ReloadRequest,
+    ) -> Result<TakenOver, Problem> {
+        draft
+            .save()
+            .map_err(|error| wrong_policy("policy.toml was not changed", error))?;
+        self.record(event)?;
+        take_over(&self.data, request).await
+    }
+
+    /// Records what was done. The node's own records go to the same log.
+    pub(super) fn record(&self, event: Event) -> Result<(), Problem> {
+        audit::append(&self.data, event).map_err(|error| {
+            let what = "it is done, and could not be recorded";
+            let todo = error.advice();
+            Problem::new(Exit::Failed, what, error, todo)
+        })
+    }
 }
 
 /// Has a running node read the policy again.
-pub(super) async fn take_over(data: &Path) -> Result<TakenOver, Problem> {
+pub(super) async fn take_over(data: &Path, request: ReloadRequest) -> Result<TakenOver, Problem> {
     let channel = match control::connect(data).await {
         Ok(channel) => channel,
         Err(ControlError::NotRunning(_)) => {
+            if request != ReloadRequest::default() {
+                let what = "it is done, and what the node has stored for it stays";
+                tidy_stopped(data, &request.release, &request.forget)
+                    .map_err(|error| failed(what, error))?;
+            }
             return Ok(TakenOver {
                 running: false,
                 changes: Vec::new(),
@@ -116,7 +139,7 @@ pub(super) async fn take_over(data: &Path) -> Result<TakenOver, Problem> {
         }
     };
     let mut node = NodeClient::new(channel);
-    let reply = with_progress("the node loads", node.reload(ReloadRequest {})).await;
+    let reply = with_progress("the node loads", node.reload(request)).await;
     let reply = reply.map_err(|status| {
         let what = "policy.toml is written, and the running node did not take it over";
         let todo = "look into the node's log; `backchannel plugin reload` tries again";
@@ -139,7 +162,7 @@ pub(super) async fn take_over(data: &Path) -> Result<TakenOver, Problem> {
     } else {
         format!("the running node only took back ({})", changes.join("; "))
     };
-    let what = format!("policy.toml is written, and refused: {kept}");
+    let what = format!("policy.toml stays as it is written, and is refused: {kept}");
     Err(Problem::new(Exit::Refused, what, why, to_do))
 }
 
@@ -168,7 +191,7 @@ pub(super) fn check(data: &Path, policy: &Policy, plugin: &str, what: &str) -> R
     Err(not_loaded(what, failed))
 }
 
-fn not_loaded(what: &str, failed: Vec<NotLoaded>) -> Problem {
+pub(super) fn not_loaded(what: &str, failed: Vec<NotLoaded>) -> Problem {
     let error = ReloadError::Plugins(failed);
     let todo = error.advice();
     Problem::new(Exit::Refused, what, error, todo)
@@ -199,18 +222,6 @@ pub(super) fn refused(what: impl Into<String>, why: Refusal) -> Problem {
     };
     let todo = why.advice();
     Problem::new(exit, what, why, todo)
-}
-
-/// Who decides, where it is not said: the person behind `sudo`, or the user.
-pub(super) fn whoever(by: Option<String>) -> String {
-    let variable = |name| {
-        std::env::var(name)
-            .ok()
-            .filter(|name: &String| !name.is_empty())
-    };
-    by.or_else(|| variable("SUDO_USER"))
-        .or_else(|| variable("USER"))
-        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
 /// Now, as the policy records it: in UTC, to the second.

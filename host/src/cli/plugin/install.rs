@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{refused, runtime, wrong_policy};
+use super::change::{Operator, refused, runtime, wrong_policy};
 use super::{Exit, Format, Problem};
+use crate::audit::Event;
 use crate::packages::Signature;
 use crate::plugins::{Candidate, Folder, Installed, Verified, read_component};
 use crate::policy::Policy;
@@ -17,9 +18,8 @@ use crate::policy::Policy;
 pub(in crate::cli) struct Install {
     /// The component. Signatures beside it (FILE.minisig, FILE.NAME.minisig) are taken along.
     file: PathBuf,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
     /// A further signature.
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
@@ -39,7 +39,7 @@ pub(super) struct Shown {
 
 impl Install {
     pub(super) fn run(self, format: Format) -> Result<(), Problem> {
-        let (_, shown) = install(&self.file, &self.signature, &self.data)?;
+        let (_, shown) = install(&self.file, &self.signature, &self.operator)?;
         format.show(&shown);
         Ok(())
     }
@@ -49,8 +49,9 @@ impl Install {
 pub(super) fn install(
     file: &Path,
     signatures: &[PathBuf],
-    data: &Path,
+    operator: &Operator,
 ) -> Result<(Candidate, Shown), Problem> {
+    let data = &operator.data;
     let what = || format!("{} is not installed", file.display());
     let failed = |why| refused(what(), why);
     let policy = Policy::read(data).map_err(|error| wrong_policy(&what(), error))?;
@@ -78,6 +79,13 @@ pub(super) fn install(
         not_counted: vouched.rejected().iter().map(ToString::to_string).collect(),
         data: data.to_owned(),
     };
+    operator.record(Event::PluginInstalled {
+        plugin: shown.plugin.clone(),
+        version: shown.version.clone(),
+        digest: digest.hex(),
+        signed_by: shown.signed_by.clone(),
+        by: operator.name(),
+    })?;
     Ok((candidate, shown))
 }
 
@@ -96,6 +104,8 @@ fn read_signatures(file: &Path, named: &[PathBuf]) -> Result<Vec<Signature>, Pro
             paths.push(entry.path());
         }
     }
+    paths.sort();
+    paths.dedup();
     let read = paths.iter().map(|path| {
         let bad = |why: &dyn fmt::Display, todo| {
             let what = format!("the signature {} cannot be used", path.display());

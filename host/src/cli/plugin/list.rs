@@ -13,8 +13,8 @@ use crate::handlers::{BUILT_IN, Scope};
 use crate::packages::Digest;
 use crate::plugins::{Folder, Verified};
 use crate::policy::{Approval, Entry, Policy, Setting};
-use crate::proto::control::StatusRequest;
 use crate::proto::control::node_client::NodeClient;
+use crate::proto::control::{Plugin, StatusRequest};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backchannel plugin list --data /var/lib/backchannel")]
@@ -51,6 +51,9 @@ struct Row {
     signed_by: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approved: Option<String>,
+    /// Why the running node has it out of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<String>,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -73,7 +76,7 @@ impl List {
                 grants: built_in.grants.iter().map(|grant| grant.name()).collect(),
                 ..Row::default()
             };
-            row.in_force = runs(&running, built_in.name, &Digest::of(built_in.component));
+            row.running(&running, &Digest::of(built_in.component));
             if let Some(entry) = entry {
                 row.terms(&policy, entry);
             }
@@ -107,20 +110,14 @@ impl List {
         Ok(())
     }
 
-    /// What a running node treats messages with: digests by name.
-    async fn running(&self) -> Option<BTreeMap<String, String>> {
+    /// What a running node treats messages with, by name.
+    async fn running(&self) -> Option<BTreeMap<String, Plugin>> {
         let mut node = NodeClient::new(control::connect(&self.data).await.ok()?);
         let status = node.status(StatusRequest {}).await.ok()?.into_inner();
         let plugins = status.plugins.into_iter();
-        Some(plugins.map(|plugin| (plugin.name, plugin.digest)).collect())
+        let named = plugins.map(|plugin| (plugin.name.clone(), plugin));
+        Some(named.collect())
     }
-}
-
-fn runs(running: &Option<BTreeMap<String, String>>, plugin: &str, digest: &Digest) -> bool {
-    let digest = digest.hex();
-    running
-        .as_ref()
-        .is_some_and(|running| running.get(plugin) == Some(&digest))
 }
 
 fn approved_row(
@@ -129,7 +126,7 @@ fn approved_row(
     entry: &Entry,
     approval: &Approval,
     standing: &'static str,
-    running: &Option<BTreeMap<String, String>>,
+    running: &Option<BTreeMap<String, Plugin>>,
 ) -> Row {
     let name = entry.name.as_str();
     let mut row = Row {
@@ -145,7 +142,7 @@ fn approved_row(
     };
     if standing == "approved" {
         row.enabled = entry.enabled;
-        row.in_force = runs(running, name, &approval.digest);
+        row.running(running, &approval.digest);
         row.terms(policy, entry);
     }
     row.look_into(policy, folder, approval.digest);
@@ -153,6 +150,18 @@ fn approved_row(
 }
 
 impl Row {
+    /// How the running node uses it.
+    fn running(&mut self, running: &Option<BTreeMap<String, Plugin>>, digest: &Digest) {
+        let used = running
+            .as_ref()
+            .and_then(|running| running.get(&self.plugin));
+        let Some(used) = used.filter(|used| used.digest == digest.hex()) else {
+            return;
+        };
+        self.in_force = true;
+        self.quarantine = Some(used.quarantine.clone()).filter(|reason| !reason.is_empty());
+    }
+
     fn terms(&mut self, policy: &Policy, entry: &Entry) {
         let changed = entry
             .limits
@@ -212,6 +221,7 @@ impl Row {
                 self.version = verified.manifest.version;
                 let signed = verified.vouched.by().iter();
                 self.signed_by = signed.map(|by| by.signer.clone()).collect();
+                self.signed_by.sort();
             }
             Err(why) => self.problem = Some(format!("{why}; {}", why.advice())),
         }
@@ -219,10 +229,11 @@ impl Row {
 
     /// One word for how it stands.
     fn state(&self) -> &'static str {
-        match (self.standing, self.enabled) {
-            ("approved" | "built-in", true) => "enabled",
-            ("built-in", false) => "disabled",
-            (standing, _) => standing,
+        match (self.standing, self.enabled, &self.quarantine) {
+            (_, _, Some(_)) => "quarantined",
+            ("approved" | "built-in", true, _) => "enabled",
+            ("built-in", false, _) => "disabled",
+            (standing, ..) => standing,
         }
     }
 }
@@ -261,6 +272,11 @@ impl fmt::Display for Shown {
                 "approved",
                 &foreign(row.approved.as_deref().unwrap_or_default()),
             )?;
+            if let Some(reason) = &row.quarantine {
+                line("because", &foreign(reason))?;
+                let enable = format!("backchannel plugin enable {name}, once you know why");
+                line("way out", &enable)?;
+            }
             line(
                 "problem",
                 &foreign(row.problem.as_deref().unwrap_or_default()),

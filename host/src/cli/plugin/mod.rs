@@ -4,6 +4,7 @@ mod approve;
 mod change;
 mod install;
 mod list;
+mod reload;
 mod remove;
 mod rollback;
 mod switch;
@@ -30,7 +31,7 @@ pub(super) enum Plugin {
     /// Stop a plugin, take back its approval and delete its files.
     Remove(remove::Remove),
     /// Have a running node read policy.toml again; without one, check that the file can be used.
-    Reload(change::Reload),
+    Reload(reload::Reload),
     /// Show what is installed, approved and enabled, with what it may do.
     List(list::List),
 }

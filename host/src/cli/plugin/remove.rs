@@ -1,23 +1,23 @@
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::Args;
 
 use super::approve::find;
-use super::change::{Done, draft, put_in_force, refused, wrong_policy};
+use super::change::{Done, Operator, draft, refused, wrong_policy};
 use super::{Exit, Format, Problem};
+use crate::audit::Event;
 use crate::handlers::BUILT_IN;
 use crate::packages::Digest;
 use crate::plugins::Folder;
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backchannel plugin remove overlap --data /var/lib/backchannel")]
 pub(in crate::cli) struct Remove {
     /// Its name; or the digest of an installed file that is not approved (sha256:…).
     plugin: String,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
 }
 
 impl Remove {
@@ -28,9 +28,10 @@ impl Remove {
             let todo = format!("backchannel plugin disable {plugin}");
             return Err(Problem::new(Exit::Input, what, "it is built in", todo));
         }
-        let folder = Folder::of(&self.data);
-        let mut draft = draft(&self.data)?;
+        let folder = Folder::of(&self.operator.data);
+        let mut draft = draft(&self.operator.data)?;
         let mut files = BTreeSet::new();
+        let in_policy = draft.policy().entry(plugin).is_some();
         match draft.policy().entry(plugin) {
             Some(entry) => {
                 let approvals = entry
@@ -54,7 +55,21 @@ impl Remove {
             }
         }
         // First out of force, then off the disk.
-        let taken_over = put_in_force(draft, &self.data).await?;
+        let digests: Vec<_> = files.iter().map(Digest::hex).collect();
+        let event = Event::PluginRemoved {
+            plugin: plugin.clone(),
+            digest: digests.join(" "),
+            by: self.operator.name(),
+        };
+        let request = ReloadRequest {
+            forget: if in_policy {
+                plugin.clone()
+            } else {
+                String::new()
+            },
+            ..ReloadRequest::default()
+        };
+        let taken_over = self.operator.put_in_force(draft, event, request).await?;
         for digest in files {
             folder
                 .remove(digest)

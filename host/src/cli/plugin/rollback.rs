@@ -1,9 +1,9 @@
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::change::{Done, check, draft, put_in_force, wrong_policy};
+use super::change::{Done, Operator, check, draft, wrong_policy};
 use super::{Exit, Format, Problem};
+use crate::audit::Event;
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(
@@ -12,16 +12,17 @@ use super::{Exit, Format, Problem};
 pub(in crate::cli) struct Rollback {
     /// Its name.
     plugin: String,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
 }
 
 impl Rollback {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let plugin = &self.plugin;
         let what = format!("{plugin} is not rolled back");
-        let mut draft = draft(&self.data)?;
+        let mut draft = draft(&self.operator.data)?;
+        let now = draft.policy().entry(plugin);
+        let from = now.and_then(|entry| Some(entry.approved.as_ref()?.digest));
         let before = draft
             .roll_back(plugin)
             .map_err(|error| wrong_policy(&what, error))?;
@@ -31,9 +32,18 @@ impl Rollback {
             return Err(Problem::new(Exit::Input, what, why, todo));
         };
         if draft.policy().allows(plugin) {
-            check(&self.data, draft.policy(), plugin, &what)?;
+            check(&self.operator.data, draft.policy(), plugin, &what)?;
         }
-        let taken_over = put_in_force(draft, &self.data).await?;
+        let event = Event::PluginRolledBack {
+            plugin: plugin.clone(),
+            from: from.map_or_else(String::new, |digest| digest.hex()),
+            to: before.digest.hex(),
+            by: self.operator.name(),
+        };
+        let taken_over = self
+            .operator
+            .put_in_force(draft, event, ReloadRequest::default())
+            .await?;
         let done = format!(
             "{plugin} is {} again, with what it was granted then",
             before.digest

@@ -1,20 +1,19 @@
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::change::{Done, check, draft, put_in_force, wrong_policy};
+use super::change::{Done, Operator, check, draft, wrong_policy};
 use super::{Exit, Format, Problem};
+use crate::audit::Event;
 use crate::handlers::BUILT_IN;
 use crate::policy::{Draft, Setting};
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  backchannel plugin enable overlap --data /var/lib/backchannel")]
 pub(in crate::cli) struct Enable {
     /// Its name.
     plugin: String,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
 }
 
 #[derive(Debug, Args)]
@@ -24,18 +23,28 @@ pub(in crate::cli) struct Enable {
 pub(in crate::cli) struct Disable {
     /// Its name.
     plugin: String,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
+    /// Why, for the records.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
 }
 
 impl Enable {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let what = format!("{} is not enabled", self.plugin);
-        let mut draft = draft(&self.data)?;
+        let mut draft = draft(&self.operator.data)?;
         switch(&mut draft, &self.plugin, true, &what)?;
-        check(&self.data, draft.policy(), &self.plugin, &what)?;
-        let taken_over = put_in_force(draft, &self.data).await?;
+        check(&self.operator.data, draft.policy(), &self.plugin, &what)?;
+        let event = Event::PluginEnabled {
+            plugin: self.plugin.clone(),
+            by: self.operator.name(),
+        };
+        let request = ReloadRequest {
+            release: self.plugin.clone(),
+            ..ReloadRequest::default()
+        };
+        let taken_over = self.operator.put_in_force(draft, event, request).await?;
         let done = format!("{} is enabled", self.plugin);
         format.show(&Done::new(&self.plugin, done, taken_over));
         Ok(())
@@ -45,9 +54,17 @@ impl Enable {
 impl Disable {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let what = format!("{} is not disabled", self.plugin);
-        let mut draft = draft(&self.data)?;
+        let mut draft = draft(&self.operator.data)?;
         switch(&mut draft, &self.plugin, false, &what)?;
-        let taken_over = put_in_force(draft, &self.data).await?;
+        let event = Event::PluginDisabled {
+            plugin: self.plugin.clone(),
+            by: self.operator.name(),
+            reason: self.reason,
+        };
+        let taken_over = self
+            .operator
+            .put_in_force(draft, event, ReloadRequest::default())
+            .await?;
         let done = format!("{} is disabled", self.plugin);
         format.show(&Done::new(&self.plugin, done, taken_over));
         Ok(())

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{
-    TakenOver, check, draft, now, put_in_force, refused, runtime, whoever, wrong_policy,
-};
+use super::change::{Operator, TakenOver, check, draft, now, refused, runtime, wrong_policy};
 use super::install::install;
 use super::{Exit, Format, Problem};
+use crate::audit::Event;
 use crate::plugins::{Candidate, Difference, Folder, Verified};
 use crate::policy::{Approval, Policy};
+use crate::proto::control::ReloadRequest;
 
 #[derive(Debug, Args)]
 #[command(
@@ -19,15 +19,11 @@ use crate::policy::{Approval, Policy};
 pub(in crate::cli) struct Upgrade {
     /// The new component, or the digest of an installed one (sha256:…). Signatures beside a file are taken along.
     file: String,
-    /// The node's data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    operator: Operator,
     /// A further signature.
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
-    /// Who decides [default: the user].
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
     /// Why [default: that it could do nothing more].
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -51,8 +47,8 @@ impl Upgrade {
         let what = format!("{} does not take over", self.file);
         let failed = |why| refused(what.clone(), why);
         let candidate = self.candidate(&what)?;
-        let mut draft = draft(&self.data)?;
-        let folder = Folder::of(&self.data);
+        let mut draft = draft(&self.operator.data)?;
+        let folder = Folder::of(&self.operator.data);
         let difference = candidate.against(draft.policy(), &folder).map_err(failed)?;
         let manifest = &candidate.verified.manifest;
         let (name, digest) = (&manifest.name, candidate.verified.digest);
@@ -83,7 +79,7 @@ impl Upgrade {
             _ => Approval {
                 digest,
                 grants: candidate.asks.clone(),
-                by: whoever(self.by),
+                by: self.operator.name(),
                 at: now()?,
                 reason: self.reason.unwrap_or_else(|| {
                     format!("upgrade to {}, which can do nothing more", manifest.version)
@@ -95,9 +91,18 @@ impl Upgrade {
             .upgrade(name, &approval)
             .map_err(|error| wrong_policy(&what, error))?;
         if draft.policy().allows(name) {
-            check(&self.data, draft.policy(), name, &what)?;
+            check(&self.operator.data, draft.policy(), name, &what)?;
         }
-        let taken_over = put_in_force(draft, &self.data).await?;
+        let event = Event::PluginUpgraded {
+            plugin: name.clone(),
+            from: current.digest.hex(),
+            to: digest.hex(),
+            by: self.operator.name(),
+        };
+        let taken_over = self
+            .operator
+            .put_in_force(draft, event, ReloadRequest::default())
+            .await?;
         format.show(&Shown {
             ok: true,
             plugin: name.clone(),
@@ -113,16 +118,19 @@ impl Upgrade {
     /// The file, installed by now.
     fn candidate(&self, what: &str) -> Result<Candidate, Problem> {
         if !self.file.starts_with("sha256:") {
-            let (candidate, _) = install(Path::new(&self.file), &self.signature, &self.data)?;
+            let (candidate, _) = install(Path::new(&self.file), &self.signature, &self.operator)?;
             return Ok(candidate);
         }
         let digest = self.file.parse().map_err(|error| {
             let todo = "take the digest from `backchannel plugin list`";
             Problem::new(Exit::Input, what, error, todo)
         })?;
-        let policy = Policy::read(&self.data).map_err(|error| wrong_policy(what, error))?;
+        let policy =
+            Policy::read(&self.operator.data).map_err(|error| wrong_policy(what, error))?;
         let failed = |why| refused(what, why);
-        let installed = Folder::of(&self.data).read(digest).map_err(failed)?;
+        let installed = Folder::of(&self.operator.data)
+            .read(digest)
+            .map_err(failed)?;
         let verified = Verified::verify(installed, &policy.trust).map_err(failed)?;
         Candidate::examine(verified, &runtime()?).map_err(failed)
     }
