@@ -54,8 +54,8 @@ pub fn handler(name: &str, kind: &str, pages: u32, body: &str, handle: &str) -> 
     let world = resolve.select_world(&[package], Some("message-handler"));
     let world = world.expect("a world of the contract");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("embedded");
-    let encoder = ComponentEncoder::default().module(&module);
-    let component = encoder.and_then(|mut encoder| encoder.encode());
+    let mut encoder = ComponentEncoder::default();
+    let component = encoder.module(&module).and_then(ComponentEncoder::encode);
     with_manifest(component.expect("a component"), manifest(name, kind))
 }
 

@@ -78,7 +78,12 @@ pub(super) fn elsewhere(
             String::from_utf8_lossy(why).into_owned(),
         )),
         (None, _) => Err(budget.exceeded("its time")),
-        (Some(status), _) => Err(budget.exceeded(ended_by(status))),
+        (Some(status), _) => Err(match status.signal().and_then(Signal::from_named_raw) {
+            Some(Signal::XCPU) => budget.exceeded("its time"),
+            // An allocation that fails aborts.
+            Some(_) => budget.exceeded("its memory"),
+            None => LoadError::Compiling(format!("the compiler failed: {status}")),
+        }),
     }
 }
 
@@ -109,6 +114,7 @@ fn ask(
         });
         let said = scope.spawn(move || {
             let mut said = Vec::new();
+            let stdout = stdout.map(|stdout| stdout.take(budget.memory));
             let read = stdout.map(|mut stdout| stdout.read_to_end(&mut said));
             read.transpose().map(|_| said)
         });
@@ -126,15 +132,6 @@ fn ask(
         let said = said.join().map_err(|_| io::Error::other("no answer"))??;
         Ok((status, said))
     })
-}
-
-fn ended_by(status: ExitStatus) -> &'static str {
-    if status.signal() == Some(Signal::XCPU.as_raw()) {
-        "its time"
-    } else {
-        // An allocation that fails aborts.
-        "its memory"
-    }
 }
 
 /// The other side, for the program's `main` to begin with: if its arguments say that a node started it for this, reads a
@@ -216,9 +213,10 @@ mod tests {
         budget.wall = Duration::from_millis(50);
         let folder = tempfile::tempdir().expect("a folder");
         let program = folder.path().join("endless");
-        std::fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").expect("written");
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(&program, executable).expect("executable");
+        // Written by another process: a file that this one still has open, as it forks elsewhere, cannot be run.
+        let make = r#"printf '#!/bin/sh\nexec sleep 1000\n' > "$0" && chmod 700 "$0""#;
+        let made = Command::new("sh").args(["-c", make]).arg(&program).status();
+        assert!(made.expect("a shell").success());
 
         let (status, said) = ask(&program, b"component", budget).expect("asked");
 
