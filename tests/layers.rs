@@ -62,6 +62,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
             "message",
             "primitives",
             "overlay",
+            "key_store",
             "channels",
             "handlers",
             "requests",

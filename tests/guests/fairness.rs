@@ -28,7 +28,7 @@ async fn p99(stage: &Stage) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_wait_at_most_twice_as_long_while_one_plugin_loops() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker("handle-cpu-ms=1000", "handle-wall-ms=60000").await;
     p99(&stage).await;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

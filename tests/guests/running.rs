@@ -6,15 +6,15 @@ use backchannel::primitives::{derive_secret_key, public_key_pem};
 use crate::harness::{Running, until};
 use crate::made;
 use crate::report;
-use crate::stage::{Stage, install, loot};
+use crate::stage::{CPU, Stage, WALL, install, loot};
 
 /// Number, attack, and what the node says that stopped it.
 const STOPPED: [(u8, &str, &str); 28] = [
-    (7, "loop", "handle-cpu-ms = 1000"),
+    (7, "loop", "handle-cpu-ms = 200"),
     (8, "loop-in-finalize", "final-cpu-ms = 100"),
     (9, "recurse", "trapped"),
     (10, "host-calls", "host-calls = 1000"),
-    (11, "wait", "handle-wall-ms = 2000"),
+    (11, "wait", "handle-wall-ms = 6000"),
     (12, "grow-memory", "memory-mib = 32"),
     (13, "gigabyte-list", "out of bounds of memory"),
     (13, "aliased-lists", "lifted-mib = 8"),
@@ -45,7 +45,7 @@ const UNPARDONED: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attack_is_stopped_and_nobody_else_notices() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
     let liar = derive_secret_key(&[66; 32], b"liar").public_key();
     let pem = public_key_pem(&liar).expect("a key").into_bytes();
     let mut silenced = Vec::new();
@@ -70,13 +70,14 @@ async fn every_attack_is_stopped_and_nobody_else_notices() {
 
 /// What a line of the log says, without when and where.
 fn said(line: &str) -> String {
-    let from = line.find("FB324: ").map_or(0, |at| at + 7);
+    let from = line.find("FB324: ").map(|at| at + 7);
+    let from = from.or_else(|| line.find("out of service")).unwrap_or(0);
     line[from..].chars().take(150).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_shows_nothing_that_is_anothers() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
 
     // 15: kept in a global for the next message.
     assert_eq!(stage.attack("remember", b"a secret of p").await, b"");
@@ -113,7 +114,7 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_takes_so_much_and_no_commands() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
     for attack in ["log-flood", "log-megabytes"] {
         let log = stage.node().log().len();
         stage.attack(attack, b"").await;
@@ -148,7 +149,7 @@ async fn the_log_takes_so_much_and_no_commands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_never_starts_or_takes_tables_is_stopped() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
     let endless = "(func $endless (loop $again (br $again))) (start $endless)";
     let starts = made::handler("starts", "StartRequest", 1, endless, "");
     install(&stage.network, &starts, "starts", &[]);
@@ -169,7 +170,7 @@ async fn a_guest_that_never_starts_or_takes_tables_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_plugin_that_asked_completes_a_request() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
     let (relay, parties) = (stage.network.relay.data().to_owned(), "n,p");
     stage.peer.hold();
     let words = [
@@ -210,7 +211,11 @@ async fn only_the_plugin_that_asked_completes_a_request() {
     assert_eq!(outcome.code, 0, "{outcome:?}");
     // Answered.
     let log = stage.node().log().len();
-    stage.peer.say_under(&asked, "AttackReply", forged()).await;
+    let unasked = vec![
+        ("attack".into(), "unasked".into()),
+        ("argument".into(), Value::Bin(b"forged".to_vec())),
+    ];
+    stage.peer.say_under(&asked, "AttackRequest", unasked).await;
     let line = stage.until_logged(log, "has not made to it");
     stage.check("deliver").await;
     report(20, "deliver", &said(&line));
@@ -218,7 +223,7 @@ async fn only_the_plugin_that_asked_completes_a_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_peer_is_changed_by_nobody_else() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
     stage.other.set_up(&stage.network, "run of q");
     let liar = derive_secret_key(&[66; 32], b"liar").public_key();
     let pem = public_key_pem(&liar).expect("a key").into_bytes();
@@ -228,9 +233,12 @@ async fn the_key_of_a_peer_is_changed_by_nobody_else() {
     // Both peers' keys still are what they were, or neither could read its answer.
     stage.check("peer-key").await;
     let q = NodeId::try_from("q").expect("an id");
-    assert_eq!(
-        stage.node().status()["channels"],
-        serde_json::json!([q.as_str()])
+    let channels = stage.node().status()["channels"].clone();
+    assert!(
+        channels
+            .as_array()
+            .expect("a list")
+            .contains(&q.as_str().into())
     );
     report(
         21,
@@ -241,7 +249,7 @@ async fn the_key_of_a_peer_is_changed_by_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_traps_again_and_again_is_out_of_service_until_it_is_enabled() {
-    let stage = Stage::with_attacker().await;
+    let stage = Stage::with_attacker(CPU, WALL).await;
     let log = stage.node().log().len();
     for _ in 0..5 {
         let log = stage.node().log().len();

@@ -1,5 +1,7 @@
 //! Where attacks take place: a relay, a node with the honest plugin and the attacker, and two peers.
 
+use std::time::{Duration, Instant};
+
 use backchannel::message::{Inner, RequestId, Value};
 use backchannel_test_guests::{ATTACKER, HONEST};
 use serde_json::Value as Json;
@@ -8,11 +10,15 @@ use crate::harness::{Daemon, Network, Peer, json, run, until};
 
 /// By how much an attack may make the node grow, in KiB.
 const GROWTH: u64 = 64 << 10;
+/// How long connections may take to close.
+const LINGER: Duration = Duration::from_secs(30);
 /// How many threads may come and go: those that wait for the disk live for 10 s.
 const THREADS: usize = 16;
 
-/// The time that the attacker is given to wait, so that tests do not wait longer.
-pub const WALL_MS: &str = "2000";
+/// The attacker's own limits. It is given less time to compute and to wait, so that a test does not wait longer; and so
+/// much more to wait than to compute that a busy machine does not mix them up.
+pub const CPU: &str = "handle-cpu-ms=200";
+pub const WALL: &str = "handle-wall-ms=6000";
 
 pub struct Stage {
     pub network: Network,
@@ -26,7 +32,7 @@ pub struct Stage {
 /// What leaks show in.
 struct Vitals {
     memory_kib: u64,
-    descriptors: usize,
+    descriptors: Vec<String>,
     threads: usize,
 }
 
@@ -39,7 +45,7 @@ impl Stage {
     }
 
     /// It has the attacker too.
-    pub async fn with_attacker() -> Self {
+    pub async fn with_attacker(cpu: &str, wall: &str) -> Self {
         let network = Network::start(&["n"]);
         install(&network, HONEST, "honest", &[]);
         let attacker = [
@@ -50,7 +56,9 @@ impl Stage {
             "--grant",
             "channel-keys",
             "--limit",
-            &format!("handle-wall-ms={WALL_MS}"),
+            cpu,
+            "--limit",
+            wall,
         ];
         install(&network, ATTACKER, "attacker", &attacker);
         let mut stage = Self::on(network).await;
@@ -68,10 +76,12 @@ impl Stage {
             other,
             before: Vitals {
                 memory_kib: 0,
-                descriptors: 0,
+                descriptors: Vec::new(),
                 threads: 0,
             },
         };
+        // What a node opens once and keeps.
+        stage.peer.set_up(&stage.network, "first run");
         for _ in 0..3 {
             stage.honest_plugin_answers().await;
         }
@@ -125,9 +135,13 @@ impl Stage {
         self.honest_plugin_answers().await;
         let before = &self.before;
         // Connections of the command line and answers on their way close in their own time.
-        until(&format!("{attack}: descriptors are closed"), || {
-            (self.node().descriptors() <= before.descriptors).then_some(())
+        let mut open = Vec::new();
+        let closed = within(LINGER, || {
+            open = self.node().descriptors();
+            open.len() <= before.descriptors.len()
         });
+        open.retain(|link| !before.descriptors.contains(link));
+        assert!(closed, "{attack}: {open:?} are still open");
         until(&format!("{attack}: memory is given back"), || {
             (self.node().memory_kib() <= before.memory_kib + GROWTH).then_some(())
         });
@@ -142,6 +156,20 @@ impl Stage {
     /// Lets the attacker out of quarantine before the next attack can bring it there.
     pub fn pardon(&self) {
         json(&["plugin", "enable", "attacker", "--data", self.node().data()]);
+    }
+}
+
+/// Whether something comes true in time.
+fn within(time: Duration, mut look: impl FnMut() -> bool) -> bool {
+    let began = Instant::now();
+    loop {
+        if look() {
+            return true;
+        }
+        if began.elapsed() > time {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

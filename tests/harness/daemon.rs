@@ -122,11 +122,15 @@ impl Daemon {
         number.expect("a size").parse().expect("a number")
     }
 
-    /// How many descriptors it has open.
-    pub fn descriptors(&self) -> usize {
+    /// What its open descriptors stand for.
+    pub fn descriptors(&self) -> Vec<String> {
         let child = self.child.as_ref().expect("a running process");
         let open = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
-        open.expect("a running process").count()
+        open.expect("a running process")
+            .flatten()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .map(|link| link.display().to_string())
+            .collect()
     }
 
     /// How many threads it has.

@@ -113,6 +113,15 @@ async fn an_upgrade_that_could_do_more_waits_for_its_approval() {
     );
     refused(INPUT, data, &["rollback", "echo"]);
     refused(REFUSED, data, &["upgrade", second]);
+    let problem = refused(INPUT, data, &["approve", "echo", "--reason", "which?"]);
+    assert!(
+        problem.why.contains(&first) && problem.why.contains(second),
+        "{problem:?}"
+    );
+
+    plugin(data, &["remove", "echo"]);
+    let left = std::fs::read_dir(format!("{data}/plugins")).expect("a folder");
+    assert_eq!(left.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,8 +14,6 @@ mod trust;
 use harness::{Folder, Network, Peer, json};
 use serde_json::Value;
 
-/// The work was begun and failed.
-const FAILED: i32 = 1;
 /// A file, a value or an argument cannot be used.
 const INPUT: i32 = 3;
 /// Something does not match what is trusted or allowed.
@@ -74,7 +72,7 @@ fn row_of(data: &str, digest: &str) -> Value {
 /// Has the node answer an echo, and gives the text.
 async fn echoed(peer: &Peer, text: &str) -> String {
     let request = peer.echo(text).await;
-    peer.until_answered(&[request.clone()]).await;
+    peer.until_answered(std::slice::from_ref(&request)).await;
     peer.echoed(&request).expect("a text")
 }
 

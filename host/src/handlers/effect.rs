@@ -1,8 +1,9 @@
 //! Effects: what a guest asks the host to do, checked here before the router carries any of them out.
 
 use super::bindings::backchannel::n2n::types;
+use super::entry::LONGEST_KEY;
 use super::state::{RunState, Subject};
-use super::{Body, CallError, Capability, Limit, Plugin, Usage};
+use super::{Body, CallError, Capability, Entry, Limit, Plugin, Usage};
 use crate::message::{NodeId, Value, is_reserved};
 
 /// An effect that the plugin may have.
@@ -18,6 +19,8 @@ pub enum Effect {
     Publish(Datum),
     /// Keep the result of the run at hand.
     Establish(SecaggResult),
+    /// Change an entry of the plugin's own.
+    Store(Entry),
 }
 
 /// A message in the making: the host adds sender, receiver and request id.
@@ -81,6 +84,9 @@ pub enum Refused {
     /// Another run than the one at hand.
     #[error("{0:?} is not the run at hand")]
     OtherRun(String),
+    /// A key that cannot be stored under.
+    #[error("a key of {0} bytes: it has 1 to {LONGEST_KEY}")]
+    Key(usize),
     /// The result lacks a party.
     #[error("the result does not name every other party once")]
     Incomplete,
@@ -150,6 +156,7 @@ fn of_message(effect: types::Effect, plugin: &Plugin) -> Result<Effect, Refused>
             granted(plugin, "set-peer-key", Capability::ChannelKeys)?;
             Ok(Effect::SetPeerKey(pem))
         }
+        types::Effect::Store(entry) => stored(entry, plugin),
         types::Effect::Publish(_) => Err(Refused::OutOfPlace("publish")),
         types::Effect::Establish(_) => Err(Refused::OutOfPlace("establish")),
     }
@@ -183,6 +190,7 @@ fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effe
             every_other_party(shares, run)
                 .map(|shares| Effect::Establish(SecaggResult::ServerKey(shares)))
         }
+        types::Effect::Store(entry) => stored(entry, plugin),
         types::Effect::Reply(_) => Err(Refused::OutOfPlace("reply")),
         types::Effect::Deliver(_) => Err(Refused::OutOfPlace("deliver")),
         types::Effect::SetPeerKey(_) => Err(Refused::OutOfPlace("set-peer-key")),
@@ -195,6 +203,16 @@ fn granted(plugin: &Plugin, effect: &'static str, capability: Capability) -> Res
     } else {
         Err(Refused::NotGranted { effect, capability })
     }
+}
+
+fn stored(entry: types::Entry, plugin: &Plugin) -> Result<Effect, Refused> {
+    granted(plugin, "store", Capability::Store)?;
+    let types::Entry { key, value } = entry;
+    if !(1..=LONGEST_KEY).contains(&key.len()) {
+        return Err(Refused::Key(key.len()));
+    }
+    let value = value.map(Body::from);
+    Ok(Effect::Store(Entry { key, value }))
 }
 
 /// A message of one of the plugin's own kinds, with fields that are its own.
@@ -254,6 +272,7 @@ fn size(effect: &types::Effect) -> usize {
     match effect {
         types::Effect::Reply(outgoing) => outgoing.kind.len() + outgoing.fields.len(),
         types::Effect::Deliver(bytes) | types::Effect::SetPeerKey(bytes) => bytes.len(),
+        types::Effect::Store(entry) => entry.key.len() + entry.value.as_ref().map_or(0, Vec::len),
         types::Effect::Publish(datum) => datum.run.len() + datum.body.len(),
         types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => {
             keys.iter().map(|key| key.pem.len()).sum()

@@ -163,11 +163,15 @@ impl CallError {
         }
     }
 
-    /// Whether the host had to stop the plugin in the middle of its work. A message that was not let in was not begun.
+    /// Whether the host had to stop the plugin in the middle of its work. A message that was not let in was
+    /// not begun, and a store that is full harms nobody else.
     pub(super) fn is_grave(&self) -> bool {
         match self {
             Self::Trap { .. } | Self::FixedLimit { .. } => true,
-            Self::Limit { hit, .. } => hit.limit != Limit::InFlight,
+            Self::Limit { hit, .. } => !matches!(
+                hit.limit,
+                Limit::InFlight | Limit::StoreKib | Limit::StoreKeys
+            ),
             _ => false,
         }
     }

@@ -222,6 +222,9 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capabi
     Ok(found)
 }
 
+/// A page of linear memory, in bytes.
+const PAGE: u64 = 64 << 10;
+
 /// Whether an instance can begin within the limits: what it begins with is known before anything runs.
 fn fits(component: &Component, limits: &Limits) -> Result<(), LoadError> {
     let Some(needs) = component.resources_required() else {
@@ -233,7 +236,7 @@ fn fits(component: &Component, limits: &Limits) -> Result<(), LoadError> {
         needs,
         hit: limits.hit(limit),
     };
-    let memory = needs.max_initial_memory_size.unwrap_or_default();
+    let memory = needs.max_initial_memory_size.unwrap_or_default() * PAGE;
     if memory > limits.bytes(Limit::MemoryMib) as u64 {
         return Err(too_much(memory.div_ceil(1 << 20), Limit::MemoryMib));
     }

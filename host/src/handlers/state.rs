@@ -11,6 +11,7 @@ use wasmtime::ResourceLimiter;
 use super::runtime::{MEMORIES, TICK, Ticking};
 use super::{Envelope, Limit, LimitHit, Limits, Materials, Plugin, Usage};
 use crate::channels::Channels;
+use crate::key_store::KeyStore;
 use crate::message::NodeId;
 use crate::randomness::Randomness;
 use crate::secure_sum::additive::{ServerKey, Share};
@@ -22,8 +23,10 @@ pub struct Services {
     pub channels: Arc<Channels>,
     /// For `material`.
     pub materials: Materials,
-    /// For `agreement` and `sharing`.
+    /// For `agreement`, `sharing` and `random`.
     pub randomness: Randomness,
+    /// For `store`: a plugin sees the entries under its own name only.
+    pub store: Arc<KeyStore>,
 }
 
 /// The store data of one instance.

@@ -50,10 +50,11 @@ pub(super) fn change(
     let plugin = changes.plugin.as_str();
     let mut entries = transaction.open_table(ENTRIES)?;
     let mut totals = transaction.open_table(TOTALS)?;
-    let (mut bytes, mut keys) = totals.get(plugin)?.map_or((0, 0), |found| found.value());
+    let before = totals.get(plugin)?.map_or((0, 0), |found| found.value());
+    let (mut bytes, mut keys) = before;
     for (key, value) in &changes.changes {
         let size = |value: &[u8]| (key.len() + value.len()) as u64;
-        let before = match value {
+        let replaced = match value {
             Some(value) => {
                 bytes += size(value);
                 keys += 1;
@@ -61,13 +62,15 @@ pub(super) fn change(
             }
             None => entries.remove((plugin, key.as_str()))?,
         };
-        if let Some(before) = before {
-            bytes = bytes.saturating_sub(size(before.value()));
+        if let Some(replaced) = replaced {
+            bytes = bytes.saturating_sub(size(replaced.value()));
             keys = keys.saturating_sub(1);
         }
     }
     let quota = changes.quota;
-    if bytes > quota.bytes || keys > quota.keys {
+    // Whoever has more than its quota, since that was lowered, may still shrink.
+    let over = |now, before, quota| now > quota && now > before;
+    if over(bytes, before.0, quota.bytes) || over(keys, before.1, quota.keys) {
         let wanted = Quota { bytes, keys };
         return Err(StoreError::Quota { wanted, quota });
     }

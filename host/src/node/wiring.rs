@@ -76,6 +76,7 @@ impl Wiring {
             channels: channels.clone(),
             materials: Materials::default(),
             randomness: randomness.clone(),
+            store: store.clone(),
         };
         let (outbox, outgoing) = mpsc::channel(BETWEEN);
         let post = Arc::new(Post::new(

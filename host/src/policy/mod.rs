@@ -76,13 +76,6 @@ impl Policy {
         }
     }
 
-    /// The line that decides a setting, which is named by its path below the plugin's table, such as `limits.memory-mib`.
-    pub fn line(&self, plugin: &str, path: &str) -> Option<usize> {
-        let lines = &self.entry(plugin)?.lines;
-        let line = lines.iter().find(|(setting, _)| setting.path() == path);
-        line.map(|(_, line)| *line)
-    }
-
     /// Where it stands what `setting` is for the plugin.
     pub fn place(&self, plugin: &PluginName, setting: Setting) -> Place {
         self.entry(plugin.as_str())

@@ -507,8 +507,6 @@ mod tests {
         let place = |setting| policy.place(&name, setting).to_string();
         assert_eq!(place(Setting::Enabled), "policy.toml:4");
         assert_eq!(place(Setting::Until), "policy.toml:9");
-        assert_eq!(policy.line("overlap", "limits.memory-mib"), Some(11));
-        assert_eq!(policy.line("overlap", "limits.host-calls"), None);
         assert_eq!(
             policy.place(&name, Setting::Limit(Limit::MemoryMib)),
             Place::Line(11)

@@ -27,14 +27,6 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// Its path below the plugin's table, such as `limits.memory-mib`.
-    pub fn path(self) -> String {
-        match self {
-            Self::Limit(limit) => format!("limits.{limit}"),
-            _ => self.key().to_owned(),
-        }
-    }
-
     /// Its key.
     pub fn key(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 use crate::channels::ChannelError;
 use crate::handlers::{CallError, Limit, OutOfScope};
+use crate::key_store::StoreError;
 use crate::message::NodeId;
 use crate::overlay::OpenError;
 use crate::post::PostError;
@@ -50,6 +51,9 @@ pub enum Dropped {
     /// The peer's key was not taken.
     #[error("{0}")]
     Channel(#[from] ChannelError),
+    /// Ours: what the plugin wanted stored could not be.
+    #[error("FB324: {0}")]
+    NotStored(StoreError),
     /// The reply could not be sent.
     #[error("{0}")]
     Unsent(#[from] PostError),
@@ -78,6 +82,7 @@ impl Dropped {
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",
+            Self::NotStored(_) => "not stored",
             Self::Unsent(_) => "unsent",
         }
     }

@@ -303,7 +303,9 @@ impl Router {
         self.counters.dropped(dropped.name());
         match dropped {
             Dropped::Stopping => tracing::debug!(%source, "{dropped}"),
-            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!(%source, "{dropped}"),
+            Dropped::Call(_) | Dropped::Channel(_) | Dropped::NotStored(_) => {
+                tracing::error!(%source, "{dropped}")
+            }
             _ => tracing::warn!(%source, "{dropped}"),
         }
     }

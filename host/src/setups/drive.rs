@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout_at};
 use super::runs::Outcome;
 use super::{SetupError, Setups};
 use crate::handlers::{
-    Body, CallError, Called, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup, today,
+    Body, CallError, Called, Datum, Effect, Entry, Outgoing, Plugin, Run, SecaggResult, Setup,
+    today,
 };
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
@@ -79,8 +80,12 @@ impl Setups {
         for _ in 0..MOST_STEPS {
             let step = run.step(answers).await;
             let step = self.called(plugin, setup, step)?;
-            if let Some(result) = self.publish(plugin, setup, step.effects)? {
-                established = Some(self.establish(&run, setup, result).await?);
+            let (result, entries) = self.publish(plugin, setup, step.effects)?;
+            match result {
+                Some(result) => {
+                    established = Some(self.establish(&run, setup, result, entries).await?);
+                }
+                None => self.store(plugin, entries).await?,
             }
             if step.ask.is_empty() {
                 return established.ok_or_else(|| SetupError::Plugin {
@@ -106,19 +111,21 @@ impl Setups {
         result
     }
 
-    /// Publishes what a step asks to publish; hands back the result it asks to keep.
+    /// Publishes what a step asks to publish; hands back what it asks to keep, the result and entries of its own.
     fn publish(
         &self,
         plugin: &Arc<Plugin>,
         setup: &Setup,
         effects: Vec<Effect>,
-    ) -> Result<Option<SecaggResult>, SetupError> {
+    ) -> Result<(Option<SecaggResult>, Vec<Entry>), SetupError> {
         let mut data: Vec<Datum> = Vec::new();
         let mut result = None;
+        let mut entries = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Publish(datum) => data.push(datum),
                 Effect::Establish(found) => result = Some(found),
+                Effect::Store(entry) => entries.push(entry),
                 Effect::Reply(_) | Effect::Deliver(_) | Effect::SetPeerKey(_) => {
                     return Err(SetupError::Plugin {
                         plugin: plugin.name().into(),
@@ -140,7 +147,7 @@ impl Setups {
                 why: "it has too much published",
             });
         }
-        Ok(result)
+        Ok((result, entries))
     }
 
     /// Sends a round's requests, all at once, and gathers the answers.

@@ -221,7 +221,7 @@ fn note(draft: &mut Draft, plugin: &str, approval: &Approval) -> Result<bool, Po
     Ok(false)
 }
 
-/// The installed file that is meant by a digest, or by a name: the one that is not approved yet, else the approved one.
+/// The installed file that is meant by a digest, or by a name when there is but one.
 pub(super) fn find(named: &str, folder: &Folder, policy: &Policy) -> Result<Digest, Problem> {
     let what = format!("{named} is not found");
     if named.starts_with("sha256:") {
@@ -230,50 +230,48 @@ pub(super) fn find(named: &str, folder: &Folder, policy: &Policy) -> Result<Dige
             Problem::new(Exit::Input, what, error, todo)
         });
     }
-    let failed = |why: Refusal| refused(what.clone(), why);
-    let mut found = Vec::new();
-    for digest in folder.digests().map_err(failed)? {
-        let known = policy.knows(digest);
-        // One that cannot be used is told when it is named by its digest.
-        let Ok(verified) = folder
-            .read(digest)
-            .and_then(|file| Verified::verify(file, &policy.trust))
-        else {
-            continue;
-        };
-        if verified.manifest.name == named && !known {
-            found.push(digest);
-        }
-    }
+    let mut files = named_files(named, folder, policy).map_err(|why| refused(&what, why))?;
     let approved = policy
         .entry(named)
         .and_then(|entry| entry.approved.as_ref());
-    match (found.as_slice(), approved) {
-        ([one], _) => Ok(*one),
-        ([], Some(approval)) => Ok(approval.digest),
-        ([], None) => Err(Problem::new(
+    let approved = approved.map(|approval| approval.digest);
+    // What was approved before or is to come is meant by its digest only.
+    files.retain(|digest| !policy.knows(*digest));
+    files.extend(approved);
+    let files: Vec<_> = files.into_iter().collect();
+    match files.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(Problem::new(
             Exit::Input,
             what,
             "no installed file that may be used has this name",
             "`backchannel plugin install FILE` installs one; `backchannel plugin list` shows what there is",
         )),
-        (several, _) => {
+        several => {
             let several: Vec<_> = several.iter().map(ToString::to_string).collect();
-            let why = format!(
-                "several installed files have this name: {}",
-                several.join(", ")
-            );
-            Err(Problem::new(
-                Exit::Input,
-                what,
-                why,
-                "name the digest of one of them",
-            ))
+            let why = format!("several files have this name: {}", several.join(", "));
+            let todo =
+                "name the digest of one of them; `backchannel plugin list` shows which is which";
+            Err(Problem::new(Exit::Input, what, why, todo))
         }
     }
 }
 
-/// For whom and until when, in words; empty for all and for good.
+/// The installed files of a plugin. One that does not hold is nobody's: it is told when it is named by its digest.
+pub(super) fn named_files(
+    plugin: &str,
+    folder: &Folder,
+    policy: &Policy,
+) -> Result<BTreeSet<Digest>, Refusal> {
+    let mut files = folder.digests()?;
+    files.retain(|digest| {
+        let file = folder.read(*digest);
+        let verified = file.and_then(|file| Verified::verify(file, &policy.trust));
+        verified.is_ok_and(|verified| verified.manifest.name == plugin)
+    });
+    Ok(files)
+}
+
 fn entry_scope(policy: &Policy, plugin: &str) -> String {
     policy
         .entry(plugin)

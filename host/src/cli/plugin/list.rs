@@ -267,7 +267,11 @@ impl fmt::Display for Shown {
             line("grants", &row.grants.join(", "))?;
             line("limits", &row.limits.join(", "))?;
             line("scope", &row.scope.join("; "))?;
-            line("signed by", &row.signed_by.join(", "))?;
+            match (row.standing, row.signed_by.as_slice()) {
+                ("built-in", _) => {}
+                (_, []) => line("signed by", "nobody that this node trusts")?,
+                (_, by) => line("signed by", &by.join(", "))?,
+            }
             line(
                 "approved",
                 &foreign(row.approved.as_deref().unwrap_or_default()),

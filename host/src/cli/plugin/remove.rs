@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::approve::find;
+use super::approve::{find, named_files};
 use super::change::{Done, Operator, draft, refused, wrong_policy};
 use super::{Exit, Format, Problem};
 use crate::audit::Event;
@@ -31,7 +31,7 @@ impl Remove {
         let folder = Folder::of(&self.operator.data);
         let mut draft = draft(&self.operator.data)?;
         let mut files = BTreeSet::new();
-        let in_policy = draft.policy().entry(plugin).is_some();
+        let mut forget = String::new();
         match draft.policy().entry(plugin) {
             Some(entry) => {
                 let approvals = entry
@@ -40,6 +40,9 @@ impl Remove {
                     .chain(&entry.next)
                     .chain(&entry.previous);
                 files.extend(approvals.map(|approval| approval.digest));
+                let installed = named_files(plugin, &folder, draft.policy());
+                files.extend(installed.map_err(|why| refused(what.clone(), why))?);
+                forget.clone_from(plugin);
                 draft
                     .remove(plugin)
                     .map_err(|error| wrong_policy(&what, error))?;
@@ -62,11 +65,7 @@ impl Remove {
             by: self.operator.name(),
         };
         let request = ReloadRequest {
-            forget: if in_policy {
-                plugin.clone()
-            } else {
-                String::new()
-            },
+            forget,
             ..ReloadRequest::default()
         };
         let taken_over = self.operator.put_in_force(draft, event, request).await?;
