@@ -3,7 +3,7 @@
 use backchannel_test_guests::{ATTACKER, HONEST};
 
 use crate::harness::run;
-use crate::made::{component, handler, honest_with, nested};
+use crate::made::{component, handler, nested, with_text};
 use crate::report;
 use crate::stage::{Stage, refused};
 
@@ -99,7 +99,7 @@ fn offers(native: Vec<u8>) -> Vec<Offer> {
         odd(
             6,
             "wrong-version",
-            honest_with("n2n/handler@0.1.0", "n2n/handler@0.9.0"),
+            with_text(HONEST, "n2n/handler@0.1.0", "n2n/handler@0.9.0"),
             "contract",
         ),
         odd(6, "mistyped-export", component(wrong_type), "contract"),
@@ -117,6 +117,18 @@ fn offers(native: Vec<u8>) -> Vec<Offer> {
             "second",
             &[],
             "EchoRequest",
+        ),
+        odd(
+            23,
+            "random-not-granted",
+            handler(
+                "odd",
+                "OddRequest",
+                1,
+                r#"(import "backchannel:n2n/random@0.1.0" "bytes" (func (param i32 i32)))"#,
+                "",
+            ),
+            "random",
         ),
         odd(
             23,

@@ -1,6 +1,5 @@
 //! Components that no compiler would make.
 
-use backchannel_test_guests::HONEST;
 use serde_json::json;
 use wasm_encoder::{ComponentSection, CustomSection};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -73,10 +72,10 @@ pub fn nested(depth: usize) -> Vec<u8> {
     with_manifest(inner, manifest("odd", "OddRequest"))
 }
 
-/// The honest plugin with one text in place of another of the same length.
-pub fn honest_with(text: &str, other: &str) -> Vec<u8> {
+/// A component with one text in place of another of the same length.
+pub fn with_text(component: &[u8], text: &str, other: &str) -> Vec<u8> {
     assert_eq!(text.len(), other.len());
-    let mut bytes = HONEST.to_vec();
+    let mut bytes = component.to_vec();
     let mut found = 0;
     for at in 0..bytes.len() - text.len() {
         if bytes[at..].starts_with(text.as_bytes()) {

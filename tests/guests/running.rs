@@ -3,13 +3,15 @@
 use backchannel::message::{NodeId, Value};
 use backchannel::primitives::{derive_secret_key, public_key_pem};
 
+use backchannel_test_guests::ATTACKER;
+
 use crate::harness::{Running, until};
 use crate::made;
 use crate::report;
 use crate::stage::{CPU, Stage, WALL, install, loot};
 
 /// Number, attack, and what the node says that stopped it.
-const STOPPED: [(u8, &str, &str); 28] = [
+const STOPPED: [(u8, &str, &str); 30] = [
     (7, "loop", "handle-cpu-ms = 200"),
     (8, "loop-in-finalize", "final-cpu-ms = 100"),
     (9, "recurse", "trapped"),
@@ -28,6 +30,8 @@ const STOPPED: [(u8, &str, &str); 28] = [
     (17, "two-replies", "a second reply"),
     (17, "huge-reply", "out of bounds of memory"),
     (17, "large-reply", "lifted-mib = 8"),
+    (18, "store-megabytes", "store-kib = 1024"),
+    (18, "store-many-keys", "store-keys = 1000"),
     (19, "other-receiver", "which are the host's"),
     (19, "other-sender", "which are the host's"),
     (19, "other-kind", "KeyReply is none of the plugin's kinds"),
@@ -87,6 +91,49 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
         15,
         "remember",
         "each message has a fresh instance: it is gone",
+    );
+
+    // 18: what another plugin stored.
+    let survivor = [
+        ("attacker", "survivor"),
+        ("AttackRequest", "DefendRequest"),
+        ("AttackReply", "DefendReply"),
+    ];
+    let survivor = survivor
+        .iter()
+        .fold(ATTACKER.to_vec(), |bytes, (text, other)| {
+            made::with_text(&bytes, text, other)
+        });
+    let grants = ["log", "material", "channel-keys", "store"].map(|grant| ["--grant", grant]);
+    install(&stage.network, &survivor, "survivor", grants.as_flattened());
+    let secret = |attack: &str| {
+        vec![
+            ("attack".into(), attack.into()),
+            (
+                "argument".into(),
+                Value::Bin(b"a secret of survivor".to_vec()),
+            ),
+        ]
+    };
+    stage.peer.say("DefendRequest", secret("store")).await;
+    let kept = until("the survivor has stored it", || {
+        let (handle, peer) = (tokio::runtime::Handle::current(), &stage.peer);
+        tokio::task::block_in_place(|| {
+            handle.block_on(async {
+                let (id, _) = peer.say("DefendRequest", secret("other-store")).await;
+                peer.until_answered(std::slice::from_ref(&id)).await;
+                let found = loot(&peer.heard(&id).expect("an answer"));
+                (!found.is_empty()).then_some(found)
+            })
+        })
+    });
+    assert_eq!(kept, b"secreta secret of survivor");
+    assert_eq!(stage.attack("other-store", b"").await, b"");
+    stage.check("other-store").await;
+    report(
+        18,
+        "other-store",
+        "the store is each plugin's own: it is empty",
     );
 
     // 22: what another plugin published for the same run.

@@ -55,6 +55,8 @@ impl Stage {
             "material",
             "--grant",
             "channel-keys",
+            "--grant",
+            "store",
             "--limit",
             cpu,
             "--limit",

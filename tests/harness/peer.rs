@@ -321,7 +321,7 @@ impl Answering {
     async fn answer(&self, keys: &ChannelKeys, inner: Inner) {
         match inner.kind.as_str() {
             "KeyReply" => self.remember(inner.request_id),
-            "EchoReply" | "AttackReply" => {
+            kind if kind.ends_with("Reply") => {
                 let request = inner.request_id.clone();
                 let id = request.clone().expect("a request's id");
                 self.heard().insert(id, inner);
