@@ -128,6 +128,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
             "audit",
             "message",
             "randomness",
+            "files",
             "proto",
             "secure_sum",
             "fedbiomed",

@@ -3,7 +3,7 @@
 use backchannel_test_guests::{ATTACKER, HONEST};
 
 use crate::harness::run;
-use crate::made::{component, handler, nested, with_text};
+use crate::made::{component, handler, nested, plain_component, with_text};
 use crate::report;
 use crate::stage::{Stage, refused};
 
@@ -86,7 +86,13 @@ fn offers(native: Vec<u8>) -> Vec<Offer> {
             "was not granted",
         ),
         odd(4, "file-of-5-mib", big(), "file-kib"),
-        odd(4, "nested-20,000-deep", nested(20_000), ""),
+        odd(4, "nested-20,000-deep", nested(20_000), "deeper than 100"),
+        odd(
+            4,
+            "300,000-functions",
+            handler("odd", "OddRequest", 1, &"(func)".repeat(300_000), ""),
+            "not compiled",
+        ),
         odd(5, "native-code", native, "native code"),
         odd(5, "elf", b"\x7fELF\x02\x01\x01".to_vec(), "native code"),
         odd(5, "truncated", HONEST[..HONEST.len() / 2].to_vec(), ""),
@@ -102,8 +108,13 @@ fn offers(native: Vec<u8>) -> Vec<Offer> {
             with_text(HONEST, "n2n/handler@0.1.0", "n2n/handler@0.9.0"),
             "contract",
         ),
-        odd(6, "mistyped-export", component(wrong_type), "contract"),
-        odd(6, "no-export", component(""), "contract"),
+        odd(
+            6,
+            "mistyped-export",
+            plain_component(wrong_type),
+            "contract",
+        ),
+        odd(6, "no-export", plain_component(""), "contract"),
         odd(
             6,
             "no-manifest",

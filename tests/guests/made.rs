@@ -9,6 +9,7 @@ use wit_parser::Resolve;
 pub fn manifest(name: &str, kind: &str) -> Vec<u8> {
     let manifest = json!({
         "name": name, "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": [kind],
+        "capabilities": { "log": "", "material": "", "channel-keys": "", "store": "", "random": "" },
     });
     manifest.to_string().into_bytes()
 }
@@ -23,8 +24,14 @@ pub fn with_manifest(mut component: Vec<u8>, manifest: Vec<u8>) -> Vec<u8> {
     component
 }
 
-/// A component in wasm's text form, of a plugin named `odd`.
+/// A component in wasm's text form, of a plugin named `odd`, that exports a handler without functions.
 pub fn component(body: &str) -> Vec<u8> {
+    let handler = r#"(instance $empty) (export "backchannel:n2n/handler@0.1.0" (instance $empty))"#;
+    plain_component(&format!("{body} {handler}"))
+}
+
+/// The same without an export.
+pub fn plain_component(body: &str) -> Vec<u8> {
     let component = wat::parse_str(format!("(component {body})")).expect("a component");
     with_manifest(component, manifest("odd", "OddRequest"))
 }

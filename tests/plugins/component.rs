@@ -16,7 +16,7 @@ pub fn echo(version: &str) -> Vec<u8> {
 
 /// An echo in this version, which asks to write to the log, and answers in its own words.
 pub fn talkative(version: &str) -> Vec<u8> {
-    let about = json!({ "name": "echo", "version": version, "capabilities": ["log"] });
+    let about = json!({ "name": "echo", "version": version, "capabilities": { "log": "" } });
     changed(backchannel_test_guests::TALKATIVE, &about)
 }
 

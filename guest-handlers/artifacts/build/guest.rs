@@ -1,5 +1,6 @@
 //! Guests as Cargo knows them, and their compilation to core wasm modules.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -63,6 +64,12 @@ pub struct Declaration {
     /// The researcher's requests it begins a run for.
     #[serde(default)]
     pub initiates: Vec<String>,
+    /// The capabilities it uses, by name, each with the reason that operators read, or an empty text.
+    #[serde(default)]
+    pub capabilities: BTreeMap<String, String>,
+    /// The limits it needs, by name, where the host's starting ones are too low.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u64>,
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,6 @@
 mod column;
 mod daemon;
 mod demo;
-mod handler;
 mod import;
 mod node;
 mod output;
@@ -51,12 +50,9 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
-    /// Decide what plugins may do on a node.
+    /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
-    /// Look at handlers.
-    #[command(subcommand)]
-    Handler(handler::Handler),
 }
 
 impl Cli {
@@ -93,7 +89,6 @@ impl Cli {
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
-                Command::Handler(handler) => handler.run(format),
             }
         });
         // Threads that still wait for a disk or a name server must not keep a finished command alive.

@@ -1,3 +1,5 @@
+use semver::Version;
+
 use super::{Capability, FixedLimit, Limit, LimitHit};
 
 /// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
@@ -28,6 +30,30 @@ pub enum LoadError {
     NotOffered {
         /// The import.
         import: String,
+    },
+    /// Imports something that its manifest keeps quiet about.
+    #[error("the component imports {import}, which its manifest does not declare: it would let the plugin {allows}", allows = capability.in_words())]
+    Undeclared {
+        /// The import.
+        import: String,
+        /// The capability it belongs to.
+        capability: Capability,
+    },
+    /// Built for a contract that this host does not know yet.
+    #[error("it was built for contract {built}, which is newer than this host's {host}")]
+    ContractTooNew {
+        /// The contract it was built for.
+        built: Version,
+        /// The one this host speaks.
+        host: Version,
+    },
+    /// Built for a contract that this host no longer speaks.
+    #[error("it was built for contract {built}, which is too old for this host's {host}")]
+    ContractTooOld {
+        /// The contract it was built for.
+        built: Version,
+        /// The one this host speaks.
+        host: Version,
     },
     /// Imports something that was not granted.
     #[error("the component imports {import}, which was not granted: it would let the plugin {allows}", allows = capability.in_words())]
@@ -81,6 +107,14 @@ impl LoadError {
                 "build it without WASI (guest-handlers/README.md): plugins have no files, sockets, clock or environment".into()
             }
             Self::NotOffered { .. } => "see wit/README.md for what a plugin can import".into(),
+            Self::Undeclared { capability, .. } => format!(
+                "ask the author to declare `{}` under [package.metadata.backchannel.capabilities], with the reason",
+                capability.name()
+            ),
+            Self::ContractTooNew { host, .. } => {
+                format!("update backchannel on this node, or ask the author for a build against {host}")
+            }
+            Self::ContractTooOld { host, .. } => format!("ask the author for a build against {host}"),
             Self::NotGranted { capability, .. } => format!("grant `{}` to allow it", capability.name()),
             Self::WrongWorld(_) => "build it against wit/0.1, world `message-handler` or `protocol`".into(),
             Self::TwoOfOneName(_) | Self::TwoForOneKind { .. } => "load only one of them".into(),

@@ -1,6 +1,6 @@
 //! Plugins: wasm components that treat the messages of their kinds, one fresh instance per message.
 //!
-//! In reading order: [`Plugin`] is a loaded component, [`Plugins`] finds the one for a kind and can be replaced while the node runs; [`Plugin::handle`] and
+//! In reading order: [`Surface`] is what a component declares and asks for, [`Plugin`] is a loaded one, [`Plugins`] finds the one for a kind and can be replaced while the node runs; [`Plugin::handle`] and
 //! [`Found::finalize`] treat a message, [`Run`] drives an exchange that a researcher asked for; [`Effect`] is what
 //! comes out, already checked against the plugin's grants. [`Capability`] lists what a plugin may import, with
 //! one file per WIT interface; [`Terms`] say what it was granted, and how much of what it may use up ([`Limit`]);
@@ -28,6 +28,7 @@ mod run;
 mod runtime;
 mod scope;
 mod state;
+mod surface;
 mod terms;
 mod usage;
 
@@ -50,5 +51,6 @@ pub use run::{Run, Setup, Step};
 pub use runtime::Runtime;
 pub use scope::{OutOfScope, Scope, today};
 pub use state::Services;
+pub use surface::Surface;
 pub use terms::Terms;
 pub use usage::{Called, Usage};

@@ -6,15 +6,14 @@ use std::sync::atomic::AtomicUsize;
 
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
 use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Terms};
+use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -41,7 +40,16 @@ impl Plugin {
         terms: Terms,
         cache: Option<&CompiledCode>,
     ) -> Result<Self, LoadError> {
-        let manifest = Self::inspect(component, &terms.limits)?;
+        let surface = Surface::read(component, &terms.limits)?;
+        for (import, capability) in surface.imports() {
+            if !terms.grants.contains(capability) {
+                return Err(LoadError::NotGranted {
+                    import: import.clone(),
+                    capability: *capability,
+                });
+            }
+        }
+        let manifest = surface.into_manifest();
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
         let compile = || runtime.compile(component);
@@ -49,11 +57,6 @@ impl Plugin {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
         };
-        for (import, capability) in imports(engine, &compiled)? {
-            if !terms.grants.contains(&capability) {
-                return Err(LoadError::NotGranted { import, capability });
-            }
-        }
         fits(&compiled, &terms.limits)?;
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
@@ -82,36 +85,9 @@ impl Plugin {
         })
     }
 
-    /// Reads a component's manifest after the checks that need no compiler.
+    /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
     pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
-        if component.len() > limits.bytes(Limit::FileKib) {
-            return Err(LoadError::TooLarge {
-                size: component.len(),
-                hit: limits.hit(Limit::FileKib),
-            });
-        }
-        if Engine::detect_precompiled(component).is_some() || component.starts_with(b"\x7fELF") {
-            return Err(LoadError::Precompiled);
-        }
-        // The layer field of the header tells modules (0) from components (1).
-        if component.starts_with(b"\0asm") && component.get(6..8) == Some(&[0, 0]) {
-            return Err(LoadError::CoreModule);
-        }
-        if !component.starts_with(b"\0asm") {
-            return Err(LoadError::NotAComponent(
-                "it does not begin as wasm does".into(),
-            ));
-        }
-        Manifest::read(component)
-    }
-
-    /// The capabilities a component asks for, by import. Compiles it; nothing of it runs.
-    pub fn asks_for(
-        runtime: &Runtime,
-        component: &[u8],
-    ) -> Result<Vec<(String, Capability)>, LoadError> {
-        let compiled = runtime.compile(component)?;
-        imports(runtime.engine(), &compiled)
+        Surface::read(component, limits).map(Surface::into_manifest)
     }
 
     /// Takes back what its operator allowed it: what it has in work ends, unless it has begun what is never cancelled.
@@ -200,28 +176,6 @@ impl Plugin {
     }
 }
 
-fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capability)>, LoadError> {
-    let ty = component.component_type();
-    let mut found = Vec::new();
-    for (import, item) in ty.imports(engine) {
-        if import == capabilities::TYPES {
-            continue;
-        }
-        let capability = Capability::of_import(import);
-        match (capability, item.ty) {
-            (Some(capability), ComponentItem::ComponentInstance(_)) => {
-                found.push((import.to_owned(), capability))
-            }
-            _ => {
-                return Err(LoadError::NotOffered {
-                    import: import.to_owned(),
-                });
-            }
-        }
-    }
-    Ok(found)
-}
-
 /// A page of linear memory, in bytes.
 const PAGE: u64 = 64 << 10;
 
@@ -256,4 +210,45 @@ pub(super) fn root_cause(error: &wasmtime::Error) -> String {
         .chain()
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component that exports a handler of this form, with a manifest.
+    fn handler(form: &str) -> Vec<u8> {
+        let manifest = r#"{"name":"odd","version":"1.0.0","licence":"MIT","contract":"0.1.0","kinds":["OddRequest"]}"#;
+        let manifest = manifest.replace('"', "\\\"");
+        let text = format!(
+            "(component (@custom \"backchannel:manifest\" \"{manifest}\") {form} (export \"backchannel:n2n/handler@0.1.0\" (instance $handler)))"
+        );
+        wat::parse_str(text).expect("a component")
+    }
+
+    #[test]
+    fn refuses_a_handler_of_another_type() {
+        let runtime = Runtime::new().expect("an engine");
+        let mistyped = r#"
+            (core module $m (func (export "handle")))
+            (core instance $i (instantiate $m))
+            (func $handle (canon lift (core func $i "handle")))
+            (instance $handler (export "handle" (func $handle)))"#;
+        for form in ["(instance $handler)", mistyped] {
+            let error = Plugin::load(&runtime, &handler(form), Terms::default(), None).err();
+            assert!(matches!(error, Some(LoadError::WrongWorld(_))), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_code_that_was_compiled_elsewhere() {
+        let runtime = Runtime::new().expect("an engine");
+        let component = backchannel_artifacts::CHANNEL_SETUP;
+        let compiled = runtime
+            .engine()
+            .precompile_component(component)
+            .expect("compiled");
+        let error = Plugin::load(&runtime, &compiled, Terms::default(), None).err();
+        assert!(matches!(error, Some(LoadError::Precompiled)), "{error:?}");
+    }
 }

@@ -25,6 +25,10 @@ pub struct Signature {
 #[error("this is not a minisign signature file: {0}")]
 pub struct NotASignature(&'static str);
 
+impl NotASignature {
+    pub(super) const NOT_TEXT: Self = Self("it is not text");
+}
+
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSigned {
@@ -97,6 +101,15 @@ impl FromStr for Signature {
         })
     }
 }
+
+impl PartialEq for Signature {
+    /// Whether their files are the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Signature {}
 
 impl fmt::Display for Signature {
     /// The file's content.

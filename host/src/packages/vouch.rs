@@ -99,6 +99,9 @@ pub enum NotVouched {
         /// Those that do not, and why.
         rejected: Vec<Rejected>,
     },
+    /// No trusted key signed the list of the bundle's files.
+    #[error("no trusted key signed the bundle's list of files: {0}")]
+    Bundle(Rejected),
     /// The manifest inside names another plugin than the signatures.
     #[error("it was signed as {signed}, and calls itself {found}")]
     OtherManifest {
@@ -113,20 +116,38 @@ impl NotVouched {
     /// What the operator can do about it.
     pub fn advice(&self) -> String {
         match self {
-            Self::Wrong { .. } => "get the file and its signatures anew from the author, and compare the SHA-256".into(),
+            Self::Wrong { .. } => {
+                "get the file and its signatures anew from the author, and compare the SHA-256"
+                    .into()
+            }
             Self::OtherDigest { signer } => format!("ask {signer} to sign the file again"),
             Self::Disagreement { .. } | Self::OtherManifest { .. } => {
                 "ask the signers which plugin they looked at, and to sign it again".into()
             }
-            Self::TooFew { rejected, .. } => match rejected.first().map(|rejected| &rejected.why) {
-                Some(Rejection::UnknownKey) => {
-                    "if you know the signer, check the key with them and add it under [trust.keys]; else ask for a signature by a key you trust".into()
-                }
-                Some(Rejection::NoStatement(_)) => "ask the signer to use `backchannel plugin sign`".into(),
-                Some(Rejection::NotYetValid(_)) => "wait until then, or check this machine's clock".into(),
-                Some(Rejection::Expired(_)) => "ask the signer for a new signature".into(),
-                _ => "ask another of the trusted signers to look at it: `backchannel plugin sign --role reviewer`".into(),
+            Self::Bundle(rejected) => rejected.why.advice().into(),
+            Self::TooFew { rejected, .. } => match rejected.first() {
+                Some(rejected) => rejected.why.advice().into(),
+                None => Rejection::Repeated.advice().into(),
             },
+        }
+    }
+}
+
+impl Rejection {
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => {
+                "if you know the signer, check the key with them and add it under [trust.keys]; else ask for a signature by a key you trust"
+            }
+            Self::NoStatement(_) => "ask the signer to use `backchannel plugin sign`",
+            Self::NotYetValid(_) => "wait until then, or check this machine's clock",
+            Self::Expired(_) => "ask the signer for a new signature",
+            Self::Repeated => {
+                "ask another of the trusted signers to look at it: `backchannel plugin sign --role reviewer`"
+            }
+            Self::OtherRole(_) => {
+                "ask the signer to sign the component itself, or to make the bundle anew"
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use semver::Version;
 
 use super::{Difference, Folder, Installed, Refusal};
-use crate::handlers::{BUILT_IN, Capability, Limit, Limits, Manifest, Plugin, Runtime, Terms};
+use crate::handlers::{
+    BUILT_IN, Capability, Limit, Limits, Manifest, Plugin, Runtime, Surface, Terms,
+};
 use crate::packages::{Digest, Trust, Vouched, vouch};
 use crate::policy::{Entry, Policy};
 
@@ -60,8 +62,7 @@ impl Candidate {
             return Err(Refusal::BuiltInName(name.clone()));
         }
         let version = version(&verified.manifest)?;
-        let asks = Plugin::asks_for(runtime, &verified.component)?;
-        let asks: BTreeSet<_> = asks.into_iter().map(|(_, capability)| capability).collect();
+        let asks = Surface::read(&verified.component, &widest())?.asks_for();
         let mut terms = Terms::granting(&asks.iter().copied().collect::<Vec<_>>());
         terms.limits = widest();
         Plugin::load(runtime, &verified.component, terms, None)?;

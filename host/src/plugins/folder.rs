@@ -144,7 +144,7 @@ impl Folder {
 }
 
 /// Reads a component's file, unless no limit could allow its size.
-pub fn read_component(path: &Path) -> Result<Vec<u8>, Refusal> {
+fn read_component(path: &Path) -> Result<Vec<u8>, Refusal> {
     let failed = |source| Refusal::Io {
         path: path.to_owned(),
         source,

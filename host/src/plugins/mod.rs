@@ -15,6 +15,6 @@ mod loader;
 pub use candidate::{Candidate, Verified};
 pub use difference::Difference;
 pub use error::{NotLoaded, Refusal, ReloadError};
-pub use folder::{Folder, Installed, read_component};
+pub use folder::{Folder, Installed};
 pub use in_force::{Change, InForce, Kept};
 pub use loader::Loader;

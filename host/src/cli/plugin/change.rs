@@ -81,6 +81,11 @@ impl fmt::Display for TakenOver {
 }
 
 impl Operator {
+    /// The user, on this data directory.
+    pub(super) fn of(data: PathBuf) -> Self {
+        Self { data, by: None }
+    }
+
     /// Who decides: as said, or the person behind `sudo`, or the user.
     pub(super) fn name(&self) -> String {
         let variable = |name| {

@@ -1,14 +1,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::change::{Operator, refused, runtime, wrong_policy};
-use super::{Exit, Format, Problem};
+use super::{Format, Problem, not_read};
 use crate::audit::Event;
-use crate::packages::Signature;
-use crate::plugins::{Candidate, Folder, Installed, Verified, read_component};
+use crate::packages::{NotVouched, Package, read_signature};
+use crate::plugins::{Candidate, Folder, Installed, Verified};
 use crate::policy::Policy;
 
 #[derive(Debug, Args)]
@@ -16,7 +17,7 @@ use crate::policy::Policy;
     after_help = "Example:\n  backchannel plugin install overlap.wasm --data /var/lib/backchannel"
 )]
 pub(in crate::cli) struct Install {
-    /// The component. Signatures beside it (FILE.minisig, FILE.NAME.minisig) are taken along.
+    /// The component, or a bundle. Signatures beside a component (FILE.minisig, FILE.KEY.minisig) are taken along.
     file: PathBuf,
     #[command(flatten)]
     operator: Operator,
@@ -55,17 +56,32 @@ pub(super) fn install(
     let what = || format!("{} is not installed", file.display());
     let failed = |why| refused(what(), why);
     let policy = Policy::read(data).map_err(|error| wrong_policy(&what(), error))?;
-    let component = read_component(file).map_err(failed)?;
-    let signatures = read_signatures(file, signatures)?;
+    let not_read = |error| not_read(&what(), &error);
+    let mut package = Package::read(file).map_err(not_read)?;
+    for path in signatures {
+        let signature = read_signature(path).map_err(not_read)?;
+        if !package.signatures.contains(&signature) {
+            package.signatures.push(signature);
+        }
+    }
+    // The list of a bundle's files too, which is not kept.
+    let not_vouched = |error: NotVouched| failed(error.into());
+    package
+        .vouch(&policy.trust, SystemTime::now())
+        .map_err(not_vouched)?;
     let folder = Folder::of(data);
-    let verified = Verified::verify(Installed::new(component, signatures.clone()), &policy.trust);
-    let candidate = Candidate::examine(verified.map_err(failed)?, &runtime()?).map_err(failed)?;
+    let installed = Installed::new(package.component.clone(), package.signatures.clone());
+    let verified = Verified::verify(installed, &policy.trust).map_err(failed)?;
+    package
+        .confirm(&verified.vouched, &verified.manifest)
+        .map_err(not_vouched)?;
+    let candidate = Candidate::examine(verified, &runtime()?).map_err(failed)?;
     let digest = candidate.verified.digest;
     if !policy.knows(digest) {
         candidate.against(&policy, &folder).map_err(failed)?;
     }
     folder
-        .install(&candidate.verified.component, &signatures)
+        .install(&candidate.verified.component, &package.signatures)
         .map_err(failed)?;
     let Verified {
         vouched, manifest, ..
@@ -87,36 +103,6 @@ pub(super) fn install(
         by: operator.name(),
     })?;
     Ok((candidate, shown))
-}
-
-/// Those that are named, and those beside the file.
-fn read_signatures(file: &Path, named: &[PathBuf]) -> Result<Vec<Signature>, Problem> {
-    let mut paths = named.to_vec();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let folder = match file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let other = entry.file_name();
-        let other = other.to_string_lossy();
-        if other.starts_with(&format!("{name}.")) && other.ends_with(".minisig") {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    paths.dedup();
-    let read = paths.iter().map(|path| {
-        let bad = |why: &dyn fmt::Display, todo| {
-            let what = format!("the signature {} cannot be used", path.display());
-            Problem::new(Exit::Input, what, why, todo)
-        };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| bad(&error, "check the path and its permissions"))?;
-        text.parse()
-            .map_err(|error| bad(&error, "get it again from the signer, or move it away"))
-    });
-    read.collect()
 }
 
 impl fmt::Display for Shown {
