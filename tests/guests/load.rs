@@ -4,8 +4,8 @@ use backchannel_test_guests::{ATTACKER, HONEST};
 
 use crate::harness::run;
 use crate::made::{component, handler, nested, plain_component, with_text};
-use crate::report;
 use crate::stage::{Stage, refused};
+use crate::{RUNNING, report};
 
 /// An attack as it is offered: number, name, the file, the plugin's name, terms, and words of the reason.
 struct Offer(
@@ -83,7 +83,7 @@ fn offers(native: Vec<u8>) -> Vec<Offer> {
             ATTACKER.to_vec(),
             "attacker",
             &["--grant", "log"],
-            "was not granted",
+            "it also asks for",
         ),
         odd(4, "file-of-5-mib", big(), "file-kib"),
         odd(4, "nested-20,000-deep", nested(20_000), "deeper than 100"),
@@ -169,6 +169,7 @@ fn big() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_is_refused_changes_the_node() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_honest_plugin().await;
     let data = stage.node().data();
     let plugins = stage.node().status()["plugins"].clone();
@@ -193,6 +194,7 @@ fn native(data: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_changed_after_it_was_approved_is_not_loaded() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_honest_plugin().await;
     let data = stage.node().data();
     let folder = format!("{data}/plugins");

@@ -12,6 +12,11 @@ mod stage;
 
 use std::io::Write;
 
+use tokio::sync::RwLock;
+
+/// Held by every test while it runs; the one that measures holds it alone.
+static RUNNING: RwLock<()> = RwLock::const_new(());
+
 /// Tells a tester how an attack ended, whether its output is captured or not.
 fn report(number: u8, attack: &str, outcome: &str) {
     let line = format!("attack {number:2}  {attack:<22}  {}\n", outcome.trim());

@@ -7,6 +7,7 @@ use arbitrary::Unstructured;
 use backchannel::handlers::{Capability, Limits, LoadError, Plugin, Runtime, Terms};
 use backchannel_test_guests::HONEST;
 
+use crate::RUNNING;
 use crate::made::{manifest, with_manifest};
 
 const GENERATED: usize = 8000;
@@ -59,6 +60,7 @@ impl Chance {
 
 #[test]
 fn ten_thousand_random_components_do_not_panic_the_host() {
+    let _running = RUNNING.blocking_read();
     let began = Instant::now();
     let runtime = Runtime::new().expect("an engine");
     let mut chance = Chance(4);

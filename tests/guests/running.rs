@@ -7,8 +7,8 @@ use backchannel_test_guests::ATTACKER;
 
 use crate::harness::{Running, until};
 use crate::made;
-use crate::report;
-use crate::stage::{CPU, Stage, WALL, install, loot};
+use crate::stage::{CPU, OUT_OF_SERVICE, Stage, WALL, install, loot};
+use crate::{RUNNING, report};
 
 /// Number, attack, and what the node says that stopped it.
 const STOPPED: [(u8, &str, &str); 30] = [
@@ -44,19 +44,14 @@ const STOPPED: [(u8, &str, &str); 30] = [
     (24, "fail-in-finalize", "refused: on purpose"),
 ];
 
-/// How many attacks there may be between two pardons: with the fifth in a minute a plugin is out of service.
-const UNPARDONED: usize = 4;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attack_is_stopped_and_nobody_else_notices() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_attacker(CPU, WALL).await;
     let liar = derive_secret_key(&[66; 32], b"liar").public_key();
     let pem = public_key_pem(&liar).expect("a key").into_bytes();
     let mut silenced = Vec::new();
-    for (at, (number, attack, stopped_by)) in STOPPED.into_iter().enumerate() {
-        if at % UNPARDONED == 0 {
-            stage.pardon();
-        }
+    for (number, attack, stopped_by) in STOPPED {
         let log = stage.node().log().len();
         let argument = match attack {
             "peer-key" | "establish" => pem.as_slice(),
@@ -67,6 +62,9 @@ async fn every_attack_is_stopped_and_nobody_else_notices() {
         let line = stage.until_logged(log, stopped_by);
         stage.check(attack).await;
         report(number, attack, &said(&line));
+        if stage.node().log().split_off(log).contains(OUT_OF_SERVICE) {
+            stage.pardon();
+        }
     }
     // Whatever was stopped stays without an answer, the cancelled ones too.
     assert!(silenced.iter().all(|id| stage.peer.heard(id).is_none()));
@@ -75,13 +73,14 @@ async fn every_attack_is_stopped_and_nobody_else_notices() {
 /// What a line of the log says, without when and where.
 fn said(line: &str) -> String {
     let from = line.find("FB324: ").map(|at| at + 7);
-    let from = from.or_else(|| line.find("out of service")).unwrap_or(0);
+    let from = from.or_else(|| line.find(OUT_OF_SERVICE)).unwrap_or(0);
     line[from..].chars().take(150).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_shows_nothing_that_is_anothers() {
-    let stage = Stage::with_attacker(CPU, WALL).await;
+    let _running = RUNNING.read().await;
+    let mut stage = Stage::with_attacker(CPU, WALL).await;
 
     // 15: kept in a global for the next message.
     assert_eq!(stage.attack("remember", b"a secret of p").await, b"");
@@ -106,6 +105,7 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
         });
     let grants = ["log", "material", "channel-keys", "store"].map(|grant| ["--grant", grant]);
     install(&stage.network, &survivor, "survivor", grants.as_flattened());
+    stage.settle();
     let secret = |attack: &str| {
         vec![
             ("attack".into(), attack.into()),
@@ -161,6 +161,7 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_takes_so_much_and_no_commands() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_attacker(CPU, WALL).await;
     for attack in ["log-flood", "log-megabytes"] {
         let log = stage.node().log().len();
@@ -196,13 +197,15 @@ async fn the_log_takes_so_much_and_no_commands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_never_starts_or_takes_tables_is_stopped() {
-    let stage = Stage::with_attacker(CPU, WALL).await;
+    let _running = RUNNING.read().await;
+    let mut stage = Stage::with_attacker(CPU, WALL).await;
     let endless = "(func $endless (loop $again (br $again))) (start $endless)";
     let starts = made::handler("starts", "StartRequest", 1, endless, "");
     install(&stage.network, &starts, "starts", &[]);
     let grows = "(loop $again (drop (table.grow $t (ref.null func) (i32.const 1000))) (br $again))";
     let tables = made::handler("tables", "TableRequest", 1, "(table $t 1 funcref)", grows);
     install(&stage.network, &tables, "tables", &[]);
+    stage.settle();
     for (number, attack, kind, stopped_by) in [
         (1, "loop-at-start", "StartRequest", "handle-cpu-ms = 1000"),
         (12, "grow-tables", "TableRequest", "table-elements = 10000"),
@@ -217,6 +220,7 @@ async fn a_guest_that_never_starts_or_takes_tables_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_plugin_that_asked_completes_a_request() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_attacker(CPU, WALL).await;
     let (relay, parties) = (stage.network.relay.data().to_owned(), "n,p");
     stage.peer.hold();
@@ -270,6 +274,7 @@ async fn only_the_plugin_that_asked_completes_a_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_peer_is_changed_by_nobody_else() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_attacker(CPU, WALL).await;
     stage.other.set_up(&stage.network, "run of q");
     let liar = derive_secret_key(&[66; 32], b"liar").public_key();
@@ -296,6 +301,7 @@ async fn the_key_of_a_peer_is_changed_by_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_traps_again_and_again_is_out_of_service_until_it_is_enabled() {
+    let _running = RUNNING.read().await;
     let stage = Stage::with_attacker(CPU, WALL).await;
     let log = stage.node().log().len();
     for _ in 0..5 {
@@ -303,11 +309,11 @@ async fn a_plugin_that_traps_again_and_again_is_out_of_service_until_it_is_enabl
         stage.begin("panic", b"").await;
         stage.until_logged(log, "trapped");
     }
-    let line = stage.until_logged(log, "out of service");
+    let line = stage.until_logged(log, OUT_OF_SERVICE);
     let id = stage.begin("peace", b"").await;
     let after = stage.node().log().len();
     stage.begin("peace", b"").await;
-    stage.until_logged(after, "out of service");
+    stage.until_logged(after, OUT_OF_SERVICE);
     assert!(stage.peer.heard(&id).is_none());
     stage.check("quarantine").await;
     stage.pardon();

@@ -10,6 +10,9 @@ use crate::harness::{Daemon, Network, Peer, json, run, until};
 
 /// By how much an attack may make the node grow, in KiB.
 const GROWTH: u64 = 64 << 10;
+/// What the node says of a plugin that failed too often.
+pub const OUT_OF_SERVICE: &str = "out of service";
+
 /// How long connections may take to close.
 const LINGER: Duration = Duration::from_secs(30);
 /// How many threads may come and go: those that wait for the disk live for 10 s.
@@ -115,7 +118,11 @@ impl Stage {
     pub fn until_logged(&self, log: usize, words: &str) -> String {
         until(&format!("the log says {words:?}"), || {
             let log = self.node().log().split_off(log);
-            let line = log.lines().find(|line| line.contains(words));
+            // What put a plugin out of service repeats what its last attack ran into.
+            let is_it = |line: &&str| {
+                line.contains(words) && (words == OUT_OF_SERVICE || !line.contains(OUT_OF_SERVICE))
+            };
+            let line = log.lines().find(is_it);
             line.map(str::to_owned)
         })
     }
@@ -130,6 +137,11 @@ impl Stage {
             assert_eq!(answer.kind, "EchoReply");
             assert_eq!(answer.fields, Value::Map(fields), "another's bytes");
         }
+    }
+
+    /// From now on what there is is compared with what there is now.
+    pub fn settle(&mut self) {
+        self.before = vitals(self.node());
     }
 
     /// What must hold after every attack.
@@ -155,7 +167,7 @@ impl Stage {
         assert!(!self.node().log().contains("panicked"), "{attack}");
     }
 
-    /// Lets the attacker out of quarantine before the next attack can bring it there.
+    /// Puts the attacker back into service.
     pub fn pardon(&self) {
         json(&["plugin", "enable", "attacker", "--data", self.node().data()]);
     }
