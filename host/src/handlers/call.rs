@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use wasmtime::Store;
 use wasmtime::component::ResourceAny;
+use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
@@ -39,6 +39,9 @@ impl Plugin {
         envelope: Envelope,
         message: Message,
     ) -> Called<Option<Found>> {
+        if let Err(error) = self.can_read(message.fields.len()) {
+            return Called::new(Usage::default(), Err(error));
+        }
         let mut store = self.store(services, Subject::Message(envelope.clone()));
         let bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
         store.data_mut().may_wait_until = Some(bounds.deadline);
@@ -156,6 +159,10 @@ impl<'a> Bounds<'a> {
                 Some(Crossed::Fixed(limit)) => CallError::FixedLimit {
                     plugin: plugin.name().into(),
                     limit,
+                },
+                None if error.is::<PoolConcurrencyLimitError>() => CallError::NoRoom {
+                    plugin: plugin.name().into(),
+                    why: root_cause(&error),
                 },
                 None => CallError::Trap {
                     plugin: plugin.name().into(),

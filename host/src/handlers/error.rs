@@ -175,6 +175,24 @@ pub enum CallError {
         /// What it did.
         reason: String,
     },
+    /// What peers sent is more than the plugin can be asked to read. Theirs, not the plugin's.
+    #[error("{bytes} bytes are more than {plugin} is given to read: a quarter of its limit {hit}; to allow more, raise `{}` under [plugin.{plugin}.limits] in policy.toml", hit.limit)]
+    TooLarge {
+        /// The plugin.
+        plugin: String,
+        /// How much it would have been.
+        bytes: usize,
+        /// The limit.
+        hit: LimitHit,
+    },
+    /// Ours: all instances that this host has are in use.
+    #[error("no room for another instance of {plugin}: {why}")]
+    NoRoom {
+        /// The plugin.
+        plugin: String,
+        /// Of what there is no more.
+        why: String,
+    },
     /// The plugin begins no exchanges.
     #[error("{plugin} begins no exchanges")]
     NoInitiator {
@@ -193,18 +211,20 @@ impl CallError {
             | Self::FixedLimit { plugin, .. }
             | Self::Effect { plugin, .. }
             | Self::Quarantined { plugin, .. }
+            | Self::TooLarge { plugin, .. }
+            | Self::NoRoom { plugin, .. }
             | Self::NoInitiator { plugin } => plugin,
         }
     }
 
-    /// Whether the host had to stop the plugin in the middle of its work. A message that was not let in was
-    /// not begun, and a store that is full harms nobody else.
+    /// Whether the host had to stop the plugin in the middle of its work, by the plugin's own fault. A message that was not
+    /// let in was not begun, how many there are at a time is up to peers, and a store that is full harms nobody else.
     pub(super) fn is_grave(&self) -> bool {
         match self {
             Self::Trap { .. } | Self::FixedLimit { .. } => true,
             Self::Limit { hit, .. } => !matches!(
                 hit.limit,
-                Limit::InFlight | Limit::StoreKib | Limit::StoreKeys
+                Limit::InFlight | Limit::AllMemoryMib | Limit::StoreKib | Limit::StoreKeys
             ),
             _ => false,
         }
@@ -213,7 +233,7 @@ impl CallError {
     /// The limit that stopped it, if one did.
     pub fn limit(&self) -> Option<LimitHit> {
         match self {
-            Self::Limit { hit, .. } => Some(*hit),
+            Self::Limit { hit, .. } | Self::TooLarge { hit, .. } => Some(*hit),
             _ => None,
         }
     }

@@ -16,8 +16,12 @@ mod call;
 mod capabilities;
 mod compile;
 mod effect;
+#[cfg(test)]
+mod enforced;
 mod entry;
 mod error;
+#[cfg(test)]
+mod guests;
 mod limits;
 mod manifest;
 mod material;

@@ -13,7 +13,9 @@ use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
 use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms};
+use super::{
+    CallError, CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms,
+};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -151,6 +153,19 @@ impl Plugin {
 
     pub(super) fn ticking(&self) -> Ticking {
         self.runtime.ticking()
+    }
+
+    /// Whether the plugin can be given so much to read. A guest that reads makes copies: what would not fit then is not
+    /// begun, or any peer could make any plugin trap.
+    pub(super) fn can_read(&self, bytes: usize) -> Result<(), CallError> {
+        if bytes <= self.limits().bytes(Limit::MemoryMib) / 4 {
+            return Ok(());
+        }
+        Err(CallError::TooLarge {
+            plugin: self.name().into(),
+            bytes,
+            hit: self.limits().hit(Limit::MemoryMib),
+        })
     }
 
     /// A store for one message or run.

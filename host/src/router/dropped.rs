@@ -79,6 +79,8 @@ impl Dropped {
             Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {
                 "plugin has too many in work"
             }
+            Self::Call(CallError::TooLarge { .. }) => "too large for the plugin",
+            Self::Call(CallError::NoRoom { .. }) => "no room",
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",

@@ -16,7 +16,7 @@ mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +37,11 @@ use seen::Seen;
 
 /// From arrival to the end of `handle` (reference: 60 s per message).
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(60);
-/// Messages that handlers treat at a time. Less than the engine's instances: runs need some too.
+/// The most messages of one plugin that are treated at a time (`in-flight`).
 const IN_WORK: usize = 1000;
+/// Messages that are treated at a time: a plugin that takes all it may have leaves others some. Less than the engine's
+/// instances: runs need some too.
+const AT_A_TIME: usize = IN_WORK + 100;
 /// Messages that could not be opened and wait to hear whether their sender has a new key. Most are forged.
 const DOUBTFUL: usize = 16;
 /// From this size on, opening a message (some 2 ms per MiB) is left to a thread that may block.
@@ -56,7 +59,7 @@ pub struct Router {
     post: Arc<Post>,
     counters: Counters,
     rooms: Rooms,
-    work: Semaphore,
+    work: Arc<Semaphore>,
     doubtful: Semaphore,
     seen: Seen,
     tasks: Tasks,
@@ -71,7 +74,7 @@ struct Handled {
     /// What `handle` took.
     usage: Usage,
     /// Until the effects are carried out.
-    in_work: InWork,
+    in_work: (InWork, Option<OwnedSemaphorePermit>),
 }
 
 /// Who sent the message at hand, as verified.
@@ -109,7 +112,7 @@ impl Router {
             post,
             counters,
             rooms: Rooms::new(),
-            work: Semaphore::new(IN_WORK),
+            work: Arc::new(Semaphore::new(AT_A_TIME)),
             doubtful: Semaphore::new(DOUBTFUL),
             seen: Seen::default(),
             tasks,
@@ -214,7 +217,7 @@ impl Router {
         };
         let in_work = self.plugins.enter(&plugin)?;
         // Never closed: waits, does not fail.
-        let _work = self.work.acquire().await;
+        let work = self.work.clone().acquire_owned().await.ok();
         let services = self.services.clone();
         let called = plugin.handle(services, envelope, guest_message);
         let Called { usage, result } = plugin
@@ -227,7 +230,7 @@ impl Router {
                 sender,
                 found,
                 usage,
-                in_work,
+                in_work: (in_work, work),
             })),
             Ok(None) => {
                 self.treated(&plugin, &sender, &usage, None);
