@@ -11,8 +11,8 @@ use crate::RUNNING;
 use crate::made::{manifest, with_manifest};
 
 const GENERATED: usize = 8000;
-const GENERATED_AND_FLIPPED: usize = 1700;
-const HONEST_AND_FLIPPED: usize = 300;
+const GENERATED_AND_FLIPPED: usize = 1850;
+const HONEST_AND_FLIPPED: usize = 150;
 /// What chance has to choose from for one component, in bytes.
 const CHOICES: usize = 4096;
 /// The longest that a test may take on a busy machine.

@@ -105,7 +105,6 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
         });
     let grants = ["log", "material", "channel-keys", "store"].map(|grant| ["--grant", grant]);
     install(&stage.network, &survivor, "survivor", grants.as_flattened());
-    stage.settle();
     let secret = |attack: &str| {
         vec![
             ("attack".into(), attack.into()),
@@ -128,6 +127,8 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
         })
     });
     assert_eq!(kept, b"secreta secret of survivor");
+    // The image of a plugin's memory is made with its first instance, and kept.
+    stage.settle();
     assert_eq!(stage.attack("other-store", b"").await, b"");
     stage.check("other-store").await;
     report(
