@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -105,6 +105,18 @@ const LAYERS: [(&str, &[&str]); 26] = [
             "tasks",
         ],
     ),
+    (
+        "sandbox",
+        &[
+            "message",
+            "randomness",
+            "key_store",
+            "secure_sum",
+            "handlers",
+            "transport",
+            "node",
+        ],
+    ),
     ("relay", &["message", "randomness", "proto", "transport"]),
     (
         "control",
@@ -140,6 +152,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
             "node",
             "relay",
             "control",
+            "sandbox",
         ],
     ),
 ];

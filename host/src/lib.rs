@@ -30,7 +30,8 @@
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
-//! - [`node`]: all of it wired together. `control` and [`cli`]: how people reach it.
+//! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
+//! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
 //!
@@ -79,6 +80,7 @@ pub mod randomness;
 pub mod relay;
 mod requests;
 mod router;
+pub mod sandbox;
 pub mod secure_sum;
 mod setups;
 mod tasks;

@@ -10,6 +10,7 @@ mod plugin;
 mod problem;
 mod relay;
 mod secagg;
+mod sim;
 mod status;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
+    /// Run whole networks in this process, with faults, and check what must hold.
+    Sim(sim::Sim),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -87,6 +90,7 @@ impl Cli {
                 Command::Node(node) => node.run(format).await,
                 Command::Status(status) => status.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
+                Command::Sim(sim) => sim.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }

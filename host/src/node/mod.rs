@@ -29,7 +29,7 @@ use crate::transport::{
 };
 pub use error::NodeError;
 use meeting::meet_researcher;
-use wiring::{Ground, Wiring};
+pub(crate) use wiring::{Ground, Wiring};
 
 /// How long a stop waits for answers to leave.
 const STOP_LIMIT: Duration = Duration::from_secs(1);

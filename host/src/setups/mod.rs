@@ -247,24 +247,22 @@ impl Setups {
     }
 
     async fn outcome(self: &Arc<Self>, setup: Setup, request: Option<&RequestId>) -> Outcome {
-        let mut outcome = match self.runs.enter(&setup, request) {
+        let ending = match self.runs.enter(&setup, request) {
             Entry::Begin(report) => {
-                let outcome = report.subscribe();
+                let ending = report.ending();
                 let setups = self.clone();
                 self.tasks.spawn(async move {
                     let outcome = setups.drive(&setup).await;
-                    // Whoever asked may have gone with the node's transport.
-                    let _ = report.send(Some(outcome));
+                    report.send(outcome);
                 });
-                outcome
+                ending
             }
-            Entry::Join(outcome) => outcome,
+            Entry::Join(ending) => ending,
             Entry::Taken => return Outcome::Failed(SetupError::Busy(setup.run).to_string()),
             Entry::Full => return Outcome::Failed(SetupError::TooManyRuns.to_string()),
         };
-        let ended = outcome.wait_for(Option::is_some).await;
-        let ended = ended.ok().and_then(|outcome| outcome.clone());
-        ended.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
+        let outcome = ending.outcome().await;
+        outcome.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
     }
 
     fn error(
