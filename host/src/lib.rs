@@ -60,14 +60,17 @@
 
 pub mod audit;
 pub mod channels;
+mod chronicle;
 pub mod cli;
 mod control;
-mod counters;
 pub mod fedbiomed;
 mod files;
 pub mod handlers;
+mod journeys;
 pub mod key_store;
+mod logs;
 pub mod message;
+pub mod metrics;
 pub mod node;
 pub mod overlay;
 pub mod packages;
@@ -84,4 +87,6 @@ pub mod sandbox;
 pub mod secure_sum;
 mod setups;
 mod tasks;
+mod telemetry;
 pub mod transport;
+mod witness;

@@ -19,6 +19,8 @@ pub struct Daemon {
     pub id: String,
     /// A relay: where it listens. A node: where its researcher does.
     pub address: String,
+    /// Where it serves metrics, if it does.
+    pub metrics: Option<String>,
     args: Vec<String>,
     data: PathBuf,
     log: PathBuf,
@@ -60,6 +62,7 @@ impl Daemon {
         let mut daemon = Self {
             id: String::new(),
             address: String::new(),
+            metrics: None,
             args,
             log: folder.join(format!("{name}.log")),
             data,
@@ -100,6 +103,7 @@ impl Daemon {
         );
         let field = |name: &str| ready[name].as_str().expect("a text").to_owned();
         (self.id, self.address) = (field("id"), field("address"));
+        self.metrics = ready["metrics"].as_str().map(str::to_owned);
     }
 
     /// Its data directory.

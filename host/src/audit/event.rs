@@ -104,10 +104,8 @@ pub enum Event {
     },
     /// The node took a policy into use.
     PolicyReloaded {
-        /// SHA-256 of the file, hex; empty when there is none.
-        digest: String,
-        /// The plugins that are in use from now on.
-        plugins: Vec<String>,
+        /// In words, one for each plugin that is treated otherwise than before.
+        changes: Vec<String>,
     },
     /// The node was given a policy that it cannot use, and goes on with the one it had.
     PolicyRefused {

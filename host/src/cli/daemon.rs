@@ -5,11 +5,14 @@ use std::fmt;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Exit, Format, Problem};
+use crate::logs::Logs;
 
-/// Logs to standard error.
-pub(super) fn log(filter: &str) -> Result<(), Problem> {
+/// Logs to standard error, and to what this returns.
+pub(super) fn log(filter: &str) -> Result<Logs, Problem> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Problem::new(
             Exit::Input,
@@ -18,12 +21,16 @@ pub(super) fn log(filter: &str) -> Result<(), Problem> {
             "give a level (error, warn, info, debug, trace) or pairs such as backchannel::router=debug",
         )
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let logs = Logs::default();
+    let to_people = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(to_people)
+        .with(logs.clone())
         .init();
-    Ok(())
+    Ok(logs)
 }
 
 /// The first line of a daemon's standard output: others may wait for it.
@@ -33,6 +40,9 @@ pub(super) struct Ready {
     pub(super) id: String,
     pub(super) address: String,
     pub(super) fingerprint: String,
+    /// Where metrics are served, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<String>,
 }
 
 impl fmt::Display for Ready {

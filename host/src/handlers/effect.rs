@@ -23,6 +23,20 @@ pub enum Effect {
     Store(Entry),
 }
 
+impl Effect {
+    /// The grant that it needs.
+    fn grant(&self) -> Option<Capability> {
+        match self {
+            Self::Reply(_) | Self::Deliver(_) => None,
+            Self::SetPeerKey(_) => Some(Capability::ChannelKeys),
+            Self::Store(_) => Some(Capability::Store),
+            Self::Publish(_) => Some(Capability::Material),
+            Self::Establish(SecaggResult::PairSecrets(_)) => Some(Capability::Agreement),
+            Self::Establish(SecaggResult::ServerKey(_)) => Some(Capability::Sharing),
+        }
+    }
+}
+
 /// A message in the making: the host adds sender, receiver and request id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
@@ -92,7 +106,7 @@ pub enum Refused {
     Incomplete,
 }
 
-/// Checks all effects of a call: all are good, or the first that is not is named. Their number and size go to `usage`.
+/// Checks all effects of a call: all are good, or the first that is not is named. Their number, size and grants go to `usage`.
 pub(super) fn check(
     raw: Vec<types::Effect>,
     plugin: &Plugin,
@@ -112,10 +126,14 @@ pub(super) fn check(
             hit: limits.hit(limit),
         });
     }
-    permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
+    let effects = permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
         plugin: plugin.name().into(),
         why,
-    })
+    })?;
+    usage
+        .grants
+        .extend(effects.iter().filter_map(Effect::grant));
+    Ok(effects)
 }
 
 fn permitted(

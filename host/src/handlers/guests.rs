@@ -10,6 +10,7 @@ use super::{
     Assurance, Called, Capability, Effect, Envelope, Found, Limit, Materials, Message, Plugin,
     Runtime, Services, Terms,
 };
+use crate::audit::Audit;
 use crate::channels::Channels;
 use crate::key_store::KeyStore;
 use crate::message::NodeId;
@@ -120,7 +121,7 @@ pub(super) fn services() -> Services {
     let randomness = Randomness::from_seed(1);
     let store = Arc::new(KeyStore::in_memory(&node, &randomness).expect("a store"));
     Services {
-        channels: Arc::new(Channels::load(store.clone()).expect("loaded")),
+        channels: Arc::new(Channels::load(store.clone(), Audit::none()).expect("loaded")),
         materials: Materials::default(),
         randomness,
         store,

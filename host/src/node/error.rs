@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::audit::AuditError;
 use crate::key_store::StoreError;
 use crate::policy::PolicyError;
 use crate::transport::{CertificateError, ConnectError, Fingerprint};
@@ -23,6 +24,9 @@ pub enum NodeError {
         /// Why.
         source: StoreError,
     },
+    /// The audit log. A node that cannot say what it does does nothing.
+    #[error("{0}")]
+    Audit(#[from] AuditError),
     /// The operating system.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -71,6 +75,7 @@ impl NodeError {
         match self {
             Self::Data { .. } => "name a directory that you may write to with --data".into(),
             Self::Store { source, .. } => source.advice().into(),
+            Self::Audit(error) => error.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 200 GiB; it is reserved, not used".into(),
             Self::Policy(error) => error.advice(),

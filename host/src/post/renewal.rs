@@ -123,8 +123,9 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::audit::Audit;
     use crate::channels::Channels;
-    use crate::counters::Counters;
+    use crate::chronicle::Chronicle;
     use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
     use crate::message::{Inner, ToResearcher, Value};
@@ -149,7 +150,7 @@ mod tests {
         let peer = NodeId::try_from(PEER).expect("a valid id");
         let randomness = Randomness::from_seed(1);
         let store = Arc::new(KeyStore::in_memory(&own, &randomness).expect("a store"));
-        let channels = Arc::new(Channels::load(store).expect("loaded"));
+        let channels = Arc::new(Channels::load(store, Audit::none()).expect("loaded"));
         channels
             .set_peer_key(&peer, &key(b"first"))
             .expect("a ready channel");
@@ -163,7 +164,7 @@ mod tests {
             plugins,
             outbox,
             randomness,
-            Counters::default(),
+            Chronicle::new(Audit::none()),
             Tasks::default(),
         );
         Desk {
@@ -228,7 +229,7 @@ mod tests {
             }
         }
 
-        let asked = desk.post.counters.now().sent["ChannelSetupRequest"];
+        let asked = desk.post.chronicle.metrics.messages().sent["ChannelSetupRequest"];
         let intervals = began.elapsed().as_secs() / RENEWAL_INTERVAL.as_secs();
         assert!(asked <= intervals + 1, "{asked} in {intervals} intervals");
         let now = desk.post.channels.keys(&desk.peer).expect("still ready");

@@ -14,6 +14,8 @@ use super::disk::Disk;
 use super::faults::{Accident, Plan, Planned};
 use super::relay::Relay;
 use super::trace::What;
+use crate::audit::Audit;
+use crate::chronicle::Chronicle;
 use crate::handlers::Plugins;
 use crate::key_store::KeyStore;
 use crate::message::researcher::SetupRequest;
@@ -269,6 +271,7 @@ impl Network {
                 store: store.clone(),
                 plugins: self.plugins.clone(),
                 randomness,
+                chronicle: Chronicle::new(Audit::none()),
             };
             Ok((Wiring::start(ground)?, store))
         });

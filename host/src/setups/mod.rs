@@ -13,6 +13,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Event;
+use crate::chronicle::Chronicle;
 use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
 use crate::message::{
@@ -40,6 +42,7 @@ pub struct Setups {
     requests: Requests,
     post: Arc<Post>,
     randomness: Randomness,
+    chronicle: Chronicle,
     runs: Runs,
     work: Semaphore,
     tasks: Tasks,
@@ -61,6 +64,7 @@ impl Setups {
         requests: Requests,
         post: Arc<Post>,
         randomness: Randomness,
+        chronicle: Chronicle,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -72,6 +76,7 @@ impl Setups {
             requests,
             post,
             randomness,
+            chronicle,
             runs: Runs::default(),
             work: Semaphore::new(IN_WORK),
             tasks,
@@ -161,11 +166,10 @@ impl Setups {
     ) -> ToResearcher {
         let (store, id) = (self.store.clone(), secagg_id.clone());
         let researcher = researcher_id.to_string();
+        let experiment = experiment_id.map_or_else(String::new, |id| id.to_string());
+        let asked_for = experiment.clone();
         let removed = blocking(move || match store.context(&id)? {
-            Some(context)
-                if context.is_of(&researcher)
-                    && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
-            {
+            Some(context) if context.is_of(&researcher) && experiment == context.experiment => {
                 store.remove_context(&id)
             }
             _ => Ok(false),
@@ -173,6 +177,11 @@ impl Setups {
         let why = match removed.await {
             Some(Ok(true)) => {
                 tracing::info!(%secagg_id, "deleted");
+                self.chronicle.audit.record(Event::SecaggDeleted {
+                    researcher_id: researcher_id.to_string(),
+                    secagg_id: secagg_id.to_string(),
+                    experiment_id: asked_for,
+                });
                 return ToResearcher::SecaggDeleteReply(SecaggReply {
                     request_id,
                     researcher_id,
