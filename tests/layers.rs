@@ -155,6 +155,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "node",
             "relay",
             "tasks",
+            "audit",
             "chronicle",
             "journeys",
             "logs",

@@ -142,14 +142,12 @@ pub enum Event {
         /// What it did.
         why: String,
     },
-    /// An operator let a plugin out of quarantine.
+    /// A plugin is out of quarantine, as an operator enabled it.
     PluginReleased {
         /// Which.
         plugin: String,
         /// SHA-256 of the component, hex.
         digest: String,
-        /// Who did it.
-        by: String,
     },
     /// A plugin used what it was granted: once for each plugin, grant and peer since the node started.
     GrantUsed {
@@ -250,7 +248,7 @@ pub enum Event {
         address: String,
         /// Whose, by the certificate.
         researcher_id: String,
-        /// SHA-256 of the certificate, hex.
+        /// SHA-256 of the certificate, as `status` shows it.
         certificate: String,
     },
     /// The operator gave another certificate for a researcher's server.
@@ -259,7 +257,7 @@ pub enum Event {
         address: String,
         /// Whose, by the new certificate.
         researcher_id: String,
-        /// SHA-256 of the certificate before, hex.
+        /// SHA-256 of the certificate before, as `status` shows it.
         before: String,
         /// And now.
         certificate: String,

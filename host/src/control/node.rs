@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::protect::{ProtectionContext, server_key};
 use super::seen;
+use crate::audit::Event;
 use crate::key_store::StoreError;
 use crate::logs::Logs;
 use crate::message::{NotAMessageId, SecaggId};
@@ -213,7 +214,12 @@ impl node_server::Node for NodeControl {
             Ok(match reloaded {
                 Ok(changes) => {
                     let mut changes: Vec<String> = lines(changes);
+                    let quarantine = node.plugins().quarantined().remove(&release);
                     if node.plugins().release(&release) {
+                        node.chronicle().audit.record(Event::PluginReleased {
+                            plugin: release.clone(),
+                            digest: quarantine.map(|was| was.digest).unwrap_or_default(),
+                        });
                         changes.push(format!("{release} is out of quarantine"));
                     }
                     ReloadReply {

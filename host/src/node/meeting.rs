@@ -1,7 +1,5 @@
 //! Meeting the researcher: which certificate its server must show.
 
-use sha2::{Digest, Sha256};
-
 use super::{NodeConfig, NodeError};
 use crate::audit::{Audit, Event};
 use crate::key_store::{KeyStore, StoreError};
@@ -76,7 +74,10 @@ fn remember(
             audit.record(Event::ResearcherCertificateChanged {
                 address: address.to_owned(),
                 researcher_id: given.researcher_id().to_string(),
-                before: hex::encode(Sha256::digest(&known)),
+                before: Certificate::from_der(known.as_slice().into()).map_or_else(
+                    |_| "unreadable".into(),
+                    |before| before.fingerprint().to_string(),
+                ),
                 certificate: given.fingerprint().to_string(),
             });
             tracing::warn!(
