@@ -95,6 +95,23 @@ impl Witness {
             }
         }
         match error {
+            Some(CallError::FixedLimit { limit, .. }) => {
+                self.chronicle.metrics.limit_hit(name, limit.name);
+                let place = "the same for every plugin; built into this version";
+                self.chronicle.audit.record(Event::LimitHit {
+                    plugin: name.to_owned(),
+                    digest: hex::encode(self.plugin.digest()),
+                    limit: limit.name.to_owned(),
+                    value: limit.value,
+                    decided_by: place.to_owned(),
+                    subject: self.subject.clone(),
+                });
+                Some(Rule {
+                    name: limit.name.into(),
+                    value: limit.value.to_string(),
+                    place: place.to_owned(),
+                })
+            }
             Some(CallError::Quarantined { reason, .. }) => Some(Rule {
                 name: "quarantine".into(),
                 value: reason.clone(),
@@ -162,7 +179,7 @@ fn ended(error: Option<&CallError>) -> Ended {
             CallError::Quarantined { .. } | CallError::TooLarge { .. } | CallError::NoRoom { .. },
         ) => Ended::NotBegun,
         Some(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => Ended::NotBegun,
-        Some(CallError::Limit { .. }) => Ended::Limited,
+        Some(CallError::Limit { .. } | CallError::FixedLimit { .. }) => Ended::Limited,
         Some(CallError::Trap { .. }) => Ended::Trapped,
         Some(CallError::Effect { .. }) => Ended::Refused,
         Some(CallError::Failure { .. } | CallError::NoInitiator { .. }) => Ended::Failed,

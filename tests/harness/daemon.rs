@@ -126,6 +126,24 @@ impl Daemon {
         number.expect("a size").parse().expect("a number")
     }
 
+    /// What its open descriptors stand for.
+    pub fn descriptors(&self) -> Vec<String> {
+        let child = self.child.as_ref().expect("a running process");
+        let open = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
+        open.expect("a running process")
+            .flatten()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .map(|link| link.display().to_string())
+            .collect()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        let child = self.child.as_ref().expect("a running process");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", child.id()));
+        threads.expect("a running process").count()
+    }
+
     /// What it says of itself.
     pub fn status(&self) -> Value {
         json(&["status", "--data", self.data()])

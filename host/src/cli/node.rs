@@ -151,6 +151,7 @@ impl NodeCommand {
             researcher,
             certificate: self.certificate.or(file.certificate),
             data: self.data.or(file.data).ok_or_else(|| missing("data"))?,
+            compiler: std::env::current_exe().ok(),
         })
     }
 }

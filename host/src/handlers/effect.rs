@@ -4,7 +4,7 @@ use super::bindings::backchannel::n2n::types;
 use super::entry::LONGEST_KEY;
 use super::state::{RunState, Subject};
 use super::{Body, CallError, Capability, Entry, Limit, Plugin, Usage};
-use crate::message::{NodeId, Value};
+use crate::message::{NodeId, Value, is_reserved};
 
 /// An effect that the plugin may have.
 #[derive(Debug)]
@@ -244,7 +244,16 @@ pub(super) fn outgoing_of(raw: types::Outgoing, plugin: &Plugin) -> Result<Outgo
         .filter(|value| value.encode() == raw.fields);
     let why = match &fields {
         None => "are not canonical MessagePack",
-        Some(Value::Map(entries)) if entries.iter().all(|(key, _)| key.as_str().is_some()) => "",
+        Some(Value::Map(entries)) => {
+            let mut names = entries.iter().map(|(key, _)| key.as_str());
+            match names.find(|name| name.is_none_or(is_reserved)) {
+                None => "",
+                Some(None) => "are not a map with text keys",
+                Some(Some(_)) => {
+                    "name a sender, receiver, request, kind or version, which are the host's"
+                }
+            }
+        }
         Some(_) => "are not a map with text keys",
     };
     match fields {

@@ -1,6 +1,6 @@
 use semver::Version;
 
-use super::{Capability, Limit, LimitHit};
+use super::{Capability, FixedLimit, Limit, LimitHit};
 
 /// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,17 @@ pub enum LoadError {
         /// The capability it belongs to.
         capability: Capability,
     },
+    /// An instance of it would begin with more than its limit.
+    #[error("each instance begins with {needs}, and the limit is {hit}")]
+    TooMuch {
+        /// What it begins with, in the limit's unit.
+        needs: u64,
+        /// The limit.
+        hit: LimitHit,
+    },
+    /// Compiling it took more than it may, or could not be begun.
+    #[error("the component was not compiled: {0}")]
+    Compiling(String),
     /// Exports something else than the contract asks for.
     #[error("the component does not fit the contract backchannel:n2n@0.1.0: {0}")]
     WrongWorld(String),
@@ -88,6 +99,8 @@ impl LoadError {
             Self::TooLarge { hit, .. } => format!("raise `{}` if you trust the file's source", hit.limit),
             Self::Precompiled => "ask the author for the component itself (.wasm); this host compiles it".into(),
             Self::CoreModule => "make a component of it, as guest-handlers/README.md shows".into(),
+            Self::TooMuch { hit, .. } => format!("raise `{}` if you trust the file's source", hit.limit),
+            Self::Compiling(_) => "ask the author for a component that compiles in less".into(),
             Self::NotAComponent(_) => "check that the file was transferred whole and is the right one".into(),
             Self::Manifest(_) => "build the plugin as guest-handlers/README.md shows; that puts a manifest inside".into(),
             Self::NotOffered { import } if import.starts_with("wasi:") => {
@@ -122,7 +135,7 @@ pub enum CallError {
         /// In its words, escaped and cut.
         text: String,
     },
-    /// The guest crashed or crossed a limit that is built into the engine.
+    /// The guest crashed.
     #[error("{plugin} trapped: {why}")]
     Trap {
         /// The plugin.
@@ -137,6 +150,14 @@ pub enum CallError {
         plugin: String,
         /// The limit, with its value.
         hit: LimitHit,
+    },
+    /// The guest crossed a limit that is the same for every plugin.
+    #[error("{plugin} was stopped at the fixed limit {limit}")]
+    FixedLimit {
+        /// The plugin.
+        plugin: String,
+        /// The limit.
+        limit: &'static FixedLimit,
     },
     /// The guest asked for an effect it may not have.
     #[error("{plugin} asked for an effect it may not have: {why}")]
@@ -187,6 +208,7 @@ impl CallError {
             Self::Failure { plugin, .. }
             | Self::Trap { plugin, .. }
             | Self::Limit { plugin, .. }
+            | Self::FixedLimit { plugin, .. }
             | Self::Effect { plugin, .. }
             | Self::Quarantined { plugin, .. }
             | Self::TooLarge { plugin, .. }
@@ -199,7 +221,7 @@ impl CallError {
     /// let in was not begun, how many there are at a time is up to peers, and a store that is full harms nobody else.
     pub(super) fn is_grave(&self) -> bool {
         match self {
-            Self::Trap { .. } => true,
+            Self::Trap { .. } | Self::FixedLimit { .. } => true,
             Self::Limit { hit, .. } => !matches!(
                 hit.limit,
                 Limit::InFlight | Limit::AllMemoryMib | Limit::StoreKib | Limit::StoreKeys

@@ -13,6 +13,9 @@ use super::{Limit, Limits, LoadError, Manifest};
 /// of the same line too.
 const CONTRACT: Version = Version::new(0, 1, 0);
 
+/// How deep components may nest. Toolchains nest two; to validate them takes time that grows with the square.
+const DEEPEST: usize = 100;
+
 /// What a component declares, and what it asks for in fact.
 #[derive(Clone, Debug)]
 pub struct Surface {
@@ -27,11 +30,11 @@ impl Surface {
     /// imports what is not offered or what its manifest does not declare, or lacks an export.
     pub fn read(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         check_kind(component, limits)?;
+        let outer = Outer::read(component)?;
         Validator::new_with_features(WasmFeatures::default())
             .validate_all(component)
             .map_err(|error| LoadError::NotAComponent(error.message().into()))?;
         let manifest = Manifest::read(component)?;
-        let outer = Outer::read(component)?;
         check_contract(&manifest, &outer.exports)?;
         let mut found = Vec::new();
         for (import, is_interface) in outer.imports {
@@ -127,7 +130,13 @@ impl Outer {
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(component) {
             match payload.map_err(broken)? {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                    depth += 1;
+                    if depth > DEEPEST {
+                        let why = format!("it nests components deeper than {DEEPEST}");
+                        return Err(LoadError::NotAComponent(why));
+                    }
+                }
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {

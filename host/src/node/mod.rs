@@ -49,6 +49,8 @@ pub struct NodeConfig {
     pub certificate: Option<PathBuf>,
     /// Its data directory.
     pub data: PathBuf,
+    /// This program, to compile plugins in processes of their own. Without it they are compiled in the node's.
+    pub compiler: Option<PathBuf>,
 }
 
 /// A running node.
@@ -88,7 +90,9 @@ impl Opened {
             store,
             audit,
         } = self;
-        let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
+        let runtime = Runtime::new()
+            .map_err(|error| NodeError::Runtime(format!("{error:#}")))?
+            .compiling_in(config.compiler.clone());
         let plugins = Arc::new(put_in_force(runtime, &config.data, &store, &audit)?);
         let quarantines = plugins.plugins().keep_quarantines(store.clone());
         quarantines.map_err(|source| NodeError::store(&config.data, source))?;
