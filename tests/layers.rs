@@ -48,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "handlers",
             "requests",
             "counters",
+            "transport",
         ],
     ),
     (

@@ -127,6 +127,15 @@ impl Drop for ContextSecret {
     }
 }
 
+/// A researcher's request for a set-up that has no answer yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRequest {
+    /// Who asked.
+    pub researcher: String,
+    /// For what.
+    pub secagg_id: String,
+}
+
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     rmp_serde::to_vec_named(record)
         .map(Zeroizing::new)

@@ -21,14 +21,14 @@ use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
 use crate::key_store::KeyStore;
-use crate::message::{NodeId, ResearcherId, ToNode, ToResearcher};
+use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::transport::{
-    Certificate, Fingerprint, Link, Malformed, ServerAddress, Transport, TransportConfig,
+    Certificate, Fingerprint, Letter, Link, Malformed, ServerAddress, Transport, TransportConfig,
     TransportState,
 };
 pub use error::NodeError;
@@ -141,6 +141,10 @@ impl Opened {
             post.clone(),
             randomness.clone(),
         ));
+        // Before the first request comes.
+        let left_open = setups
+            .left_open(certificate.researcher_id())
+            .map_err(|source| NodeError::store(&config.data, source))?;
         let (incoming, inbox) = mpsc::channel(BETWEEN);
         let transport = Transport::start(
             TransportConfig {
@@ -176,6 +180,7 @@ impl Opened {
             tasks: node.tasks.clone(),
             stopping: node.stopping.clone(),
         };
+        sorting.answer_left_open(left_open);
         node.tasks.spawn(sorting.run(inbox));
         Ok(node)
     }
@@ -280,10 +285,11 @@ impl Node {
 }
 
 /// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+#[derive(Clone)]
 struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
-    outbox: mpsc::Sender<ToResearcher>,
+    outbox: mpsc::Sender<Letter>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -308,18 +314,48 @@ impl Sorting {
     }
 
     fn answer(&self, request: Result<ToNode, Malformed>, place: OwnedSemaphorePermit) {
-        let (setups, outbox) = (self.setups.clone(), self.outbox.clone());
+        let sorting = self.clone();
         self.tasks.spawn(async move {
+            let mut open = None;
             let answer = match request {
-                Ok(request) => setups.answer(request).await,
-                Err(malformed) => setups.answer_malformed(malformed),
+                Ok(request) => {
+                    open = request
+                        .set_up()
+                        .and_then(|set_up| set_up.request_id.clone());
+                    sorting.setups.answer(request).await
+                }
+                Err(malformed) => sorting.setups.answer_malformed(malformed),
             };
             if let Some(answer) = answer {
-                // Only a node that stops has no transport left.
-                let _ = outbox.send(answer).await;
+                sorting.hand_over(answer, open, Some(place)).await;
             }
-            drop(place);
         });
+    }
+
+    /// Answers what was left open when this node ended the last time.
+    fn answer_left_open(&self, left_open: Vec<(RequestId, ToResearcher)>) {
+        for (request, answer) in left_open {
+            let sorting = self.clone();
+            self.tasks
+                .spawn(async move { sorting.hand_over(answer, Some(request), None).await });
+        }
+    }
+
+    /// Hands an answer to the transport, and frees its request's place. Once the relay has it, its request is not `open` any
+    /// more; what no relay has taken by this node's end is answered at the next start.
+    async fn hand_over(
+        &self,
+        answer: ToResearcher,
+        open: Option<RequestId>,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let (letter, receipt) = Letter::with_receipt(answer);
+        // Only a node that stops has no transport left.
+        let _ = self.outbox.send(letter).await;
+        drop(place);
+        if let (Some(open), Ok(())) = (open, receipt.await) {
+            self.setups.answered(open).await;
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::message::{Inner, NodeId, RequestId, ResearcherId, ToResearcher};
 use crate::overlay::{self, ChannelKeys};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::transport::Letter;
 use renewal::Renewal;
 pub use set_up::Occasion;
 use set_up::UnderWay;
@@ -28,7 +29,7 @@ pub struct Post {
     channels: Arc<Channels>,
     requests: Requests,
     plugins: Arc<Plugins>,
-    outbox: mpsc::Sender<ToResearcher>,
+    outbox: mpsc::Sender<Letter>,
     randomness: Randomness,
     counters: Counters,
     under_way: Mutex<HashMap<NodeId, UnderWay>>,
@@ -63,7 +64,7 @@ impl Post {
         channels: Arc<Channels>,
         requests: Requests,
         plugins: Arc<Plugins>,
-        outbox: mpsc::Sender<ToResearcher>,
+        outbox: mpsc::Sender<Letter>,
         randomness: Randomness,
         counters: Counters,
     ) -> Self {
@@ -165,7 +166,7 @@ impl Post {
         .map_err(|error| wrong(&error))?;
         self.counters.sent(&inner.kind);
         self.outbox
-            .send(ToResearcher::Overlay(sealed))
+            .send(ToResearcher::Overlay(sealed).into())
             .await
             .map_err(|_| PostError::Stopping)
     }

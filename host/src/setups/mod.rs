@@ -6,6 +6,7 @@
 mod drive;
 mod error;
 mod establish;
+mod open;
 mod runs;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
+use crate::key_store::records::OpenRequest;
 use crate::message::{
     ExperimentId, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
     ToResearcher,
@@ -230,18 +232,22 @@ impl Setups {
             node_name: self.name.clone(),
             msg: Some(String::new()),
         };
-        match self.outcome(setup, request_id.as_ref()).await {
+        let open = OpenRequest {
+            researcher: researcher_id.to_string(),
+            secagg_id: secagg_id.to_string(),
+        };
+        let outcome = match self.open(request_id.as_ref(), open).await {
+            Ok(()) => self.outcome(setup, request_id.as_ref()).await,
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        match outcome {
             Outcome::PairSecrets => ToResearcher::SecaggReply(reply),
             Outcome::ServerKey { reply_share } => ToResearcher::AdditiveSSSetupReply {
                 reply,
                 share: reply_share,
             },
             Outcome::Failed(why) => {
-                let own = &self.own;
-                let extra_msg = format!(
-                    "FB318: cannot set up secure aggregation {secagg_id} on node {own}: {why}"
-                );
-                self.error(request_id, researcher_id, "FB318", extra_msg)
+                self.failed_set_up(request_id, researcher_id, secagg_id.as_str(), &why)
             }
         }
     }
@@ -265,6 +271,19 @@ impl Setups {
         let ended = outcome.wait_for(Option::is_some).await;
         let ended = ended.ok().and_then(|outcome| outcome.clone());
         ended.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
+    }
+
+    fn failed_set_up(
+        &self,
+        request_id: Option<RequestId>,
+        researcher_id: ResearcherId,
+        secagg_id: &str,
+        why: &str,
+    ) -> ToResearcher {
+        let own = &self.own;
+        let extra_msg =
+            format!("FB318: cannot set up secure aggregation {secagg_id} on node {own}: {why}");
+        self.error(request_id, researcher_id, "FB318", extra_msg)
     }
 
     fn error(

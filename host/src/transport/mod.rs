@@ -16,4 +16,5 @@ mod state;
 pub use certificate::{Certificate, CertificateError, Fingerprint, ServerIdentity};
 pub use client::{Malformed, Transport, TransportConfig};
 pub use connect::{AddressError, ConnectError, ServerAddress, fetch_certificate};
+pub use outbox::Letter;
 pub use state::{Link, LinkError, TransportState};
