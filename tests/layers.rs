@@ -7,11 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
     ("proto", &[]),
+    ("tasks", &[]),
+    ("audit", &["message", "files"]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("key_store", &["message", "randomness", "primitives"]),
@@ -48,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "handlers",
             "requests",
             "counters",
+            "tasks",
             "transport",
         ],
     ),
@@ -62,6 +65,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "requests",
             "counters",
             "post",
+            "tasks",
         ],
     ),
     (
@@ -76,6 +80,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "requests",
             "transport",
             "post",
+            "tasks",
         ],
     ),
     (
@@ -92,6 +97,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "post",
             "router",
             "setups",
+            "tasks",
         ],
     ),
     ("relay", &["message", "randomness", "proto", "transport"]),
@@ -107,6 +113,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "transport",
             "node",
             "relay",
+            "tasks",
         ],
     ),
     (

@@ -21,6 +21,7 @@
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
 //!   [`primitives`].
+//! - [`audit`]: what an operator can read afterwards.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
@@ -54,6 +55,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 pub mod channels;
 pub mod cli;
 mod control;
@@ -74,4 +76,5 @@ mod requests;
 mod router;
 pub mod secure_sum;
 mod setups;
+mod tasks;
 pub mod transport;

@@ -2,7 +2,7 @@
 //!
 //! A reply counts only if it comes from the peer that was asked, through the plugin that asked, and once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pending requests of one node.
 #[derive(Clone, Default)]
-pub struct Requests(Arc<Mutex<HashMap<RequestId, Pending>>>);
+pub struct Requests(Arc<Mutex<BTreeMap<RequestId, Pending>>>);
 
 struct Pending {
     plugin: String,

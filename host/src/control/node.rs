@@ -156,16 +156,16 @@ fn secagg_of(text: &str) -> Result<SecaggId, Status> {
 async fn working<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<Response<T>, Status> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Status::unavailable("the node is stopping"))?
+    let done = crate::tasks::blocking(work).await;
+    done.ok_or_else(|| Status::unavailable("the node is stopping"))?
         .map(Response::new)
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Status::unavailable("the node is stopping"))?
+    let done = crate::tasks::blocking(work).await;
+    done.ok_or_else(|| Status::unavailable("the node is stopping"))?
         .map_err(|error| store_status(&error))
 }
 

@@ -21,6 +21,7 @@ mod plugin;
 mod plugins;
 mod run;
 mod runtime;
+mod scope;
 mod state;
 
 pub use bindings::backchannel::n2n::types::{Assurance, Envelope, Message};
@@ -36,4 +37,5 @@ pub use plugin::Plugin;
 pub use plugins::Plugins;
 pub use run::{Run, Setup, Step};
 pub use runtime::Runtime;
+pub use scope::{OutOfScope, Scope, today};
 pub use state::Services;

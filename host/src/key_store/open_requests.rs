@@ -52,8 +52,8 @@ mod tests {
         let open = || KeyStore::open(&path, &node, &Randomness::from_seed(1)).expect("a store");
         let [first, second] = ["1", "2"].map(|id| RequestId::try_from(id).expect("a valid id"));
         let request = OpenRequest {
-            researcher: "R".into(),
-            secagg_id: "s".into(),
+            researcher: "R".parse().expect("a valid id"),
+            secagg_id: "s".parse().expect("a valid id"),
         };
 
         let store = open();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::StoreError;
+use crate::message::{ResearcherId, SecaggId};
 use crate::randomness::Randomness;
 
 /// 32 secret bytes: wiped when dropped, never printed.
@@ -131,9 +132,9 @@ impl Drop for ContextSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRequest {
     /// Who asked.
-    pub researcher: String,
+    pub researcher: ResearcherId,
     /// For what.
-    pub secagg_id: String,
+    pub secagg_id: SecaggId,
 }
 
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Zeroizing<Vec<u8>>, StoreError> {

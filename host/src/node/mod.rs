@@ -1,4 +1,4 @@
-//! A node: everything wired together in one place, then started and stopped.
+//! A node: everything wired together in one place ([`wiring`]), then connected to its researcher, and stopped.
 //!
 //! ```text
 //! transport ──overlay──▶ router ──▶ handlers ──effects──▶ post ──▶ transport
@@ -7,39 +7,31 @@
 
 mod error;
 mod meeting;
+mod wiring;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::sync::watch;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
-use crate::handlers::{CompiledCode, Materials, Plugins, Runtime, Services};
+use crate::handlers::{CompiledCode, Plugins, Runtime};
 use crate::key_store::KeyStore;
-use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
-use crate::post::Post;
+use crate::message::{NodeId, ResearcherId};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
-use crate::router::Router;
-use crate::setups::Setups;
 use crate::transport::{
-    Certificate, Fingerprint, Letter, Link, Malformed, ServerAddress, Transport, TransportConfig,
-    TransportState,
+    Certificate, Fingerprint, Link, ServerAddress, Transport, TransportConfig, TransportState,
 };
 pub use error::NodeError;
 use meeting::meet_researcher;
+use wiring::{Ground, Wiring};
 
 /// How long a stop waits for answers to leave.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
-/// A researcher's requests that are waiting for their answer.
-const MOST_REQUESTS: usize = 1000;
-/// Messages between transport and the rest of the node, each way.
-const BETWEEN: usize = 1000;
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -61,17 +53,10 @@ pub struct Node {
     config: NodeConfig,
     certificate: Certificate,
     store: Arc<KeyStore>,
-    channels: Arc<Channels>,
     plugins: Arc<Plugins>,
-    requests: Requests,
-    router: Arc<Router>,
-    setups: Arc<Setups>,
-    post: Arc<Post>,
+    wiring: Wiring,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
-    counters: Counters,
-    tasks: TaskTracker,
-    stopping: CancellationToken,
     started: Instant,
 }
 
@@ -102,87 +87,35 @@ impl Opened {
         let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
         let certificate = meet_researcher(&config, &store).await?;
 
-        let channels = Arc::new(
-            Channels::load(store.clone())
-                .map_err(|source| NodeError::store(&config.data, source))?,
-        );
-        let counters = Counters::default();
-        let requests = Requests::default();
-        let services = Services {
-            channels: channels.clone(),
-            materials: Materials::default(),
+        let ground = Ground {
+            id: config.id.clone(),
+            name: config.name.clone(),
+            store: store.clone(),
+            plugins: plugins.clone(),
             randomness: randomness.clone(),
         };
-        let (outbox, outgoing) = mpsc::channel(BETWEEN);
-        let post = Arc::new(Post::new(
-            config.id.clone(),
-            channels.clone(),
-            requests.clone(),
-            plugins.clone(),
-            outbox.clone(),
-            randomness.clone(),
-            counters.clone(),
-        ));
-        let router = Arc::new(Router::new(
-            config.id.clone(),
-            plugins.clone(),
-            services.clone(),
-            requests.clone(),
-            post.clone(),
-            counters.clone(),
-        ));
-        let setups = Arc::new(Setups::new(
-            config.id.clone(),
-            config.name.clone(),
-            plugins.clone(),
-            services,
-            store.clone(),
-            requests.clone(),
-            post.clone(),
-            randomness.clone(),
-        ));
-        // Before the first request comes.
-        let left_open = setups
-            .left_open(certificate.researcher_id())
-            .map_err(|source| NodeError::store(&config.data, source))?;
-        let (incoming, inbox) = mpsc::channel(BETWEEN);
+        let started = Wiring::start(ground);
+        let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;
         let transport = Transport::start(
             TransportConfig {
                 node_id: config.id.clone(),
                 relay: config.researcher.clone(),
                 certificate: certificate.clone(),
             },
-            incoming,
-            outgoing,
+            ends.incoming,
+            ends.outgoing,
             randomness,
         );
-        let node = Arc::new(Node {
+        Ok(Arc::new(Node {
             config,
             certificate,
             store,
-            channels,
             plugins,
-            requests,
-            router: router.clone(),
-            setups: setups.clone(),
-            post,
+            wiring,
             link: transport.state(),
             transport: Mutex::new(Some(transport)),
-            counters,
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
             started: Instant::now(),
-        });
-        let sorting = Sorting {
-            router,
-            setups,
-            outbox,
-            tasks: node.tasks.clone(),
-            stopping: node.stopping.clone(),
-        };
-        sorting.answer_left_open(left_open);
-        node.tasks.spawn(sorting.run(inbox));
-        Ok(node)
+        }))
     }
 }
 
@@ -201,10 +134,7 @@ impl Node {
     /// Stops the node: nothing more is taken in, what may not be cancelled ends, what was sealed is handed over if the
     /// relay can be reached.
     pub async fn stop(&self) {
-        self.stopping.cancel();
-        self.setups.stop().await;
-        self.post.stop().await;
-        self.router.stop().await;
+        self.wiring.stop().await;
         let transport = self
             .transport
             .lock()
@@ -213,9 +143,11 @@ impl Node {
         if let Some(transport) = transport {
             transport.stop().await;
         }
-        self.tasks.close();
         // What is left is an answer that no relay takes.
-        let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await;
+        let ended = tokio::time::timeout(STOP_LIMIT, self.wiring.ended());
+        if ended.await.is_err() {
+            self.wiring.kill();
+        }
     }
 
     /// Its id.
@@ -268,7 +200,7 @@ impl Node {
     }
 
     pub(crate) fn channels(&self) -> &Channels {
-        &self.channels
+        &self.wiring.channels
     }
 
     pub(crate) fn plugins(&self) -> &Plugins {
@@ -276,86 +208,11 @@ impl Node {
     }
 
     pub(crate) fn requests(&self) -> &Requests {
-        &self.requests
+        &self.wiring.requests
     }
 
     pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-}
-
-/// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
-#[derive(Clone)]
-struct Sorting {
-    router: Arc<Router>,
-    setups: Arc<Setups>,
-    outbox: mpsc::Sender<Letter>,
-    tasks: TaskTracker,
-    stopping: CancellationToken,
-}
-
-impl Sorting {
-    async fn run(self, mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>) {
-        let waiting = Arc::new(Semaphore::new(MOST_REQUESTS));
-        loop {
-            let message = tokio::select! {
-                message = inbox.recv() => message,
-                () = self.stopping.cancelled() => return,
-            };
-            match message {
-                Some(Ok(ToNode::Overlay(message))) => self.router.submit(message),
-                Some(request) => match waiting.clone().try_acquire_owned() {
-                    Ok(place) => self.answer(request, place),
-                    Err(_) => tracing::warn!("a researcher's request is dropped: too many wait"),
-                },
-                None => return,
-            }
-        }
-    }
-
-    fn answer(&self, request: Result<ToNode, Malformed>, place: OwnedSemaphorePermit) {
-        let sorting = self.clone();
-        self.tasks.spawn(async move {
-            let mut open = None;
-            let answer = match request {
-                Ok(request) => {
-                    open = request
-                        .set_up()
-                        .and_then(|set_up| set_up.request_id.clone());
-                    sorting.setups.answer(request).await
-                }
-                Err(malformed) => sorting.setups.answer_malformed(malformed),
-            };
-            if let Some(answer) = answer {
-                sorting.hand_over(answer, open, Some(place)).await;
-            }
-        });
-    }
-
-    /// Answers what was left open when this node ended the last time.
-    fn answer_left_open(&self, left_open: Vec<(RequestId, ToResearcher)>) {
-        for (request, answer) in left_open {
-            let sorting = self.clone();
-            self.tasks
-                .spawn(async move { sorting.hand_over(answer, Some(request), None).await });
-        }
-    }
-
-    /// Hands an answer to the transport, and frees its request's place. Once the relay has it, its request is not `open` any
-    /// more; what no relay has taken by this node's end is answered at the next start.
-    async fn hand_over(
-        &self,
-        answer: ToResearcher,
-        open: Option<RequestId>,
-        place: Option<OwnedSemaphorePermit>,
-    ) {
-        let (letter, receipt) = Letter::with_receipt(answer);
-        // Only a node that stops has no transport left.
-        let _ = self.outbox.send(letter).await;
-        drop(place);
-        if let (Some(open), Ok(())) = (open, receipt.await) {
-            self.setups.answered(open).await;
-        }
+        &self.wiring.counters
     }
 }
 

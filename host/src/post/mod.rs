@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc};
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
@@ -18,6 +17,7 @@ use crate::message::{Inner, NodeId, RequestId, ResearcherId, ToResearcher};
 use crate::overlay::{self, ChannelKeys};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::tasks::Tasks;
 use crate::transport::Letter;
 use renewal::Renewal;
 pub use set_up::Occasion;
@@ -36,7 +36,7 @@ pub struct Post {
     unasked: Arc<Semaphore>,
     /// At most one for each ready channel.
     renewals: Mutex<HashMap<NodeId, Renewal>>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stopping: CancellationToken,
 }
 
@@ -67,6 +67,7 @@ impl Post {
         outbox: mpsc::Sender<Letter>,
         randomness: Randomness,
         counters: Counters,
+        tasks: Tasks,
     ) -> Self {
         Self {
             own,
@@ -79,7 +80,7 @@ impl Post {
             under_way: Mutex::default(),
             unasked: Arc::new(Semaphore::new(set_up::UNASKED)),
             renewals: Mutex::default(),
-            tasks: TaskTracker::new(),
+            tasks,
             stopping: CancellationToken::new(),
         }
     }
@@ -87,17 +88,13 @@ impl Post {
     /// Ends all set-ups that are under way.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.tasks.ended().await;
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
-            tokio::select! {
-                () = work => {}
-                () = stopping.cancelled() => {}
-            }
+            stopping.run_until_cancelled_owned(work).await;
         });
     }
 

@@ -141,6 +141,7 @@ mod tests {
     use crate::primitives;
     use crate::randomness::Randomness;
     use crate::requests::{REPLY_TIMEOUT, Requests};
+    use crate::tasks::Tasks;
     use crate::transport::Letter;
 
     const PEER: &str = "b";
@@ -173,6 +174,7 @@ mod tests {
             outbox,
             randomness,
             Counters::default(),
+            Tasks::default(),
         );
         Desk {
             post: Arc::new(post),
@@ -190,7 +192,7 @@ mod tests {
     }
 
     fn overlay_in(letter: Letter) -> OverlayMessage {
-        match letter.message {
+        match letter.take() {
             ToResearcher::Overlay(message) => message,
             other => panic!("{other:?} is no overlay"),
         }

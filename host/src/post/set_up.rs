@@ -10,6 +10,7 @@ use crate::handlers::Outgoing;
 use crate::message::{NodeId, ResearcherId, Value};
 use crate::overlay::ChannelKeys;
 use crate::requests::REPLY_TIMEOUT;
+use crate::tasks::blocking;
 
 /// How often a peer is asked for its key within [`REPLY_TIMEOUT`], in case a relay lost the request or the reply.
 /// Strangers are asked once.
@@ -85,8 +86,8 @@ impl Post {
 
     async fn keep(&self, peer: &NodeId) -> Result<(), PostError> {
         let (channels, peer) = (self.channels.clone(), peer.clone());
-        let kept = tokio::task::spawn_blocking(move || channels.keep(&peer)).await;
-        kept.map_err(|_| PostError::Stopping)?
+        let kept = blocking(move || channels.keep(&peer)).await;
+        kept.ok_or(PostError::Stopping)?
             .map_err(|error| PostError::ChannelNotKept(error.to_string()))
     }
 

@@ -5,6 +5,7 @@ use crate::channels::ChannelError;
 use crate::handlers::{Body, CallError, Effect, Outgoing, Refused};
 use crate::primitives;
 use crate::requests::Answered;
+use crate::tasks::blocking;
 
 /// The effects of one message, all of them possible.
 #[derive(Default)]
@@ -64,8 +65,8 @@ impl Router {
             return Ok(channels.meet(&peer, &pem)?);
         }
         // Waits for the disk.
-        let set = tokio::task::spawn_blocking(move || channels.set_peer_key(&peer, &pem));
-        Ok(set.await.map_err(|_| Dropped::Stopping)??)
+        let set = blocking(move || channels.set_peer_key(&peer, &pem));
+        Ok(set.await.ok_or(Dropped::Stopping)??)
     }
 }
 

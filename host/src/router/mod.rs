@@ -19,7 +19,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
@@ -28,6 +27,7 @@ use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
+use crate::tasks::{Tasks, blocking};
 pub use dropped::Dropped;
 use rooms::{Place, Rooms, Standing};
 use seen::Seen;
@@ -56,7 +56,7 @@ pub struct Router {
     work: Semaphore,
     doubtful: Semaphore,
     seen: Seen,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stopping: CancellationToken,
 }
 
@@ -84,6 +84,7 @@ impl Router {
         requests: Requests,
         post: Arc<Post>,
         counters: Counters,
+        tasks: Tasks,
     ) -> Self {
         Self {
             own,
@@ -97,7 +98,7 @@ impl Router {
             work: Semaphore::new(IN_WORK),
             doubtful: Semaphore::new(DOUBTFUL),
             seen: Seen::default(),
-            tasks: TaskTracker::new(),
+            tasks,
             stopping: CancellationToken::new(),
         }
     }
@@ -120,8 +121,7 @@ impl Router {
     /// Cancels what may be cancelled, and waits for what may not.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait())
+        if tokio::time::timeout(STOP_LIMIT, self.tasks.ended())
             .await
             .is_err()
         {
@@ -157,10 +157,12 @@ impl Router {
             let _turn = self.rooms.turn(&place, &source).await?;
             self.handle(message).await
         };
-        let handled = tokio::select! {
-            handled = timeout_at(deadline, cancellable) => handled.map_err(|_| Dropped::Deadline)??,
-            () = self.stopping.cancelled() => return Err(Dropped::Stopping),
-        };
+        let handled = self
+            .stopping
+            .run_until_cancelled(timeout_at(deadline, cancellable))
+            .await
+            .ok_or(Dropped::Stopping)?
+            .map_err(|_| Dropped::Deadline)??;
         match handled {
             Some(handled) => self.finish(handled).await,
             None => Ok(()),
@@ -266,6 +268,6 @@ async fn open_with(
         return Ok(overlay::open(keys, message));
     }
     let (keys, message) = (keys.clone(), message.clone());
-    let opened = tokio::task::spawn_blocking(move || overlay::open(&keys, &message));
-    opened.await.map_err(|_| Dropped::Stopping)
+    let opened = blocking(move || overlay::open(&keys, &message));
+    opened.await.ok_or(Dropped::Stopping)
 }

@@ -30,9 +30,9 @@ impl Setups {
             let _work = self.work.acquire().await;
             self.run(setup).await
         });
-        let ended = tokio::select! {
-            ended = ended => ended.unwrap_or(Err(SetupError::Deadline)),
-            () = self.stopping.cancelled() => Err(SetupError::Stopping),
+        let ended = match self.stopping.run_until_cancelled(ended).await {
+            Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
+            None => Err(SetupError::Stopping),
         };
         match ended {
             Ok(outcome) => {

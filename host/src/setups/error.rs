@@ -58,7 +58,7 @@ pub enum SetupError {
         why: &'static str,
     },
     /// Ours: it could not be stored.
-    #[error("the result could not be stored: {0}")]
+    #[error("what must be stored could not be: {0}")]
     Store(#[from] StoreError),
     /// Ours: the node stops.
     #[error("the node is stopping")]

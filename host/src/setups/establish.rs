@@ -7,6 +7,7 @@ use crate::key_store::records::{ContextRecord, ContextSecret, Secret32};
 use crate::message::{Integer, NodeId};
 use crate::primitives;
 use crate::secure_sum::additive::Share;
+use crate::tasks::blocking;
 
 impl Setups {
     pub(super) async fn establish(
@@ -30,12 +31,12 @@ impl Setups {
         };
         let (store, id) = (self.store.clone(), setup.run.clone());
         let researcher = setup.researcher.to_string();
-        let kept = tokio::task::spawn_blocking(move || match store.context(&id)? {
+        let kept = blocking(move || match store.context(&id)? {
             // A researcher may run a set-up again under its id, say after a node failed; nobody else may.
             Some(taken) if !taken.is_of(&researcher) => Err(SetupError::TakenId(id)),
             _ => Ok(store.put_context(&id, &record)?),
         });
-        kept.await.map_err(|_| SetupError::Stopping)??;
+        kept.await.ok_or(SetupError::Stopping)??;
         Ok(established)
     }
 }

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
@@ -25,6 +24,7 @@ use crate::message::{
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::tasks::{Tasks, blocking};
 use crate::transport::Malformed;
 pub use error::SetupError;
 use runs::{Entry, Outcome, Runs};
@@ -44,7 +44,7 @@ pub struct Setups {
     randomness: Randomness,
     runs: Runs,
     work: Semaphore,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stopping: CancellationToken,
 }
 
@@ -63,6 +63,7 @@ impl Setups {
         requests: Requests,
         post: Arc<Post>,
         randomness: Randomness,
+        tasks: Tasks,
     ) -> Self {
         Self {
             own,
@@ -75,7 +76,7 @@ impl Setups {
             randomness,
             runs: Runs::default(),
             work: Semaphore::new(IN_WORK),
-            tasks: TaskTracker::new(),
+            tasks,
             stopping: CancellationToken::new(),
         }
     }
@@ -83,8 +84,7 @@ impl Setups {
     /// Ends all runs; their researchers hear that the node is stopping.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.tasks.ended().await;
     }
 
     /// The answer to a researcher's request; `None` for overlays, which are not for this part of the node, and for
@@ -163,7 +163,7 @@ impl Setups {
     ) -> ToResearcher {
         let (store, id) = (self.store.clone(), secagg_id.clone());
         let researcher = researcher_id.to_string();
-        let removed = tokio::task::spawn_blocking(move || match store.context(&id)? {
+        let removed = blocking(move || match store.context(&id)? {
             Some(context)
                 if context.is_of(&researcher)
                     && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
@@ -173,7 +173,7 @@ impl Setups {
             _ => Ok(false),
         });
         let why = match removed.await {
-            Ok(Ok(true)) => {
+            Some(Ok(true)) => {
                 tracing::info!(%secagg_id, "deleted");
                 return ToResearcher::SecaggDeleteReply(SecaggReply {
                     request_id,
@@ -185,11 +185,11 @@ impl Setups {
                     msg: Some("Secagg context is deleted.".to_owned()),
                 });
             }
-            Ok(Ok(false)) => {
+            Some(Ok(false)) => {
                 format!("this experiment has no secagg context {secagg_id} on this node")
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => SetupError::Stopping.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => SetupError::Stopping.to_string(),
         };
         tracing::warn!(%secagg_id, "FB321: not deleted: {why}");
         self.error(request_id, researcher_id, "FB321", format!("FB321: {why}"))
@@ -233,8 +233,8 @@ impl Setups {
             msg: Some(String::new()),
         };
         let open = OpenRequest {
-            researcher: researcher_id.to_string(),
-            secagg_id: secagg_id.to_string(),
+            researcher: researcher_id.clone(),
+            secagg_id: secagg_id.clone(),
         };
         let outcome = match self.open(request_id.as_ref(), open).await {
             Ok(()) => self.outcome(setup, request_id.as_ref()).await,
@@ -246,9 +246,7 @@ impl Setups {
                 reply,
                 share: reply_share,
             },
-            Outcome::Failed(why) => {
-                self.failed_set_up(request_id, researcher_id, secagg_id.as_str(), &why)
-            }
+            Outcome::Failed(why) => self.failed_set_up(request_id, researcher_id, &secagg_id, &why),
         }
     }
 
@@ -277,7 +275,7 @@ impl Setups {
         &self,
         request_id: Option<RequestId>,
         researcher_id: ResearcherId,
-        secagg_id: &str,
+        secagg_id: &SecaggId,
         why: &str,
     ) -> ToResearcher {
         let own = &self.own;

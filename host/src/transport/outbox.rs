@@ -42,8 +42,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// A message to be sent, and who waits to hear that this is over.
 #[derive(Debug)]
 pub struct Letter {
-    /// The message.
-    pub message: ToResearcher,
+    message: ToResearcher,
     receipt: Option<oneshot::Sender<()>>,
 }
 
@@ -57,6 +56,15 @@ impl Letter {
             receipt: Some(sender),
         };
         (letter, receipt)
+    }
+
+    /// The message, taken: its sender hears of it.
+    pub fn take(self) -> ToResearcher {
+        if let Some(receipt) = self.receipt {
+            // Whoever asked for it may have gone.
+            let _ = receipt.send(());
+        }
+        self.message
     }
 }
 

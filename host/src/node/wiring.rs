@@ -1,0 +1,223 @@
+//! What a node is made of, wired together: from the messages that come in to those that go out. Who carries them is not
+//! part of it.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::channels::Channels;
+use crate::counters::Counters;
+use crate::handlers::{Materials, Plugins, Services};
+use crate::key_store::{KeyStore, StoreError};
+use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
+use crate::post::Post;
+use crate::randomness::Randomness;
+use crate::requests::Requests;
+use crate::router::Router;
+use crate::setups::Setups;
+use crate::tasks::Tasks;
+use crate::transport::{Letter, Malformed};
+
+/// A researcher's requests that are waiting for their answer.
+const MOST_REQUESTS: usize = 1000;
+/// Messages between whoever carries them and the node, each way.
+const BETWEEN: usize = 1000;
+
+/// What a node stands on.
+pub(crate) struct Ground {
+    /// Its id.
+    pub(crate) id: NodeId,
+    /// Its name for people.
+    pub(crate) name: String,
+    /// What survives a restart.
+    pub(crate) store: Arc<KeyStore>,
+    /// Its handlers.
+    pub(crate) plugins: Arc<Plugins>,
+    /// All keys, ids and nonces come from here.
+    pub(crate) randomness: Randomness,
+}
+
+/// The parts of a node that works.
+pub(crate) struct Wiring {
+    pub(crate) channels: Arc<Channels>,
+    pub(crate) requests: Requests,
+    pub(crate) counters: Counters,
+    router: Arc<Router>,
+    setups: Arc<Setups>,
+    post: Arc<Post>,
+    tasks: Tasks,
+    stopping: CancellationToken,
+}
+
+/// Where a node's messages come in and go out.
+pub(crate) struct Ends {
+    /// What the researcher's server sends. Waits when the node is behind.
+    pub(crate) incoming: mpsc::Sender<Result<ToNode, Malformed>>,
+    /// What is to be handed to it.
+    pub(crate) outgoing: mpsc::Receiver<Letter>,
+}
+
+impl Wiring {
+    /// Wires a node and sets it to work. Must be called within a tokio runtime.
+    pub(crate) fn start(ground: Ground) -> Result<(Self, Ends), StoreError> {
+        let Ground {
+            id,
+            name,
+            store,
+            plugins,
+            randomness,
+        } = ground;
+        let tasks = Tasks::default();
+        let channels = Arc::new(Channels::load(store.clone())?);
+        let counters = Counters::default();
+        let requests = Requests::default();
+        let services = Services {
+            channels: channels.clone(),
+            materials: Materials::default(),
+            randomness: randomness.clone(),
+        };
+        let (outbox, outgoing) = mpsc::channel(BETWEEN);
+        let post = Arc::new(Post::new(
+            id.clone(),
+            channels.clone(),
+            requests.clone(),
+            plugins.clone(),
+            outbox.clone(),
+            randomness.clone(),
+            counters.clone(),
+            tasks.of_another_part(),
+        ));
+        let router = Arc::new(Router::new(
+            id.clone(),
+            plugins.clone(),
+            services.clone(),
+            requests.clone(),
+            post.clone(),
+            counters.clone(),
+            tasks.of_another_part(),
+        ));
+        let setups = Arc::new(Setups::new(
+            id,
+            name,
+            plugins,
+            services,
+            store,
+            requests.clone(),
+            post.clone(),
+            randomness,
+            tasks.of_another_part(),
+        ));
+        let (incoming, inbox) = mpsc::channel(BETWEEN);
+        let stopping = CancellationToken::new();
+        let sorting = Sorting {
+            router: router.clone(),
+            setups: setups.clone(),
+            outbox,
+            tasks: tasks.clone(),
+        };
+        // Before the first request comes.
+        sorting.answer_left_open()?;
+        let until = stopping.clone();
+        tasks.spawn(async move {
+            until.run_until_cancelled(sorting.run(inbox)).await;
+        });
+        let wiring = Self {
+            channels,
+            requests,
+            counters,
+            router,
+            setups,
+            post,
+            tasks,
+            stopping,
+        };
+        Ok((wiring, Ends { incoming, outgoing }))
+    }
+
+    /// Takes nothing more in, and ends what is under way: what may be cancelled is, what may not is waited for.
+    pub(crate) async fn stop(&self) {
+        self.stopping.cancel();
+        self.setups.stop().await;
+        self.post.stop().await;
+        self.router.stop().await;
+    }
+
+    /// Waits for answers that are still to be handed over.
+    pub(crate) async fn ended(&self) {
+        self.tasks.ended().await;
+    }
+
+    /// Drops everything under way where it stands, as a crash would.
+    pub(crate) fn kill(&self) {
+        self.tasks.kill();
+    }
+}
+
+/// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+#[derive(Clone)]
+struct Sorting {
+    router: Arc<Router>,
+    setups: Arc<Setups>,
+    outbox: mpsc::Sender<Letter>,
+    tasks: Tasks,
+}
+
+impl Sorting {
+    async fn run(self, mut inbox: mpsc::Receiver<Result<ToNode, Malformed>>) {
+        let waiting = Arc::new(Semaphore::new(MOST_REQUESTS));
+        while let Some(message) = inbox.recv().await {
+            match message {
+                Ok(ToNode::Overlay(message)) => self.router.submit(message),
+                request => match waiting.clone().try_acquire_owned() {
+                    Ok(place) => self.answer(request, place),
+                    Err(_) => tracing::warn!("a researcher's request is dropped: too many wait"),
+                },
+            }
+        }
+    }
+
+    fn answer(&self, request: Result<ToNode, Malformed>, place: OwnedSemaphorePermit) {
+        let sorting = self.clone();
+        self.tasks.spawn(async move {
+            let mut open = None;
+            let answer = match request {
+                Ok(request) => {
+                    open = request.set_up().and_then(|setup| setup.request_id.clone());
+                    sorting.setups.answer(request).await
+                }
+                Err(malformed) => sorting.setups.answer_malformed(malformed),
+            };
+            if let Some(answer) = answer {
+                sorting.hand_over(answer, open, Some(place)).await;
+            }
+        });
+    }
+
+    /// Answers what was left open when this node ended the last time.
+    fn answer_left_open(&self) -> Result<(), StoreError> {
+        for (request, answer) in self.setups.left_open()? {
+            let sorting = self.clone();
+            self.tasks
+                .spawn(async move { sorting.hand_over(answer, Some(request), None).await });
+        }
+        Ok(())
+    }
+
+    /// Hands an answer over, and frees its request's place. Once the relay has it, its request is not `open` any more; what
+    /// no relay has taken by this node's end is answered at the next start.
+    async fn hand_over(
+        &self,
+        answer: ToResearcher,
+        open: Option<RequestId>,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let (letter, receipt) = Letter::with_receipt(answer);
+        // Only a node that stops has no transport left.
+        let _ = self.outbox.send(letter).await;
+        drop(place);
+        if let (Some(open), Ok(())) = (open, receipt.await) {
+            self.setups.answered(open).await;
+        }
+    }
+}
