@@ -5,7 +5,10 @@ use std::fmt;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use super::log_limit::LogLimit;
 use super::{Exit, Format, Problem};
 
 /// Logs to standard error.
@@ -18,10 +21,13 @@ pub(super) fn log(filter: &str) -> Result<(), Problem> {
             "give a level (error, warn, info, debug, trace) or pairs such as backchannel::router=debug",
         )
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(LogLimit::default())
+        .with(lines)
         .init();
     Ok(())
 }

@@ -5,6 +5,7 @@ mod daemon;
 mod demo;
 mod handler;
 mod import;
+mod log_limit;
 mod node;
 mod output;
 mod problem;

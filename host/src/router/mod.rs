@@ -251,11 +251,12 @@ impl Router {
     }
 
     fn report(&self, source: &NodeId, dropped: &Dropped) {
-        self.counters.dropped(dropped.name());
+        let cause = dropped.name();
+        self.counters.dropped(cause);
         match dropped {
-            Dropped::Stopping => tracing::debug!(%source, "{dropped}"),
-            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!(%source, "{dropped}"),
-            _ => tracing::warn!(%source, "{dropped}"),
+            Dropped::Stopping => tracing::debug!(%source, cause, "{dropped}"),
+            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!(%source, cause, "{dropped}"),
+            _ => tracing::warn!(%source, cause, "{dropped}"),
         }
     }
 }
