@@ -87,6 +87,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
         "node",
         &[
             "message",
+            "audit",
             "randomness",
             "key_store",
             "channels",

@@ -12,6 +12,7 @@ mod problem;
 mod relay;
 mod secagg;
 mod status;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,11 @@ enum Command {
     Relay(relay::RelayCommand),
     /// Run a node beside a researcher.
     Node(node::NodeCommand),
+    /// Have a node accept its researcher's new certificate.
+    #[command(
+        after_help = "The node must be stopped. Its settings are given as to `backchannel node`.\n\nExample:\n  backchannel trust 5A:E8:…:0C --config node.toml"
+    )]
+    Trust(trust::Trust),
     /// Show how a running node or relay fares.
     Status(status::StatusCommand),
     /// Set up secure aggregation, and use it.
@@ -86,6 +92,7 @@ impl Cli {
                 Command::Demo(demo) => demo.run(format).await,
                 Command::Relay(relay) => relay.run(format).await,
                 Command::Node(node) => node.run(format).await,
+                Command::Trust(trust) => trust.run(format).await,
                 Command::Status(status) => status.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Import(import) => import.run(format),

@@ -82,7 +82,8 @@ impl NodeCommand {
         Ok(())
     }
 
-    fn settings(self) -> Result<NodeConfig, Problem> {
+    /// What the flags, the file, the variables and the component folder say together.
+    pub(super) fn settings(self) -> Result<NodeConfig, Problem> {
         let file = match &self.config {
             Some(path) => read_config(path)?,
             None => ConfigFile::default(),
@@ -182,10 +183,11 @@ fn problem(error: NodeError) -> Problem {
 /// What could not be done with a node's data directory, and why.
 pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
-        NodeError::Data { .. } | NodeError::Certificate(_) => Exit::Input,
-        NodeError::Store { .. } | NodeError::OtherCertificate { .. } | NodeError::Plugin(_) => {
-            Exit::Refused
-        }
+        NodeError::Data { .. } | NodeError::Audit(_) | NodeError::Certificate(_) => Exit::Input,
+        NodeError::Store { .. }
+        | NodeError::OtherCertificate { .. }
+        | NodeError::NotAsGiven { .. }
+        | NodeError::Plugin(_) => Exit::Refused,
         NodeError::Researcher(error) => match **error {
             ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
                 Exit::Refused

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::audit::AuditError;
 use crate::handlers::LoadError;
 use crate::key_store::StoreError;
 use crate::transport::{CertificateError, ConnectError, Fingerprint};
@@ -23,6 +24,9 @@ pub enum NodeError {
         /// Why.
         source: StoreError,
     },
+    /// The audit log. A node that cannot say what it does does nothing.
+    #[error("{0}")]
+    Audit(#[from] AuditError),
     /// The operating system.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -50,6 +54,16 @@ pub enum NodeError {
         /// What is pinned.
         known: Fingerprint,
     },
+    /// The researcher shows another certificate than the one the operator wants to trust.
+    #[error("the researcher at {address} shows the certificate {seen}, not {given}")]
+    NotAsGiven {
+        /// Where.
+        address: String,
+        /// What it shows.
+        seen: Fingerprint,
+        /// What the operator said.
+        given: Fingerprint,
+    },
 }
 
 impl From<ConnectError> for NodeError {
@@ -71,13 +85,17 @@ impl NodeError {
         match self {
             Self::Data { .. } => "name a directory that you may write to with --data".into(),
             Self::Store { source, .. } => source.advice().into(),
+            Self::Audit(error) => error.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
             Self::Plugin(error) => error.advice(),
             Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
             Self::Researcher(error) => error.advice().into(),
             Self::OtherCertificate { .. } => {
-                "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
+                "ask the researcher, on another way than this network, for the SHA-256 of the server's certificate; only if it is the first one here, run `backchannel trust SHA-256` with this node's settings, or start it with --certificate FILE".into()
+            }
+            Self::NotAsGiven { .. } => {
+                "check that host and port are the researcher's, and ask the researcher again, on another way than this network: somebody may be in between".into()
             }
         }
     }
