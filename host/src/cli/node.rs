@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::daemon::{Ready, until_told_to_stop};
 use super::{Exit, Format, Problem};
 use crate::control::{self, NodeControl};
-use crate::fedbiomed::ConfigIni;
+use crate::fedbiomed::{ConfigIni, TinyDb};
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::transport::{ConnectError, ServerAddress};
@@ -150,14 +150,30 @@ impl ConfigFile {
     }
 }
 
-/// What the component folder of a Fed-BioMed node says, and the environment.
+/// What the component folder of a Fed-BioMed node says, and the environment. That node must not run: a researcher's server
+/// gives each message to either of two nodes of one id.
 pub(super) fn component(folder: &Path) -> Result<ConfigIni, Problem> {
+    let what = || format!("the component folder {} cannot be used", folder.display());
     let variable = |name: &str| std::env::var(name).ok();
-    ConfigIni::read(folder, variable).map_err(|error| {
-        let what = format!("the component folder {} cannot be used", folder.display());
+    let component = ConfigIni::read(folder, variable).map_err(|error| {
         let todo = error.advice();
-        Problem::new(Exit::Input, what, error, todo)
-    })
+        Problem::new(Exit::Input, what(), error, todo)
+    })?;
+    // A database that cannot be read is a matter of `import`.
+    let database = component
+        .database
+        .as_deref()
+        .map(TinyDb::read)
+        .and_then(Result::ok);
+    match database.and_then(|database| database.running()) {
+        Some(process) => Err(Problem::new(
+            Exit::Input,
+            what(),
+            format!("its Fed-BioMed node runs, as process {process}"),
+            format!("stop it: fedbiomed node --path {} stop", folder.display()),
+        )),
+        None => Ok(component),
+    }
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
