@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -37,6 +37,9 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "secure_sum",
         ],
     ),
+    ("packages", &["files", "handlers"]),
+    ("policy", &["files", "handlers", "packages"]),
+    ("plugins", &["files", "handlers", "packages", "policy"]),
     ("requests", &["message", "randomness", "handlers"]),
     ("counters", &[]),
     ("transport", &["message", "randomness", "files", "proto"]),
@@ -60,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "message",
             "primitives",
             "overlay",
+            "key_store",
             "channels",
             "handlers",
             "requests",
@@ -92,6 +96,8 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "key_store",
             "channels",
             "handlers",
+            "policy",
+            "plugins",
             "requests",
             "counters",
             "transport",
@@ -111,6 +117,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "proto",
             "key_store",
             "secure_sum",
+            "plugins",
             "transport",
             "node",
             "relay",
@@ -120,12 +127,17 @@ const LAYERS: [(&str, &[&str]); 23] = [
     (
         "cli",
         &[
+            "audit",
             "message",
             "randomness",
+            "files",
             "proto",
             "secure_sum",
             "fedbiomed",
             "handlers",
+            "packages",
+            "policy",
+            "plugins",
             "transport",
             "node",
             "relay",

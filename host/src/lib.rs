@@ -24,6 +24,8 @@
 //! - [`audit`]: what an operator can read afterwards.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
+//! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
+//!   `plugins`: what runs of that.
 //! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
@@ -67,6 +69,9 @@ pub mod key_store;
 pub mod message;
 pub mod node;
 pub mod overlay;
+pub mod packages;
+mod plugins;
+mod policy;
 mod post;
 pub mod primitives;
 pub mod proto;

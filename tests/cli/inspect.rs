@@ -1,14 +1,22 @@
-//! Files that are no handlers.
+//! Files that are no plugins, and what is shown of one that is.
 
 use backchannel_artifacts::KEY_REQUEST;
 
-use crate::harness::{Folder, json, problem};
+use crate::harness::{Folder, json, problem, run};
 use crate::{INPUT, REFUSED};
+
+/// Exports what a handler exports, by name.
+const HANDLER: &str =
+    r#"(instance $handler) (export "backchannel:n2n/handler@0.1.0" (instance $handler))"#;
 
 /// A component in wasm's text form, with a manifest as the guide says.
 fn component(body: &str) -> Vec<u8> {
+    with_contract("0.1.0", body)
+}
+
+fn with_contract(contract: &str, body: &str) -> Vec<u8> {
     let manifest = serde_json::json!({
-        "name": "odd", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": ["OddRequest"],
+        "name": "odd", "version": "1.0.0", "licence": "Apache-2.0", "contract": contract, "kinds": ["OddRequest"],
     });
     let manifest = manifest.to_string().replace('"', "\\\"");
     let text = format!("(component (@custom \"backchannel:manifest\" \"{manifest}\") {body})");
@@ -18,7 +26,7 @@ fn component(body: &str) -> Vec<u8> {
 fn refused(name: &str, bytes: impl AsRef<[u8]>, why: &str) {
     let folder = Folder::new();
     let file = folder.write("handler.wasm", bytes);
-    let problem = problem(REFUSED, &["handler", "inspect", &file]);
+    let problem = problem(REFUSED, &["plugin", "inspect", &file]);
     assert!(problem.why.contains(why), "{name}: {problem:?}");
     assert!(
         !problem.why.contains('\n'),
@@ -27,21 +35,69 @@ fn refused(name: &str, bytes: impl AsRef<[u8]>, why: &str) {
 }
 
 #[test]
-fn shows_a_handler_that_is_one() {
+fn shows_a_plugin_with_each_import_and_the_authors_reason() {
     let folder = Folder::new();
     let file = folder.write("key-request.wasm", KEY_REQUEST);
-    let shown = json(&["handler", "inspect", &file]);
+    let shown = json(&["plugin", "inspect", &file]);
     assert_eq!(
         (&shown["ok"], &shown["manifest"]["name"]),
         (&true.into(), &"key-request".into())
     );
+    let imports = shown["imports"].as_array().expect("a list");
+    let grants: Vec<_> = imports.iter().map(|import| &import["grant"]).collect();
+    assert_eq!(grants, ["agreement", "material"]);
+    for import in imports {
+        for part in ["allows", "reason"] {
+            assert!(
+                import[part].as_str().is_some_and(|text| text.len() > 20),
+                "{import}"
+            );
+        }
+    }
+    assert_eq!(shown["declared_and_unused"], serde_json::json!([]));
+    assert_eq!(shown["limits"][0]["name"], "memory-mib");
+}
+
+#[test]
+fn says_in_words_what_a_plugin_may_and_cannot_do() {
+    let folder = Folder::new();
+    let file = folder.write("key-request.wasm", KEY_REQUEST);
+    let shown = run(&["plugin", "inspect", &file]);
+    for words in [
+        "ask the other parties of a run for data",
+        "it cannot see files, network, environment, clock",
+        "it declares what it uses, and no more",
+        "signed    by nobody",
+    ] {
+        assert!(shown.out.contains(words), "{words}: {}", shown.out);
+    }
+}
+
+#[test]
+fn refuses_a_contract_of_another_time() {
+    refused(
+        "too new",
+        with_contract("0.2.0", HANDLER),
+        "newer than this host's 0.1.0",
+    );
+    refused(
+        "too old",
+        with_contract("0.0.9", HANDLER),
+        "too old for this host's 0.1.0",
+    );
+}
+
+#[test]
+fn refuses_an_import_that_the_manifest_does_not_declare() {
+    let body = format!("(import \"backchannel:n2n/log@0.1.0\" (instance)) {HANDLER}");
+    refused("undeclared", component(&body), "does not declare");
 }
 
 #[test]
 fn says_when_there_is_no_file() {
     problem(
         INPUT,
-        &["handler", "inspect", &Folder::new().at("missing.wasm")],
+        &["plugin", "inspect", &Folder::new().at("missing.wasm")],
     );
 }
 
@@ -87,17 +143,6 @@ fn refuses_a_component_that_exports_the_wrong_world() {
         component(other),
         "contract backchannel:n2n@0.1.0",
     );
-    let wrong_type = r#"
-        (core module $m (func (export "handle")))
-        (core instance $i (instantiate $m))
-        (func $handle (canon lift (core func $i "handle")))
-        (instance $handler (export "handle" (func $handle)))
-        (export "backchannel:n2n/handler@0.1.0" (instance $handler))"#;
-    refused(
-        "another type",
-        component(wrong_type),
-        "contract backchannel:n2n@0.1.0",
-    );
 }
 
 #[test]
@@ -107,12 +152,12 @@ fn refuses_a_component_that_imports_what_is_not_offered() {
         "backchannel:n2n/key-store@0.1.0",
         "example:net/sockets@1.0.0",
     ] {
-        let body = format!("(import \"{import}\" (instance (export \"get\" (func))))");
+        let body = format!("(import \"{import}\" (instance (export \"get\" (func)))) {HANDLER}");
         refused(import, component(&body), import);
     }
     refused(
         "a function",
-        component("(import \"secret\" (func))"),
+        component(&format!("(import \"secret\" (func)) {HANDLER}")),
         "secret",
     );
 }

@@ -6,6 +6,7 @@ mod demo;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod inspect;
+mod plugins;
 mod secagg;
 
 /// The work was begun and failed.
@@ -45,7 +46,24 @@ fn every_command_shows_an_example() {
         "secagg aggregate",
         "secagg delete",
         "import fedbiomed",
-        "handler inspect",
+        "plugin inspect",
+        "plugin verify",
+        "plugin install",
+        "plugin approve",
+        "plugin enable",
+        "plugin disable",
+        "plugin upgrade",
+        "plugin rollback",
+        "plugin remove",
+        "plugin list",
+        "plugin key new",
+        "plugin key show",
+        "plugin sign",
+        "plugin bundle create",
+        "plugin bundle verify",
+        "plugin bundle load",
+        "plugin push",
+        "plugin pull",
     ];
     for command in commands {
         let words: Vec<_> = command.split(' ').chain(["--help"]).collect();

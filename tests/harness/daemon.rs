@@ -169,6 +169,11 @@ impl Daemon {
         self.signal(Signal::CONT);
     }
 
+    /// Has it read its policy again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("a running process");
         let id = i32::try_from(child.id()).expect("a process id");

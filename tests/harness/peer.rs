@@ -43,6 +43,8 @@ struct Answering {
     outgoing: mpsc::Sender<Letter>,
     randomness: Randomness,
     replies: watch::Sender<BTreeMap<RequestId, Instant>>,
+    /// What echoes said.
+    echoes: Mutex<BTreeMap<RequestId, String>>,
     /// Requests for keys of runs that wait for [`Peer::release`], if they are to wait.
     held: Mutex<Option<Vec<Inner>>>,
     silent: AtomicBool,
@@ -82,6 +84,7 @@ impl Peer {
             outgoing,
             randomness,
             replies: watch::Sender::default(),
+            echoes: Mutex::default(),
             held: Mutex::default(),
             silent: AtomicBool::default(),
         });
@@ -140,6 +143,21 @@ impl Peer {
         let fields = vec![("secagg_id".into(), run.into())];
         let sealed = self.answering.seal(self.keys(), "KeyRequest", &id, fields);
         (id, sealed)
+    }
+
+    /// Asks the node for an echo, which the guests under `tests/guests` can give. Does not wait.
+    pub async fn echo(&self, text: &str) -> RequestId {
+        let id = self.answering.fresh_id();
+        let fields = vec![("text".into(), text.into())];
+        let sealed = self.answering.seal(self.keys(), "EchoRequest", &id, fields);
+        self.send(sealed).await;
+        id
+    }
+
+    /// What the echo said, if it came.
+    pub fn echoed(&self, request: &RequestId) -> Option<String> {
+        let echoes = self.answering.echoes.lock().expect("no panic");
+        echoes.get(request).cloned()
     }
 
     /// From now on it does not tell its keys of runs, until it is to [release](Self::release) them.
@@ -283,6 +301,14 @@ impl Answering {
     async fn answer(&self, keys: &ChannelKeys, inner: Inner) {
         match inner.kind.as_str() {
             "KeyReply" => self.remember(inner.request_id),
+            "EchoReply" => {
+                let text = inner.fields.get("text").and_then(Value::as_str);
+                let (id, text) = (inner.request_id.clone(), text.expect("a text").to_owned());
+                let mut echoes = self.echoes.lock().expect("no panic");
+                echoes.insert(id.expect("a request's id"), text);
+                drop(echoes);
+                self.remember(inner.request_id);
+            }
             "KeyRequest" => {
                 if let Some(held) = &mut *self.held() {
                     held.push(inner);

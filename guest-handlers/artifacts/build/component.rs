@@ -1,11 +1,13 @@
 //! A core module becomes a component with a manifest inside.
 
-use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use wasm_encoder::{ComponentSection, CustomSection};
 use wit_component::{ComponentEncoder, DecodedWasm, decode};
 
-use crate::guest::Guest;
+use crate::guest::{Declaration, Guest};
 
 /// The custom section, at the level of the component, that holds the manifest as JSON.
 const MANIFEST_SECTION: &str = "backchannel:manifest";
@@ -22,6 +24,8 @@ struct Manifest<'a> {
     contract: String,
     kinds: &'a [String],
     initiates: &'a [String],
+    capabilities: &'a BTreeMap<String, String>,
+    limits: &'a BTreeMap<String, u64>,
 }
 
 /// Makes `core`, the module of `guest`, a component: checked, without imports but ours, with its manifest.
@@ -47,9 +51,11 @@ pub fn package(guest: &Guest, core: &[u8]) -> Result<Vec<u8>> {
             .description
             .as_deref()
             .with_context(|| missing("description"))?,
-        contract: contract(&component).with_context(|| name.clone())?,
+        contract: contract(&component, declaration).with_context(|| name.clone())?,
         kinds: &declaration.kinds,
         initiates: &declaration.initiates,
+        capabilities: &declaration.capabilities,
+        limits: &declaration.limits,
     };
     let section = CustomSection {
         name: MANIFEST_SECTION.into(),
@@ -60,17 +66,21 @@ pub fn package(guest: &Guest, core: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The version of `backchannel:n2n` that a component exports a handler of. Refuses imports from anywhere else: the
-/// host offers nothing else, WASI least of all.
-fn contract(component: &[u8]) -> Result<String> {
+/// host offers nothing else, WASI least of all. Refuses what is not declared too, as every host does.
+fn contract(component: &[u8], declaration: &Declaration) -> Result<String> {
     let DecodedWasm::Component(resolve, world) = decode(component)? else {
-        anyhow::bail!("a WIT package, not a component");
+        bail!("a WIT package, not a component");
     };
     let world = &resolve.worlds[world];
     for import in world.imports.keys() {
         let import = resolve.name_world_key(import);
+        let Some(interface) = import.strip_prefix("backchannel:n2n/") else {
+            bail!("imports {import}, which no host offers: only backchannel:n2n can be imported");
+        };
+        let interface = interface.split('@').next().unwrap_or_default();
         ensure!(
-            import.starts_with("backchannel:n2n/"),
-            "imports {import}, which no host offers: only backchannel:n2n can be imported"
+            interface == "types" || declaration.capabilities.contains_key(interface),
+            "imports {import}: declare it with `{interface} = \"why\"` under [package.metadata.backchannel.capabilities]"
         );
     }
     let exports = world

@@ -1,5 +1,6 @@
 //! Guests as Cargo knows them, and their compilation to core wasm modules.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -44,6 +45,7 @@ pub struct Guest {
     pub license: Option<String>,
     pub authors: Vec<String>,
     pub description: Option<String>,
+    manifest_path: PathBuf,
     metadata: Option<Metadata>,
     targets: Vec<Target>,
 }
@@ -62,6 +64,12 @@ pub struct Declaration {
     /// The researcher's requests it begins a run for.
     #[serde(default)]
     pub initiates: Vec<String>,
+    /// The capabilities it uses, by name, each with the reason that operators read, or an empty text.
+    #[serde(default)]
+    pub capabilities: BTreeMap<String, String>,
+    /// The limits it needs, by name, where the host's starting ones are too low.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u64>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +107,15 @@ impl Guest {
     /// What the package says about itself as a guest, if it is one.
     pub fn declaration(&self) -> Option<&Declaration> {
         self.metadata.as_ref()?.backchannel.as_ref()
+    }
+
+    /// Whether its folder is one of those in `folder`.
+    #[allow(
+        dead_code,
+        reason = "the example that shares this file takes every guest"
+    )]
+    pub fn is_in(&self, folder: &Path) -> bool {
+        self.manifest_path.ancestors().nth(2) == Some(folder)
     }
 
     /// The name of the file that its `cdylib` becomes.

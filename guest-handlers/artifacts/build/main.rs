@@ -1,6 +1,7 @@
-//! Builds every guest of the workspace to a component and writes one constant for each.
+//! Builds every guest beside this package to a component and writes one constant for each.
 //!
-//! A guest is a package with a `[package.metadata.backchannel]` table, so none can be forgotten here.
+//! A guest is a package with a `[package.metadata.backchannel]` table, so none can be forgotten here. Two packages have
+//! this script: one for the built-in handlers, one for the guests of the tests.
 
 mod component;
 mod guest;
@@ -28,15 +29,25 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is Cargo's to set")?);
     let here = env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is Cargo's to set")?;
-    let guests = guest::find(&Path::new(&here).join("Cargo.toml"))?;
+    let here = Path::new(&here);
+    let beside = here.parent().context("a package is in a folder")?;
+    let mut guests = guest::find(&here.join("Cargo.toml"))?;
+    guests.packages.retain(|guest| guest.is_in(beside));
 
+    println!("cargo::rerun-if-changed={}", beside.display());
     let root = &guests.workspace_root;
     for source in ["guest-handlers", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
 
-    // A target directory of its own: the outer Cargo holds the lock on its own until this script is done.
-    let cores = guests.compile(&out.join("target"))?;
+    // A target directory of its own: the outer Cargo holds the lock on its own until this script is done. The first to be
+    // built hands it on to the second.
+    let target = match env::var_os("DEP_BACKCHANNEL_GUESTS_TARGET") {
+        Some(target) => PathBuf::from(target),
+        None => out.join("target"),
+    };
+    println!("cargo::metadata=TARGET={}", target.display());
+    let cores = guests.compile(&target)?;
     let mut constants = String::new();
     let mut all = String::new();
     for (guest, core) in guests.packages.iter().zip(cores) {

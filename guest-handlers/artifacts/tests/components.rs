@@ -99,6 +99,10 @@ fn every_component_imports_and_exports_what_it_needs_and_no_more() {
         surface.exports.sort();
         assert_eq!(surface.imports, interfaces(imports));
         assert_eq!(surface.exports, interfaces(exports));
+        let manifest = manifest(component);
+        let declared = manifest["capabilities"].as_object().expect("declared");
+        let declared: Vec<&str> = declared.keys().map(String::as_str).collect();
+        assert_eq!([&declared[..], &["types"]].concat(), imports);
     }
 }
 

@@ -73,6 +73,52 @@ pub mod sharing {
     }
 }
 
+/// What this plugin has stored: entries of its own, which outlive messages, restarts and upgrades. They are changed with
+/// [`Effect::Store`](crate::Effect::Store).
+pub mod store {
+    use crate::Failure;
+    #[cfg(target_arch = "wasm32")]
+    use crate::bindings::message_handler::backchannel::n2n::store as host;
+    #[cfg(not(target_arch = "wasm32"))]
+    use crate::testing::store as host;
+
+    /// What is stored under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unavailable`] when the disk cannot be read.
+    pub fn get(key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        host::get(key)
+    }
+
+    /// The keys that begin with `prefix`, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unavailable`] when the disk cannot be read.
+    pub fn keys(prefix: &str) -> Result<Vec<String>, Failure> {
+        host::keys(prefix)
+    }
+}
+
+/// Randomness fit for keys and nonces.
+pub mod random {
+    use crate::Failure;
+    #[cfg(target_arch = "wasm32")]
+    use crate::bindings::message_handler::backchannel::n2n::random as host;
+    #[cfg(not(target_arch = "wasm32"))]
+    use crate::testing::random as host;
+
+    /// `count` random bytes, at most 4096.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Refused`] when `count` is more.
+    pub fn bytes(count: u32) -> Result<Vec<u8>, Failure> {
+        host::bytes(count)
+    }
+}
+
 /// Lines for the node's log. The operator reads them, no peer does.
 pub mod log {
     #[cfg(target_arch = "wasm32")]

@@ -14,8 +14,8 @@
 //!
 //! - [`Handler`] and [`export_handler!`]: the two halves.
 //! - [`Message`], [`Outgoing`], [`Bytes`], [`Integer`]: fields in and out, typed with serde.
-//! - [`material`], [`channel_keys`], [`agreement`], [`sharing`], [`log`]: what the host offers. A component imports
-//!   those it calls, and loads where the operator grants them.
+//! - [`material`], [`channel_keys`], [`agreement`], [`sharing`], [`store`], [`random`], [`log`]: what the host offers. A
+//!   component imports those it calls, and loads where the operator grants them.
 //! - [`Initiator`] and [`export_protocol!`]: for a plugin that begins exchanges when a researcher asks.
 //! - `testing`: a host made of plain values, for `cargo test` without wasm. Not there in wasm builds.
 //!
@@ -53,11 +53,11 @@ pub use bindings::initiator::exports::backchannel::n2n::initiator::{
 };
 #[doc(inline)]
 pub use bindings::message_handler::backchannel::n2n::types::{
-    Assurance, Datum, Effect, Envelope, Failure, Message, Outgoing, PeerKey, PeerShare,
+    Assurance, Datum, Effect, Entry, Envelope, Failure, Message, Outgoing, PeerKey, PeerShare,
     SecaggContext,
 };
 pub use bytes::Bytes;
-pub use capabilities::{agreement, channel_keys, log, material, sharing};
+pub use capabilities::{agreement, channel_keys, log, material, random, sharing, store};
 pub use handler::Handler;
 #[doc(hidden)]
 pub use handler::HandlerOf;

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Assurance, Envelope, Failure, Message, Outgoing, fields};
+use crate::{Assurance, Entry, Envelope, Failure, Message, Outgoing, fields};
 
 impl Envelope {
     /// Passes when the sender's name rests on a key that it alone holds.
@@ -48,6 +48,24 @@ impl Outgoing {
             kind: kind.to_owned(),
             fields: fields::encode(fields)?,
         })
+    }
+}
+
+impl Entry {
+    /// `value` under `key`, in place of what was there.
+    pub fn keep(key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        Self {
+            key: key.into(),
+            value: Some(value.into()),
+        }
+    }
+
+    /// Nothing under `key` any more.
+    pub fn remove(key: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            value: None,
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::log::Level;
 use crate::{
-    Answer, Assurance, Effect, Envelope, Failure, Handler, Initiator, Message, Setup, Step, fields,
+    Answer, Assurance, Effect, Entry, Envelope, Failure, Handler, Initiator, Message, Setup, Step,
+    fields,
 };
 
 /// What one node's host has to offer, and the log that was written to it.
@@ -24,6 +25,8 @@ struct Holdings {
     channel_key: Option<Vec<u8>>,
     run_key: Option<Vec<u8>>,
     shares: BTreeMap<String, Vec<u8>>,
+    entries: BTreeMap<String, Vec<u8>>,
+    drawn: u64,
     log: Vec<(Level, String)>,
 }
 
@@ -59,7 +62,15 @@ impl Node {
         self
     }
 
-    /// Lets `H` treat a message: `handle`, then `finalize` if it found something. No effect otherwise.
+    /// `store::get(key)` gives `value`.
+    pub fn with_entry(self, key: &str, value: &[u8]) -> Self {
+        let (key, value) = (key.to_owned(), value.to_vec());
+        self.0.borrow_mut().entries.insert(key, value);
+        self
+    }
+
+    /// Lets `H` treat a message: `handle`, then `finalize` if it found something. No effect otherwise. What it stores is there
+    /// for the next message.
     ///
     /// # Errors
     ///
@@ -69,10 +80,12 @@ impl Node {
         envelope: Envelope,
         message: Message,
     ) -> Result<Vec<Effect>, Failure> {
-        match self.during(Phase::Handle, || H::handle(envelope, message))? {
-            Some(outcome) => self.during(Phase::Finalize, || H::finalize(outcome)),
-            None => Ok(Vec::new()),
-        }
+        let effects = match self.during(Phase::Handle, || H::handle(envelope, message))? {
+            Some(outcome) => self.during(Phase::Finalize, || H::finalize(outcome))?,
+            None => Vec::new(),
+        };
+        self.store(&effects);
+        Ok(effects)
     }
 
     /// Begins a run of `I`.
@@ -90,7 +103,21 @@ impl Node {
     ///
     /// That of [`Initiator::step`].
     pub fn step<I: Initiator>(&self, run: &mut I, answers: Vec<Answer>) -> Result<Step, Failure> {
-        self.during(Phase::Run, || run.step(answers))
+        let step = self.during(Phase::Run, || run.step(answers))?;
+        self.store(&step.effects);
+        Ok(step)
+    }
+
+    fn store(&self, effects: &[Effect]) {
+        let entries = &mut self.0.borrow_mut().entries;
+        for effect in effects {
+            if let Effect::Store(Entry { key, value }) = effect {
+                match value {
+                    Some(value) => entries.insert(key.clone(), value.clone()),
+                    None => entries.remove(key),
+                };
+            }
+        }
     }
 
     /// The lines written so far.
@@ -223,6 +250,46 @@ pub(crate) mod sharing {
     }
 }
 
+pub(crate) mod store {
+    use super::{current, no_node};
+    use crate::Failure;
+
+    pub(crate) fn get(key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        current(|held, _| Ok(held.entries.get(key).cloned())).unwrap_or_else(no_node)
+    }
+
+    pub(crate) fn keys(prefix: &str) -> Result<Vec<String>, Failure> {
+        current(|held, _| {
+            let keys = held.entries.keys().filter(|key| key.starts_with(prefix));
+            Ok(keys.cloned().collect())
+        })
+        .unwrap_or_else(no_node)
+    }
+}
+
+pub(crate) mod random {
+    use super::{current, no_node};
+    use crate::Failure;
+
+    /// Other bytes at each call of a node, and the same in each run of a test.
+    pub(crate) fn bytes(count: u32) -> Result<Vec<u8>, Failure> {
+        if count > 4096 {
+            return Err(Failure::refused("at most 4096 bytes a call"));
+        }
+        current(|held, _| {
+            let bytes = (0..count).map(|_| {
+                // SplitMix64 (Steele, Lea and Flood, 2014).
+                held.drawn = held.drawn.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                let mixed = (held.drawn ^ (held.drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+                (mixed >> 56) as u8
+            });
+            Ok(bytes.collect())
+        })
+        .unwrap_or_else(no_node)
+    }
+}
+
 pub(crate) mod log {
     use super::current;
     use crate::log::Level;
@@ -235,7 +302,7 @@ pub(crate) mod log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{agreement, log, material, sharing};
+    use crate::{agreement, log, material, random, sharing, store};
 
     /// Asks for everything in both halves and in a run, and logs what it got.
     struct Asker;
@@ -297,6 +364,37 @@ mod tests {
             "begin: false true true",
         ];
         assert_eq!(lines, expected);
+    }
+
+    /// Counts its messages in its store, each with a random mark.
+    struct Counter;
+
+    impl Handler for Counter {
+        type Outcome = u8;
+        fn handle(_: Envelope, _: Message) -> Result<Option<u8>, Failure> {
+            let count = store::get("count")?.map_or(0, |value| value[0]);
+            Ok(Some(count + 1))
+        }
+        fn finalize(count: u8) -> Result<Vec<Effect>, Failure> {
+            let mark = Entry::keep(format!("mark/{count}"), random::bytes(16)?);
+            let count = Entry::keep("count", [count]);
+            Ok(vec![Effect::Store(count), Effect::Store(mark)])
+        }
+    }
+
+    #[test]
+    fn what_a_message_stores_the_next_one_finds() {
+        let node = Node::new().with_entry("count", &[6]);
+        let empty = BTreeMap::<String, u8>::new();
+        let treat = || node.treat::<Counter>(envelope("peer"), message("Kind", &empty));
+
+        let (first, second) = (treat().unwrap(), treat().unwrap());
+
+        assert_eq!(second[0], Effect::Store(Entry::keep("count", [8])));
+        assert_ne!(first[1], second[1], "other random bytes");
+        let keys = node.during(Phase::Handle, || store::keys("mark/"));
+        assert_eq!(keys.unwrap(), ["mark/7", "mark/8"]);
+        assert!(node.during(Phase::Handle, || random::bytes(4097)).is_err());
     }
 
     #[test]

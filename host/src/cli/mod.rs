@@ -3,11 +3,11 @@
 mod column;
 mod daemon;
 mod demo;
-mod handler;
 mod import;
 mod log_limit;
 mod node;
 mod output;
+mod plugin;
 mod problem;
 mod relay;
 mod secagg;
@@ -57,9 +57,9 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
-    /// Look at handlers.
+    /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
-    Handler(handler::Handler),
+    Plugin(plugin::Plugin),
 }
 
 impl Cli {
@@ -96,7 +96,7 @@ impl Cli {
                 Command::Status(status) => status.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Import(import) => import.run(format),
-                Command::Handler(handler) => handler.run(format),
+                Command::Plugin(plugin) => plugin.run(format).await,
             }
         });
         // Threads that still wait for a disk or a name server must not keep a finished command alive.

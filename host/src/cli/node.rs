@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
@@ -58,6 +60,8 @@ impl NodeCommand {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         let config = self.settings()?;
         let data = config.data.clone();
+        // From here on a hangup ends nothing, not even a node that is starting.
+        let hangups = signal(SignalKind::hangup());
         // The store's lock tells that a control socket that is there is dead.
         let opened = Node::open(config).map_err(problem)?;
         let socket = control::Socket::bind(&data).map_err(|error| {
@@ -68,6 +72,10 @@ impl NodeCommand {
         let stop = CancellationToken::new();
         let control = NodeControl(node.clone());
         let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
+        match hangups {
+            Ok(hangups) => drop(tokio::spawn(reload_on(hangups, node.clone(), stop.clone()))),
+            Err(error) => tracing::warn!("SIGHUP is not waited for: {error}"),
+        }
         let ready = Ready {
             event: "ready",
             id: node.id().to_string(),
@@ -150,6 +158,15 @@ impl ConfigFile {
     }
 }
 
+/// Has the node read its policy again at each SIGHUP, as daemons do. What comes of it is in the log.
+async fn reload_on(mut hangups: Signal, node: Arc<Node>, stop: CancellationToken) {
+    while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+        let node = node.clone();
+        // Compiles; the outcome is logged where it is known.
+        let _ = tokio::task::spawn_blocking(move || node.reload()).await;
+    }
+}
+
 /// What the component folder of a Fed-BioMed node says, and the environment. That node must not run: a researcher's server
 /// gives each message to either of two nodes of one id.
 pub(super) fn component(folder: &Path) -> Result<ConfigIni, Problem> {
@@ -199,11 +216,13 @@ fn problem(error: NodeError) -> Problem {
 /// What could not be done with a node's data directory, and why.
 pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
-        NodeError::Data { .. } | NodeError::Audit(_) | NodeError::Certificate(_) => Exit::Input,
+        NodeError::Data { .. }
+        | NodeError::Audit(_)
+        | NodeError::Certificate(_)
+        | NodeError::Policy(_) => Exit::Input,
         NodeError::Store { .. }
         | NodeError::OtherCertificate { .. }
-        | NodeError::NotAsGiven { .. }
-        | NodeError::Plugin(_) => Exit::Refused,
+        | NodeError::NotAsGiven { .. } => Exit::Refused,
         NodeError::Researcher(error) => match **error {
             ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
                 Exit::Refused

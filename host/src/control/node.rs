@@ -7,10 +7,11 @@ use super::protect::{ProtectionContext, server_key};
 use crate::key_store::StoreError;
 use crate::message::SecaggId;
 use crate::node::Node;
+use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
     CommitmentReply, CommitmentRequest, Context, NodeStatus, Plugin, ProtectReply, ProtectRequest,
-    ProtectValuesReply, ProtectValuesRequest, StatusRequest,
+    ProtectValuesReply, ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest,
 };
 use crate::secure_sum::quantize::Quantization;
 
@@ -25,6 +26,7 @@ impl node_server::Node for NodeControl {
         let contexts = blocking(move || store.contexts()).await?;
         let counted = node.counters().now();
         let connection = node.connection();
+        let quarantined = node.plugins().quarantined();
         Ok(Response::new(NodeStatus {
             node_id: node.id().to_string(),
             name: node.name().to_owned(),
@@ -52,6 +54,7 @@ impl node_server::Node for NodeControl {
                 .collect(),
             plugins: node
                 .plugins()
+                .current()
                 .all()
                 .into_values()
                 .map(|plugin| Plugin {
@@ -64,6 +67,10 @@ impl node_server::Node for NodeControl {
                         .iter()
                         .map(|grant| grant.name().to_owned())
                         .collect(),
+                    quarantine: quarantined
+                        .get(plugin.name())
+                        .filter(|one| one.digest == hex::encode(plugin.digest()))
+                        .map_or_else(String::new, |one| one.reason.clone()),
                 })
                 .collect(),
             sent: counted.sent.into_iter().collect::<HashMap<_, _>>(),
@@ -144,6 +151,40 @@ impl node_server::Node for NodeControl {
         Ok(Response::new(CommitmentReply {
             commitment: key.commitment().to_vec(),
         }))
+    }
+
+    async fn reload(
+        &self,
+        request: Request<ReloadRequest>,
+    ) -> Result<Response<ReloadReply>, Status> {
+        let ReloadRequest { release, forget } = request.into_inner();
+        let node = self.0.clone();
+        let lines = |changes: Vec<Change>| changes.iter().map(ToString::to_string).collect();
+        working(move || {
+            let reloaded = node.reload();
+            let forgotten = node.forget(&forget);
+            forgotten.map_err(|error| store_status(&error))?;
+            Ok(match reloaded {
+                Ok(changes) => {
+                    let mut changes: Vec<String> = lines(changes);
+                    if node.plugins().release(&release) {
+                        changes.push(format!("{release} is out of quarantine"));
+                    }
+                    ReloadReply {
+                        ok: true,
+                        changes,
+                        ..ReloadReply::default()
+                    }
+                }
+                Err(kept) => ReloadReply {
+                    ok: false,
+                    why: kept.why.to_string(),
+                    to_do: kept.why.advice(),
+                    changes: lines(kept.taken_back),
+                },
+            })
+        })
+        .await
     }
 }
 

@@ -13,6 +13,13 @@ impl From<Vec<u8>> for Body {
     }
 }
 
+impl Body {
+    /// The bytes, still to be wiped.
+    pub fn into_inner(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+}
+
 impl Deref for Body {
     type Target = [u8];
 

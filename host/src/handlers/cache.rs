@@ -115,7 +115,7 @@ impl CompiledCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handlers::{Plugins, Runtime};
+    use crate::handlers::{PluginSet, Runtime};
     use crate::randomness::Randomness;
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         let runtime = Runtime::new().expect("an engine");
         let seed = |n| Seed::draw(&Randomness::from_seed(n));
         let cache = |n| CompiledCode::new(folder.path(), &seed(n)).expect("a cache");
-        Plugins::built_in(&runtime, Some(&cache(1))).expect("loaded");
+        PluginSet::built_in(&runtime, Some(&cache(1))).expect("loaded");
         let files: Vec<_> = std::fs::read_dir(folder.path())
             .expect("readable")
             .flatten()
@@ -151,6 +151,6 @@ mod tests {
             cache(1).load(runtime.engine(), &digest, &path).is_none(),
             "changed"
         );
-        Plugins::built_in(&runtime, Some(&cache(1))).expect("compiled anew");
+        PluginSet::built_in(&runtime, Some(&cache(1))).expect("compiled anew");
     }
 }

@@ -1,32 +1,31 @@
 //! One message: `handle`, then `finalize`, in one fresh instance.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
 use super::effect;
-use super::plugin::{CpuExhausted, Instance, root_cause};
-use super::state::Subject;
-use super::{CallError, Effect, Envelope, Message, Plugin, Services};
+use super::plugin::root_cause;
+use super::state::{CallState, Subject};
+use super::{
+    CallError, Called, Effect, Envelope, Limit, LimitHit, Message, Plugin, Services, Usage,
+};
 use crate::message::one_line;
 
-/// Computing time of `handle`, instantiation included.
-pub(super) const HANDLE_CPU_MS: u32 = 1000;
-/// Wall time of `handle`: the longest wait for material and what comes around it.
-const HANDLE_WALL: Duration = Duration::from_secs(32);
-/// Computing time of `finalize`.
-pub(super) const FINALIZE_CPU_MS: u32 = 100;
 /// A failure's text in the log, in bytes.
 const LONGEST_TEXT: usize = 500;
 
 /// What `handle` found, waiting for [`Found::finalize`]. Dropping it leaves no trace.
 pub struct Found {
     plugin: Arc<Plugin>,
-    instance: Instance,
+    store: Store<CallState>,
     guest: handler::Guest,
     outcome: ResourceAny,
 }
@@ -40,72 +39,130 @@ impl Plugin {
         services: Services,
         envelope: Envelope,
         message: Message,
-    ) -> Result<Option<Found>, CallError> {
-        let deadline = Instant::now() + HANDLE_WALL;
+    ) -> Called<Option<Found>> {
+        let mut store = self.store(services, Subject::Message(envelope.clone()));
+        let bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
+        store.data_mut().may_wait_until = Some(bounds.deadline);
         let call = async {
-            let subject = Subject::Message(envelope.clone());
-            let mut instance = self.instantiate(services, subject, HANDLE_CPU_MS).await?;
-            let guest = self.handler.load(&mut instance.store, &instance.instance)?;
-            instance.store.data_mut().may_wait_until = Some(deadline);
-            let outcome = guest
-                .call_handle(&mut instance.store, &envelope, &message)
-                .await?;
-            Ok((instance, guest, outcome))
+            let instance = self.instantiate(&mut store).await?;
+            let guest = self.handler.load(&mut store, &instance)?;
+            let outcome = guest.call_handle(&mut store, &envelope, &message).await?;
+            Ok((guest, outcome))
         };
-        let (instance, guest, outcome) = match timeout_at(deadline, call).await {
-            Ok(called) => called.map_err(|error| trap(self.name(), &error, HANDLE_CPU_MS))?,
-            Err(_) => {
-                return Err(CallError::Wall {
-                    plugin: self.name().into(),
-                    limit_s: HANDLE_WALL.as_secs(),
-                });
-            }
-        };
-        let outcome = outcome.map_err(|why| failure(self.name(), &why))?;
-        Ok(outcome.map(|outcome| Found {
-            plugin: self.clone(),
-            instance,
-            guest,
-            outcome,
-        }))
+        let (called, took) = bounds.within(call).await;
+        let usage = took.with(store.data_mut().usage());
+        let found = called.and_then(|(guest, outcome)| {
+            let outcome = outcome.map_err(|why| failure(self.name(), &why))?;
+            Ok(outcome.map(|outcome| Found {
+                plugin: self.clone(),
+                store,
+                guest,
+                outcome,
+            }))
+        });
+        Called::new(usage, found)
     }
 }
 
 impl Found {
-    /// The second half: the effects, checked. To be run to its end once begun.
-    pub async fn finalize(mut self) -> Result<Vec<Effect>, CallError> {
-        let store = &mut self.instance.store;
-        let state = store.data_mut();
-        state.may_wait_until = None;
-        state.cpu_ticks = FINALIZE_CPU_MS;
-        store.set_epoch_deadline(1);
-        let name = self.plugin.name();
-        let effects = self
-            .guest
-            .outcome()
-            .call_finalize(&mut *store, self.outcome)
-            .await
-            .map_err(|error| trap(name, &error, FINALIZE_CPU_MS))?
-            .map_err(|why| failure(name, &why))?;
-        effect::check(effects, &self.plugin, &store.data().subject).map_err(|why| {
-            CallError::Effect {
-                plugin: name.into(),
-                why,
-            }
-        })
+    /// The second half: the effects, checked. To be run to its end once begun; that comes by `final-wall-ms`.
+    pub async fn finalize(self) -> Called<Vec<Effect>> {
+        let Self {
+            plugin,
+            mut store,
+            guest,
+            outcome,
+        } = self;
+        store.data_mut().may_wait_until = None;
+        let bounds = Bounds::begin(&plugin, &mut store, Limit::FinalCpuMs, Limit::FinalWallMs);
+        let guest = guest.outcome();
+        let (called, took) = bounds
+            .within(guest.call_finalize(&mut store, outcome))
+            .await;
+        let mut usage = took.with(store.data_mut().usage());
+        let effects = called.and_then(|effects| {
+            let effects = effects.map_err(|why| failure(plugin.name(), &why))?;
+            effect::check(effects, &plugin, &store.data().subject, &mut usage)
+        });
+        Called::new(usage, effects)
     }
 }
 
-pub(super) fn trap(plugin: &str, error: &wasmtime::Error, limit_ms: u32) -> CallError {
-    if error.downcast_ref::<CpuExhausted>().is_some() {
-        return CallError::Cpu {
-            plugin: plugin.into(),
-            limit_ms,
-        };
+/// What a call into a plugin must keep to.
+pub(super) struct Bounds<'a> {
+    plugin: &'a Plugin,
+    begun: Instant,
+    pub(super) deadline: Instant,
+    wall: Limit,
+}
+
+/// How long a call took.
+pub(super) struct Took {
+    wall: Duration,
+    computing: Duration,
+}
+
+impl Took {
+    pub(super) fn with(self, usage: Usage) -> Usage {
+        Usage {
+            wall: self.wall,
+            computing: self.computing,
+            ..usage
+        }
     }
-    CallError::Trap {
-        plugin: plugin.into(),
-        why: one_line(&root_cause(error), LONGEST_TEXT),
+}
+
+impl<'a> Bounds<'a> {
+    /// Gives the next call with `store` the computing time `cpu`, and the time `wall` from now on.
+    pub(super) fn begin(
+        plugin: &'a Plugin,
+        store: &mut Store<CallState>,
+        cpu: Limit,
+        wall: Limit,
+    ) -> Self {
+        store.data_mut().may_compute(cpu);
+        store.set_epoch_deadline(1);
+        let begun = Instant::now();
+        Self {
+            plugin,
+            begun,
+            deadline: begun + plugin.limits().time(wall),
+            wall,
+        }
+    }
+
+    /// The call, until its end or its deadline, and what it took.
+    pub(super) async fn within<T>(
+        self,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> (Result<T, CallError>, Took) {
+        let plugin = self.plugin;
+        let stopped = |hit| CallError::Limit {
+            plugin: plugin.name().into(),
+            hit,
+        };
+        let mut computing = Duration::ZERO;
+        let mut call = pin!(call);
+        // A guest computes while it is polled, and only then.
+        let timed = poll_fn(|context| {
+            let begun = std::time::Instant::now();
+            let polled = call.as_mut().poll(context);
+            computing += begun.elapsed();
+            polled
+        });
+        let done = match timeout_at(self.deadline, timed).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(match error.downcast_ref::<LimitHit>() {
+                Some(hit) => stopped(*hit),
+                None => CallError::Trap {
+                    plugin: plugin.name().into(),
+                    why: one_line(&root_cause(&error), LONGEST_TEXT),
+                },
+            }),
+            Err(_) => Err(stopped(plugin.limits().hit(self.wall))),
+        };
+        let wall = self.begun.elapsed();
+        (done, Took { wall, computing })
     }
 }
 

@@ -1,14 +1,10 @@
 //! Effects: what a guest asks the host to do, checked here before the router carries any of them out.
 
 use super::bindings::backchannel::n2n::types;
+use super::entry::LONGEST_KEY;
 use super::state::{RunState, Subject};
-use super::{Body, Capability, Plugin};
+use super::{Body, CallError, Capability, Entry, Limit, Plugin, Usage};
 use crate::message::{NodeId, Value};
-
-/// The most effects of one call.
-const MOST_EFFECTS: usize = 2000;
-/// The most bytes of one call's effects.
-const MOST_BYTES: usize = 8 << 20;
 
 /// An effect that the plugin may have.
 #[derive(Debug)]
@@ -23,6 +19,8 @@ pub enum Effect {
     Publish(Datum),
     /// Keep the result of the run at hand.
     Establish(SecaggResult),
+    /// Change an entry of the plugin's own.
+    Store(Entry),
 }
 
 /// A message in the making: the host adds sender, receiver and request id.
@@ -55,14 +53,6 @@ pub enum SecaggResult {
 /// Why an effect is refused; with one of them, all of the call's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Too many or too large.
-    #[error("{count} effects with {bytes} bytes are more than {MOST_EFFECTS} with {MOST_BYTES}")]
-    Budget {
-        /// How many.
-        count: usize,
-        /// Their size.
-        bytes: usize,
-    },
     /// More than one of what there can be one of.
     #[error("a second {0}")]
     Second(&'static str),
@@ -94,24 +84,45 @@ pub enum Refused {
     /// Another run than the one at hand.
     #[error("{0:?} is not the run at hand")]
     OtherRun(String),
+    /// A key that cannot be stored under.
+    #[error("a key of {0} bytes: it has 1 to {LONGEST_KEY}")]
+    Key(usize),
     /// The result lacks a party.
     #[error("the result does not name every other party once")]
     Incomplete,
 }
 
-/// Checks all effects of a call: all are good, or the first that is not is named.
+/// Checks all effects of a call: all are good, or the first that is not is named. Their number and size go to `usage`.
 pub(super) fn check(
     raw: Vec<types::Effect>,
     plugin: &Plugin,
     subject: &Subject,
-) -> Result<Vec<Effect>, Refused> {
-    let bytes = raw.iter().map(size).sum();
-    if raw.len() > MOST_EFFECTS || bytes > MOST_BYTES {
-        return Err(Refused::Budget {
-            count: raw.len(),
-            bytes,
+    usage: &mut Usage,
+) -> Result<Vec<Effect>, CallError> {
+    let limits = plugin.limits();
+    let bytes: usize = raw.iter().map(size).sum();
+    (usage.effects, usage.effect_bytes) = (raw.len(), bytes);
+    let over = [
+        (Limit::Effects, raw.len() > limits.count(Limit::Effects)),
+        (Limit::EffectKib, bytes > limits.bytes(Limit::EffectKib)),
+    ];
+    if let Some((limit, _)) = over.into_iter().find(|(_, over)| *over) {
+        return Err(CallError::Limit {
+            plugin: plugin.name().into(),
+            hit: limits.hit(limit),
         });
     }
+    permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
+        plugin: plugin.name().into(),
+        why,
+    })
+}
+
+fn permitted(
+    raw: Vec<types::Effect>,
+    plugin: &Plugin,
+    subject: &Subject,
+) -> Result<Vec<Effect>, Refused> {
     let effects = raw
         .into_iter()
         .map(|effect| match subject {
@@ -145,6 +156,7 @@ fn of_message(effect: types::Effect, plugin: &Plugin) -> Result<Effect, Refused>
             granted(plugin, "set-peer-key", Capability::ChannelKeys)?;
             Ok(Effect::SetPeerKey(pem))
         }
+        types::Effect::Store(entry) => stored(entry, plugin),
         types::Effect::Publish(_) => Err(Refused::OutOfPlace("publish")),
         types::Effect::Establish(_) => Err(Refused::OutOfPlace("establish")),
     }
@@ -178,6 +190,7 @@ fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effe
             every_other_party(shares, run)
                 .map(|shares| Effect::Establish(SecaggResult::ServerKey(shares)))
         }
+        types::Effect::Store(entry) => stored(entry, plugin),
         types::Effect::Reply(_) => Err(Refused::OutOfPlace("reply")),
         types::Effect::Deliver(_) => Err(Refused::OutOfPlace("deliver")),
         types::Effect::SetPeerKey(_) => Err(Refused::OutOfPlace("set-peer-key")),
@@ -190,6 +203,16 @@ fn granted(plugin: &Plugin, effect: &'static str, capability: Capability) -> Res
     } else {
         Err(Refused::NotGranted { effect, capability })
     }
+}
+
+fn stored(entry: types::Entry, plugin: &Plugin) -> Result<Effect, Refused> {
+    granted(plugin, "store", Capability::Store)?;
+    let types::Entry { key, value } = entry;
+    if !(1..=LONGEST_KEY).contains(&key.len()) {
+        return Err(Refused::Key(key.len()));
+    }
+    let value = value.map(Body::from);
+    Ok(Effect::Store(Entry { key, value }))
 }
 
 /// A message of one of the plugin's own kinds, with fields that are its own.
@@ -240,6 +263,7 @@ fn size(effect: &types::Effect) -> usize {
     match effect {
         types::Effect::Reply(outgoing) => outgoing.kind.len() + outgoing.fields.len(),
         types::Effect::Deliver(bytes) | types::Effect::SetPeerKey(bytes) => bytes.len(),
+        types::Effect::Store(entry) => entry.key.len() + entry.value.as_ref().map_or(0, Vec::len),
         types::Effect::Publish(datum) => datum.run.len() + datum.body.len(),
         types::Effect::Establish(types::SecaggContext::PairSecrets(keys)) => {
             keys.iter().map(|key| key.pem.len()).sum()

@@ -1,15 +1,17 @@
-use super::Capability;
+use semver::Version;
+
+use super::{Capability, Limit, LimitHit};
 
 /// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Larger than the limit.
-    #[error("the file has {size} bytes, more than the limit of {limit}")]
+    #[error("the file has {size} bytes, which is over its limit {hit}")]
     TooLarge {
         /// Its size.
         size: usize,
         /// The limit.
-        limit: usize,
+        hit: LimitHit,
     },
     /// Native code made by a wasm compiler elsewhere.
     #[error("the file is precompiled native code, which is never loaded")]
@@ -29,6 +31,30 @@ pub enum LoadError {
         /// The import.
         import: String,
     },
+    /// Imports something that its manifest keeps quiet about.
+    #[error("the component imports {import}, which its manifest does not declare: it would let the plugin {allows}", allows = capability.in_words())]
+    Undeclared {
+        /// The import.
+        import: String,
+        /// The capability it belongs to.
+        capability: Capability,
+    },
+    /// Built for a contract that this host does not know yet.
+    #[error("it was built for contract {built}, which is newer than this host's {host}")]
+    ContractTooNew {
+        /// The contract it was built for.
+        built: Version,
+        /// The one this host speaks.
+        host: Version,
+    },
+    /// Built for a contract that this host no longer speaks.
+    #[error("it was built for contract {built}, which is too old for this host's {host}")]
+    ContractTooOld {
+        /// The contract it was built for.
+        built: Version,
+        /// The one this host speaks.
+        host: Version,
+    },
     /// Imports something that was not granted.
     #[error("the component imports {import}, which was not granted: it would let the plugin {allows}", allows = capability.in_words())]
     NotGranted {
@@ -40,6 +66,9 @@ pub enum LoadError {
     /// Exports something else than the contract asks for.
     #[error("the component does not fit the contract backchannel:n2n@0.1.0: {0}")]
     WrongWorld(String),
+    /// Two plugins have one name.
+    #[error("there are two plugins named {0}")]
+    TwoOfOneName(String),
     /// Two plugins claim one kind.
     #[error("{kind} is treated by {first} and {second}")]
     TwoForOneKind {
@@ -56,7 +85,7 @@ impl LoadError {
     /// What the operator can do about it.
     pub fn advice(&self) -> String {
         match self {
-            Self::TooLarge { .. } => "raise the plugin's file limit if you trust its source".into(),
+            Self::TooLarge { hit, .. } => format!("raise `{}` if you trust the file's source", hit.limit),
             Self::Precompiled => "ask the author for the component itself (.wasm); this host compiles it".into(),
             Self::CoreModule => "make a component of it, as guest-handlers/README.md shows".into(),
             Self::NotAComponent(_) => "check that the file was transferred whole and is the right one".into(),
@@ -65,9 +94,17 @@ impl LoadError {
                 "build it without WASI (guest-handlers/README.md): plugins have no files, sockets, clock or environment".into()
             }
             Self::NotOffered { .. } => "see wit/README.md for what a plugin can import".into(),
+            Self::Undeclared { capability, .. } => format!(
+                "ask the author to declare `{}` under [package.metadata.backchannel.capabilities], with the reason",
+                capability.name()
+            ),
+            Self::ContractTooNew { host, .. } => {
+                format!("update backchannel on this node, or ask the author for a build against {host}")
+            }
+            Self::ContractTooOld { host, .. } => format!("ask the author for a build against {host}"),
             Self::NotGranted { capability, .. } => format!("grant `{}` to allow it", capability.name()),
             Self::WrongWorld(_) => "build it against wit/0.1, world `message-handler` or `protocol`".into(),
-            Self::TwoForOneKind { .. } => "load only one of them".into(),
+            Self::TwoOfOneName(_) | Self::TwoForOneKind { .. } => "load only one of them".into(),
         }
     }
 }
@@ -85,7 +122,7 @@ pub enum CallError {
         /// In its words, escaped and cut.
         text: String,
     },
-    /// The guest crashed or crossed a limit of the engine.
+    /// The guest crashed or crossed a limit that is built into the engine.
     #[error("{plugin} trapped: {why}")]
     Trap {
         /// The plugin.
@@ -93,21 +130,13 @@ pub enum CallError {
         /// What the engine says.
         why: String,
     },
-    /// The guest computed for longer than it may.
-    #[error("{plugin} computed for more than {limit_ms} ms")]
-    Cpu {
+    /// The guest crossed a limit that its operator can set.
+    #[error("{plugin} was stopped at its limit {hit}; to allow more, raise `{}` under [plugin.{plugin}.limits] in policy.toml", hit.limit)]
+    Limit {
         /// The plugin.
         plugin: String,
-        /// The limit.
-        limit_ms: u32,
-    },
-    /// The guest waited for longer than it may.
-    #[error("{plugin} took more than {limit_s} s")]
-    Wall {
-        /// The plugin.
-        plugin: String,
-        /// The limit.
-        limit_s: u64,
+        /// The limit, with its value.
+        hit: LimitHit,
     },
     /// The guest asked for an effect it may not have.
     #[error("{plugin} asked for an effect it may not have: {why}")]
@@ -117,10 +146,53 @@ pub enum CallError {
         /// Which and why.
         why: super::Refused,
     },
+    /// The plugin failed so often that it is out of service.
+    #[error("{plugin} is out of service: {reason}")]
+    Quarantined {
+        /// The plugin.
+        plugin: String,
+        /// What it did.
+        reason: String,
+    },
     /// The plugin begins no exchanges.
     #[error("{plugin} begins no exchanges")]
     NoInitiator {
         /// The plugin.
         plugin: String,
     },
+}
+
+impl CallError {
+    /// The plugin.
+    pub fn plugin(&self) -> &str {
+        match self {
+            Self::Failure { plugin, .. }
+            | Self::Trap { plugin, .. }
+            | Self::Limit { plugin, .. }
+            | Self::Effect { plugin, .. }
+            | Self::Quarantined { plugin, .. }
+            | Self::NoInitiator { plugin } => plugin,
+        }
+    }
+
+    /// Whether the host had to stop the plugin in the middle of its work. A message that was not let in was
+    /// not begun, and a store that is full harms nobody else.
+    pub(super) fn is_grave(&self) -> bool {
+        match self {
+            Self::Trap { .. } => true,
+            Self::Limit { hit, .. } => !matches!(
+                hit.limit,
+                Limit::InFlight | Limit::StoreKib | Limit::StoreKeys
+            ),
+            _ => false,
+        }
+    }
+
+    /// The limit that stopped it, if one did.
+    pub fn limit(&self) -> Option<LimitHit> {
+        match self {
+            Self::Limit { hit, .. } => Some(*hit),
+            _ => None,
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! What a plugin says of itself: a custom section of the component, readable without running or compiling anything.
 
+use std::collections::BTreeMap;
+
+use semver::Version;
 use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
-use super::LoadError;
+use super::{Capability, Limit, Limits, LoadError};
 
 /// The name of the custom section.
 const SECTION: &str = "backchannel:manifest";
@@ -33,6 +36,12 @@ pub struct Manifest {
     /// The researcher's requests that it begins exchanges for.
     #[serde(default)]
     pub initiates: Vec<String>,
+    /// The capabilities it uses, by name, each with the author's reason or an empty text.
+    #[serde(default)]
+    pub capabilities: BTreeMap<String, String>,
+    /// The limits it needs, by name, where the starting ones are too low.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u64>,
 }
 
 impl Manifest {
@@ -54,17 +63,40 @@ impl Manifest {
         Err(LoadError::Manifest("there is none".into()))
     }
 
-    fn checked(self) -> Result<Self, LoadError> {
+    /// The capabilities it declares, with the author's reasons.
+    pub fn capabilities(&self) -> impl Iterator<Item = (Capability, &str)> {
+        let known = |name: &str| Capability::ALL.into_iter().find(|one| one.name() == name);
+        let declared = self.capabilities.iter();
+        declared.filter_map(move |(name, reason)| Some((known(name)?, reason.as_str())))
+    }
+
+    /// Whether it declares the capability.
+    pub fn declares(&self, capability: Capability) -> bool {
+        self.capabilities.contains_key(capability.name())
+    }
+
+    /// The limits it wants: the starting ones, and its own wishes.
+    pub fn wanted_limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        for (name, value) in &self.limits {
+            if let Ok(limit) = name.parse::<Limit>() {
+                // Read within its range.
+                let _ = limits.set(limit, *value);
+            }
+        }
+        limits
+    }
+
+    pub(super) fn contract_version(&self) -> Result<Version, LoadError> {
+        let version = Version::parse(&self.contract);
+        version
+            .map_err(|_| LoadError::Manifest("its contract is not a version such as 0.1.0".into()))
+    }
+
+    /// Refuses texts that must not reach an operator, and wishes that no host can meet.
+    pub(crate) fn checked(self) -> Result<Self, LoadError> {
         let bad = |why: &str| Err(LoadError::Manifest(why.into()));
-        let simple = |text: &str| {
-            !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control)
-        };
-        if !simple(&self.name)
-            || !self
-                .name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        {
+        if !is_line(&self.name) || !self.name.chars().all(is_of_name) {
             return bad("its name is not made of lower-case letters, digits and hyphens");
         }
         let texts = [&self.version, &self.licence, &self.contract];
@@ -73,17 +105,42 @@ impl Manifest {
             .iter()
             .chain(&self.initiates)
             .chain(&self.authors);
-        if !texts.into_iter().chain(lists).all(|text| simple(text)) {
+        if !texts.into_iter().chain(lists).all(|text| is_line(text)) {
             return bad("a text is empty, too long or holds control characters");
         }
-        if self.description.len() > LONGEST_TEXT || self.description.chars().any(char::is_control) {
-            return bad("the description is too long or holds control characters");
+        let optional = self.capabilities.values().chain([&self.description]);
+        if !optional
+            .into_iter()
+            .all(|text| text.is_empty() || is_line(text))
+        {
+            return bad("the description or a reason is too long or holds control characters");
         }
         if self.kinds.is_empty() {
             return bad("it names no message kind");
         }
+        if self.capabilities().count() != self.capabilities.len() {
+            return bad("it declares a capability that does not exist");
+        }
+        let mut limits = Limits::default();
+        for (name, value) in &self.limits {
+            let limit = name
+                .parse::<Limit>()
+                .map_err(|error| LoadError::Manifest(error.to_string()))?;
+            limits
+                .set(limit, *value)
+                .map_err(|error| LoadError::Manifest(error.to_string()))?;
+        }
         Ok(self)
     }
+}
+
+/// Whether a text is one line that can be shown.
+fn is_line(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control)
+}
+
+fn is_of_name(character: char) -> bool {
+    character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
 }
 
 #[cfg(test)]
@@ -115,6 +172,8 @@ mod tests {
             contract: "0.1.0".into(),
             kinds: vec!["A".into()],
             initiates: vec![],
+            capabilities: BTreeMap::new(),
+            limits: BTreeMap::new(),
         };
         assert!(manifest.checked().is_err());
     }

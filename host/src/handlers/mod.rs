@@ -1,9 +1,10 @@
 //! Plugins: wasm components that treat the messages of their kinds, one fresh instance per message.
 //!
-//! In reading order: [`Plugin`] is a loaded component, [`Plugins`] finds the one for a kind; [`Plugin::handle`] and
+//! In reading order: [`Surface`] is what a component declares and asks for, [`Plugin`] is a loaded one, [`Plugins`] finds the one for a kind and can be replaced while the node runs; [`Plugin::handle`] and
 //! [`Found::finalize`] treat a message, [`Run`] drives an exchange that a researcher asked for; [`Effect`] is what
 //! comes out, already checked against the plugin's grants. [`Capability`] lists what a plugin may import, with
-//! one file per WIT interface; [`Runtime`] is the wasm engine with its limits and its cache of compiled code.
+//! one file per WIT interface; [`Terms`] say what it was granted, and how much of what it may use up ([`Limit`]);
+//! [`Runtime`] is the wasm engine with its cache of compiled code.
 //!
 //! A guest has no WASI: no files, sockets, environment, clock. It cannot reach the network or the key store either: it
 //! reads through capabilities and acts through effects, which `router` and `setups` carry out.
@@ -14,15 +15,25 @@ mod cache;
 mod call;
 mod capabilities;
 mod effect;
+#[cfg(test)]
+mod enforced;
+mod entry;
 mod error;
+#[cfg(test)]
+mod guests;
+mod limits;
 mod manifest;
 mod material;
 mod plugin;
 mod plugins;
+mod quarantine;
 mod run;
 mod runtime;
 mod scope;
 mod state;
+mod surface;
+mod terms;
+mod usage;
 
 pub use bindings::backchannel::n2n::types::{Assurance, Envelope, Message};
 pub use body::Body;
@@ -30,12 +41,18 @@ pub use cache::CompiledCode;
 pub use call::Found;
 pub use capabilities::Capability;
 pub use effect::{Datum, Effect, Outgoing, Refused, SecaggResult};
+pub use entry::Entry;
 pub use error::{CallError, LoadError};
+pub use limits::{FIXED_LIMITS, FixedLimit, Limit, LimitHit, Limits, NoSuchLimit, OutOfRange};
 pub use manifest::Manifest;
 pub use material::Materials;
 pub use plugin::Plugin;
-pub use plugins::Plugins;
+pub use plugins::{BUILT_IN, BuiltIn, PluginSet, Plugins};
+pub use quarantine::{InWork, Quarantine};
 pub use run::{Run, Setup, Step};
 pub use runtime::Runtime;
 pub use scope::{OutOfScope, Scope, today};
 pub use state::Services;
+pub use surface::Surface;
+pub use terms::Terms;
+pub use usage::{Called, Usage};

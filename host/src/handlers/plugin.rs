@@ -2,45 +2,54 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::types::ComponentItem;
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
-use super::runtime::Ticking;
+use super::runtime::{LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, LoadError, Manifest, Runtime};
-
-/// The largest component file, in bytes.
-const LARGEST_FILE: usize = 4 << 20;
+use super::{CompiledCode, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
     name: Arc<str>,
     manifest: Manifest,
     digest: [u8; 32],
-    grants: BTreeSet<Capability>,
+    terms: Terms,
+    memory: Arc<AtomicUsize>,
     runtime: Runtime,
     instance: InstancePre<CallState>,
     pub(super) handler: handler::GuestIndices,
     pub(super) initiator: Option<initiator::GuestIndices>,
+    taken_back: CancellationToken,
 }
 
 impl Plugin {
-    /// Loads `component` with `grants`. Nothing of it runs; it is compiled unless `cache` has it compiled already.
+    /// Loads `component` on `terms`. Nothing of it runs; it is compiled unless `cache` has it compiled already.
     ///
-    /// Refused: what is no component, has no manifest, imports anything outside `grants` (types aside), or does not
-    /// export what the contract asks for.
+    /// Refused: what is no component, is larger than its limits, has no manifest, imports anything it was not granted
+    /// (types aside), or does not export what the contract asks for.
     pub fn load(
         runtime: &Runtime,
         component: &[u8],
-        grants: &[Capability],
+        terms: Terms,
         cache: Option<&CompiledCode>,
     ) -> Result<Self, LoadError> {
-        let manifest = Self::inspect(component)?;
+        let surface = Surface::read(component, &terms.limits)?;
+        for (import, capability) in surface.imports() {
+            if !terms.grants.contains(capability) {
+                return Err(LoadError::NotGranted {
+                    import: import.clone(),
+                    capability: *capability,
+                });
+            }
+        }
+        let manifest = surface.into_manifest();
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
         let compile = || {
@@ -51,16 +60,10 @@ impl Plugin {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
         };
-        let grants: BTreeSet<_> = grants.iter().copied().collect();
-        for (import, capability) in imports(engine, &compiled)? {
-            if !grants.contains(&capability) {
-                return Err(LoadError::NotGranted { import, capability });
-            }
-        }
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
         capabilities::link_types(&mut linker).map_err(wrong)?;
-        for capability in &grants {
+        for capability in &terms.grants {
             capability.link(&mut linker).map_err(wrong)?;
         }
         let instance = linker.instantiate_pre(&compiled).map_err(wrong)?;
@@ -74,45 +77,34 @@ impl Plugin {
             name: manifest.name.as_str().into(),
             manifest,
             digest,
-            grants,
+            terms,
+            memory: Arc::default(),
             runtime: runtime.clone(),
             instance,
             handler,
             initiator,
+            taken_back: CancellationToken::new(),
         })
     }
 
-    /// Reads a component's manifest after the checks that need no compiler.
-    pub fn inspect(component: &[u8]) -> Result<Manifest, LoadError> {
-        if component.len() > LARGEST_FILE {
-            return Err(LoadError::TooLarge {
-                size: component.len(),
-                limit: LARGEST_FILE,
-            });
-        }
-        if Engine::detect_precompiled(component).is_some() || component.starts_with(b"\x7fELF") {
-            return Err(LoadError::Precompiled);
-        }
-        // The layer field of the header tells modules (0) from components (1).
-        if component.starts_with(b"\0asm") && component.get(6..8) == Some(&[0, 0]) {
-            return Err(LoadError::CoreModule);
-        }
-        if !component.starts_with(b"\0asm") {
-            return Err(LoadError::NotAComponent(
-                "it does not begin as wasm does".into(),
-            ));
-        }
-        Manifest::read(component)
+    /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
+    pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
+        Surface::read(component, limits).map(Surface::into_manifest)
     }
 
-    /// The capabilities a component asks for, by import. Compiles it; nothing of it runs.
-    pub fn asks_for(
-        runtime: &Runtime,
-        component: &[u8],
-    ) -> Result<Vec<(String, Capability)>, LoadError> {
-        let compiled = Component::from_binary(runtime.engine(), component)
-            .map_err(|error| LoadError::NotAComponent(root_cause(&error)))?;
-        imports(runtime.engine(), &compiled)
+    /// Takes back what its operator allowed it: what it has in work ends, unless it has begun what is never cancelled.
+    pub fn take_back(&self) {
+        self.taken_back.cancel();
+    }
+
+    /// Whether it was taken back.
+    pub fn is_taken_back(&self) -> bool {
+        self.taken_back.is_cancelled()
+    }
+
+    /// Does `work` with it; `None` when it is taken back before that is done.
+    pub async fn unless_taken_back<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.taken_back.run_until_cancelled(work).await
     }
 
     /// The plugin's name.
@@ -134,77 +126,55 @@ impl Plugin {
         &self.digest
     }
 
+    /// On what terms it was loaded.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// What it was granted.
     pub fn grants(&self) -> &BTreeSet<Capability> {
-        &self.grants
+        &self.terms.grants
     }
 
-    /// A fresh instance. Its start code runs under `cpu_ms`.
-    pub(super) async fn instantiate(
-        &self,
-        services: Services,
-        subject: Subject,
-        cpu_ms: u32,
-    ) -> wasmtime::Result<Instance> {
-        let ticking = self.runtime.ticking();
-        let mut store = Store::new(
-            self.runtime.engine(),
-            CallState::new(self.name.clone(), services, subject),
-        );
-        store.limiter(|state| &mut state.limits);
-        store.data_mut().cpu_ticks = cpu_ms;
-        // What a guest may have lifted into the host per call, in bytes about; the engine's default is 128 MiB.
-        store.set_hostcall_fuel(8 << 20);
-        store.set_epoch_deadline(1);
+    /// For whom it works.
+    pub fn scope(&self) -> &Scope {
+        &self.terms.scope
+    }
+
+    /// What it may use up.
+    pub fn limits(&self) -> &Limits {
+        &self.terms.limits
+    }
+
+    /// The linear memory of all its instances together, in bytes.
+    pub(super) fn memory(&self) -> &Arc<AtomicUsize> {
+        &self.memory
+    }
+
+    pub(super) fn ticking(&self) -> Ticking {
+        self.runtime.ticking()
+    }
+
+    /// A store for one message or run.
+    pub(super) fn store(&self, services: Services, subject: Subject) -> Store<CallState> {
+        let state = CallState::new(self, services, subject);
+        let mut store = Store::new(self.runtime.engine(), state);
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(LIFTED);
         store.epoch_deadline_callback(|mut context| {
-            let state = context.data_mut();
-            state.cpu_ticks = state
-                .cpu_ticks
-                .checked_sub(1)
-                .ok_or_else(|| wasmtime::Error::new(CpuExhausted))?;
+            context.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = self.instance.instantiate_async(&mut store).await?;
-        Ok(Instance {
-            store,
-            instance,
-            _ticking: ticking,
-        })
+        store
     }
-}
 
-/// One instance with its store.
-pub(super) struct Instance {
-    pub(super) store: Store<CallState>,
-    pub(super) instance: wasmtime::component::Instance,
-    _ticking: Ticking,
-}
-
-/// The guest used up its ticks.
-#[derive(Debug, thiserror::Error)]
-#[error("out of computing time")]
-pub(super) struct CpuExhausted;
-
-fn imports(engine: &Engine, component: &Component) -> Result<Vec<(String, Capability)>, LoadError> {
-    let ty = component.component_type();
-    let mut found = Vec::new();
-    for (import, item) in ty.imports(engine) {
-        if import == capabilities::TYPES {
-            continue;
-        }
-        let capability = Capability::of_import(import);
-        match (capability, item.ty) {
-            (Some(capability), ComponentItem::ComponentInstance(_)) => {
-                found.push((import.to_owned(), capability))
-            }
-            _ => {
-                return Err(LoadError::NotOffered {
-                    import: import.to_owned(),
-                });
-            }
-        }
+    /// A fresh instance. Its start code is part of the call that it is made for.
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<wasmtime::component::Instance> {
+        self.instance.instantiate_async(store).await
     }
-    Ok(found)
 }
 
 /// The innermost cause: wasmtime's outer ones say only that compiling or linking failed.
@@ -213,4 +183,45 @@ pub(super) fn root_cause(error: &wasmtime::Error) -> String {
         .chain()
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component that exports a handler of this form, with a manifest.
+    fn handler(form: &str) -> Vec<u8> {
+        let manifest = r#"{"name":"odd","version":"1.0.0","licence":"MIT","contract":"0.1.0","kinds":["OddRequest"]}"#;
+        let manifest = manifest.replace('"', "\\\"");
+        let text = format!(
+            "(component (@custom \"backchannel:manifest\" \"{manifest}\") {form} (export \"backchannel:n2n/handler@0.1.0\" (instance $handler)))"
+        );
+        wat::parse_str(text).expect("a component")
+    }
+
+    #[test]
+    fn refuses_a_handler_of_another_type() {
+        let runtime = Runtime::new().expect("an engine");
+        let mistyped = r#"
+            (core module $m (func (export "handle")))
+            (core instance $i (instantiate $m))
+            (func $handle (canon lift (core func $i "handle")))
+            (instance $handler (export "handle" (func $handle)))"#;
+        for form in ["(instance $handler)", mistyped] {
+            let error = Plugin::load(&runtime, &handler(form), Terms::default(), None).err();
+            assert!(matches!(error, Some(LoadError::WrongWorld(_))), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_code_that_was_compiled_elsewhere() {
+        let runtime = Runtime::new().expect("an engine");
+        let component = backchannel_artifacts::CHANNEL_SETUP;
+        let compiled = runtime
+            .engine()
+            .precompile_component(component)
+            .expect("compiled");
+        let error = Plugin::load(&runtime, &compiled, Terms::default(), None).err();
+        assert!(matches!(error, Some(LoadError::Precompiled)), "{error:?}");
+    }
 }

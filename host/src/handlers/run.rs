@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use p256::SecretKey;
+use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
 use super::bindings::exports::backchannel::n2n::initiator;
-use super::call::{HANDLE_CPU_MS, failure, trap};
+use super::call::{Bounds, failure};
 use super::effect::{self, other_party, outgoing_of};
-use super::plugin::Instance;
-use super::state::{RunState, Subject};
-use super::{Body, CallError, Effect, Outgoing, Plugin, Refused, Services};
+use super::state::{CallState, RunState, Subject};
+use super::{Body, CallError, Called, Effect, Limit, Outgoing, Plugin, Refused, Services, Usage};
 use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId};
 use crate::secure_sum::additive::{ServerKey, Share};
 
@@ -34,7 +34,7 @@ pub struct Setup {
 /// A run under way. Dropping it ends it; the secrets that the host drew for it go with it.
 pub struct Run {
     plugin: Arc<Plugin>,
-    instance: Instance,
+    store: Store<CallState>,
     guest: initiator::Guest,
     run: ResourceAny,
 }
@@ -50,16 +50,13 @@ pub struct Step {
 
 impl Run {
     /// Begins a run. Changes nothing outside the instance.
-    pub async fn begin(
-        plugin: &Arc<Plugin>,
-        services: Services,
-        setup: &Setup,
-    ) -> Result<Self, CallError> {
+    pub async fn begin(plugin: &Arc<Plugin>, services: Services, setup: &Setup) -> Called<Self> {
         let name = plugin.name();
         let Some(indices) = &plugin.initiator else {
-            return Err(CallError::NoInitiator {
+            let none = CallError::NoInitiator {
                 plugin: name.into(),
-            });
+            };
+            return Called::new(Usage::default(), Err(none));
         };
         let subject = Subject::Run(Box::new(RunState {
             run: setup.run.to_string(),
@@ -76,28 +73,29 @@ impl Run {
             node_id: setup.own.to_string(),
             parties: setup.parties.iter().map(ToString::to_string).collect(),
         };
+        let mut store = plugin.store(services, subject);
+        let bounds = Bounds::begin(plugin, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
         let call = async {
-            let mut instance = plugin.instantiate(services, subject, HANDLE_CPU_MS).await?;
-            let guest = indices.load(&mut instance.store, &instance.instance)?;
-            let run = guest.run().call_begin(&mut instance.store, &raw).await?;
-            Ok((instance, guest, run))
+            let instance = plugin.instantiate(&mut store).await?;
+            let guest = indices.load(&mut store, &instance)?;
+            let run = guest.run().call_begin(&mut store, &raw).await?;
+            Ok((guest, run))
         };
-        let (instance, guest, run) = call
-            .await
-            .map_err(|error| trap(name, &error, HANDLE_CPU_MS))?;
-        Ok(Self {
-            run: run.map_err(|why| failure(name, &why))?,
-            plugin: plugin.clone(),
-            instance,
-            guest,
-        })
+        let (called, took) = bounds.within(call).await;
+        let usage = took.with(store.data_mut().usage());
+        let begun = called.and_then(|(guest, run)| {
+            Ok(Self {
+                run: run.map_err(|why| failure(name, &why))?,
+                plugin: plugin.clone(),
+                store,
+                guest,
+            })
+        });
+        Called::new(usage, begun)
     }
 
     /// The next round, given the answers of the one before.
-    pub async fn step(&mut self, answers: Vec<(NodeId, Body)>) -> Result<Step, CallError> {
-        let store = &mut self.instance.store;
-        store.data_mut().cpu_ticks = HANDLE_CPU_MS;
-        store.set_epoch_deadline(1);
+    pub async fn step(&mut self, answers: Vec<(NodeId, Body)>) -> Called<Step> {
         let answers: Vec<_> = answers
             .into_iter()
             .map(|(peer, body)| initiator::Answer {
@@ -105,22 +103,26 @@ impl Run {
                 body: body.to_vec(),
             })
             .collect();
-        let name = self.plugin.name();
-        let step = self
-            .guest
-            .run()
-            .call_step(&mut *store, self.run, &answers)
-            .await
-            .map_err(|error| trap(name, &error, HANDLE_CPU_MS))?
-            .map_err(|why| failure(name, &why))?;
-        let refused = |why| CallError::Effect {
-            plugin: name.into(),
-            why,
-        };
-        let subject = &store.data().subject;
-        let effects = effect::check(step.effects, &self.plugin, subject).map_err(refused)?;
-        let ask = self.checked(step.ask).map_err(refused)?;
-        Ok(Step { effects, ask })
+        let (plugin, store) = (&self.plugin, &mut self.store);
+        store.data_mut().refill();
+        let bounds = Bounds::begin(plugin, store, Limit::HandleCpuMs, Limit::HandleWallMs);
+        let guest = self.guest.run();
+        let call = guest.call_step(&mut *store, self.run, &answers);
+        let (called, took) = bounds.within(call).await;
+        let mut usage = took.with(store.data_mut().usage());
+        let step = called.and_then(|step| {
+            let step = step.map_err(|why| failure(plugin.name(), &why))?;
+            let effects = effect::check(step.effects, plugin, &store.data().subject, &mut usage)?;
+            Ok((effects, step.ask))
+        });
+        let step = step.and_then(|(effects, ask)| {
+            let ask = self.checked(ask).map_err(|why| CallError::Effect {
+                plugin: self.plugin.name().into(),
+                why,
+            })?;
+            Ok(Step { effects, ask })
+        });
+        Called::new(usage, step)
     }
 
     /// The plugin that drives it.
@@ -140,7 +142,7 @@ impl Run {
     }
 
     fn state(&self) -> Option<&RunState> {
-        match &self.instance.store.data().subject {
+        match &self.store.data().subject {
             Subject::Run(run) => Some(run),
             Subject::Message(_) => None,
         }

@@ -3,13 +3,23 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Limit;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// How many instances can be alive at once, over all plugins. The router admits fewer messages than this at a time.
 pub(super) const INSTANCES: u32 = 1200;
 
-/// The most linear memory any plugin may have, in bytes; each plugin's own limit is lower.
-const LARGEST_MEMORY: usize = 64 << 20;
+/// The most linear memory any plugin may be given, in bytes.
+const LARGEST_MEMORY: usize = (*Limit::MemoryMib.range().end() as usize) << 20;
+
+/// The most stack of a call into a plugin, in bytes.
+pub(super) const STACK: usize = 512 << 10;
+
+/// What one call may have lifted into the host, in bytes about; the engine's default is 128 MiB.
+pub(super) const LIFTED: usize = 8 << 20;
+
+/// The most memories of one instance. Compilers make one.
+pub(super) const MEMORIES: u32 = 1;
 
 /// A guest that computes is interrupted this often, yields to other tasks, and has one tick of its budget taken.
 pub(super) const TICK: Duration = Duration::from_millis(1);
@@ -22,7 +32,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Builds the engine. Fails when the machine cannot reserve the pool's address space (about 80 GiB, none of it used).
+    /// Builds the engine. Fails when the machine cannot reserve the pool's address space (about 160 GiB, none of it used).
     pub fn new() -> wasmtime::Result<Self> {
         let engine = Engine::new(&config())?;
         let ticker = Arc::new(Ticker::default());
@@ -87,16 +97,22 @@ impl Drop for Ticking {
     }
 }
 
+/// The most of something that one plugin may be given; the pool has as much for every instance.
+fn most(limit: Limit) -> u32 {
+    u32::try_from(*limit.range().end()).unwrap_or(u32::MAX)
+}
+
 /// Measured on small guests: with these settings an instance costs no system call, 12–16 µs, half of the defaults.
 fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(4 * INSTANCES)
-        .total_memories(INSTANCES)
-        .total_tables(2 * INSTANCES)
+        // Only counted, not reserved.
+        .total_core_instances(INSTANCES * most(Limit::Instances))
+        .total_memories(INSTANCES * MEMORIES)
+        .total_tables(INSTANCES * most(Limit::Tables))
         .total_stacks(INSTANCES)
         .max_memory_size(LARGEST_MEMORY)
-        .table_elements(20_000)
+        .table_elements(most(Limit::TableElements) as usize)
         .max_component_instance_size(1 << 20)
         .max_unused_warm_slots(100)
         // At least the guests' initial memory: resetting it by copying beats giving pages back.
@@ -108,7 +124,7 @@ fn config() -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .memory_reservation(LARGEST_MEMORY as u64)
         .memory_guard_size(32 << 10)
-        .max_wasm_stack(512 << 10)
+        .max_wasm_stack(STACK)
         .async_stack_size(1 << 20)
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(true)

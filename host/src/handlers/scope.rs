@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt;
 
 use time::{Date, OffsetDateTime};
 
@@ -46,6 +47,23 @@ impl OutOfScope {
             Self::Past(_) => "until",
         }
     }
+}
+
+impl fmt::Display for Scope {
+    /// In words; empty where nothing is limited.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(named("researchers", &self.researchers));
+        parts.extend(named("experiments", &self.experiments));
+        parts.extend(named("parties", &self.parties));
+        parts.extend(self.until.map(|until| format!("until {until}")));
+        f.write_str(&parts.join("; "))
+    }
+}
+
+fn named<T: fmt::Display>(what: &str, allowed: &Option<BTreeSet<T>>) -> Option<String> {
+    let ids: Vec<_> = allowed.as_ref()?.iter().map(ToString::to_string).collect();
+    Some(format!("{what} {}", ids.join(", ")))
 }
 
 /// The day it is now, in UTC.

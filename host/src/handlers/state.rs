@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use p256::SecretKey;
 use tokio::time::Instant;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime::ResourceLimiter;
 
-use super::{Envelope, Materials};
+use super::runtime::{MEMORIES, TICK, Ticking};
+use super::{Envelope, Limit, LimitHit, Limits, Materials, Plugin, Usage};
 use crate::channels::Channels;
+use crate::key_store::KeyStore;
 use crate::message::NodeId;
 use crate::randomness::Randomness;
 use crate::secure_sum::additive::{ServerKey, Share};
@@ -20,34 +23,40 @@ pub struct Services {
     pub channels: Arc<Channels>,
     /// For `material`.
     pub materials: Materials,
-    /// For `agreement` and `sharing`.
+    /// For `agreement`, `sharing` and `random`.
     pub randomness: Randomness,
+    /// For `store`: a plugin sees the entries under its own name only.
+    pub store: Arc<KeyStore>,
 }
-
-/// The most linear memory of one instance, in bytes.
-const MEMORY: usize = 32 << 20;
-/// The most elements of one table.
-const TABLE_ELEMENTS: usize = 10_000;
-/// Calls of imports per message.
-const HOST_CALLS: u32 = 1000;
-/// Log lines per message.
-const LOG_LINES: u32 = 100;
-/// Log bytes per message.
-const LOG_BYTES: usize = 16 << 10;
 
 /// The store data of one instance.
 pub(super) struct CallState {
-    pub(super) limits: StoreLimits,
     pub(super) plugin: Arc<str>,
+    pub(super) limits: Limits,
     pub(super) services: Services,
     pub(super) subject: Subject,
-    /// Ticks of computing left; see `Runtime`.
-    pub(super) cpu_ticks: u32,
+    /// Ticks of computing left, and what ends with them; see `Runtime`.
+    pub(super) cpu: (u64, LimitHit),
     /// Until when the guest may wait; `None` where it must not.
     pub(super) may_wait_until: Option<Instant>,
-    host_calls: u32,
-    pub(super) log_lines: u32,
+    host_calls: u64,
+    pub(super) log_lines: u64,
     pub(super) log_bytes: usize,
+    memory: Memory,
+    usage: Usage,
+    _ticking: Ticking,
+}
+
+/// The linear memory that an instance has, counted with that of all others of its plugin.
+struct Memory {
+    own: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Ordering::Relaxed);
+    }
 }
 
 /// What the instance was made for.
@@ -72,31 +81,65 @@ pub(super) struct SharedKey {
     pub(super) given: BTreeMap<NodeId, Share>,
 }
 
-/// The guest called imports without end.
-#[derive(Debug, thiserror::Error)]
-#[error("more than {HOST_CALLS} calls of imports for one message")]
-struct TooManyCalls;
-
 impl CallState {
-    pub(super) fn new(plugin: Arc<str>, services: Services, subject: Subject) -> Self {
+    pub(super) fn new(plugin: &Plugin, services: Services, subject: Subject) -> Self {
+        let limits = *plugin.limits();
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(MEMORY)
-                .table_elements(TABLE_ELEMENTS)
-                .instances(20)
-                .tables(8)
-                .memories(4)
-                .trap_on_grow_failure(true)
-                .build(),
-            plugin,
+            plugin: plugin.shared_name().clone(),
+            limits,
             services,
             subject,
-            cpu_ticks: 0,
+            cpu: (0, limits.hit(Limit::HandleCpuMs)),
             may_wait_until: None,
-            host_calls: HOST_CALLS,
-            log_lines: LOG_LINES,
-            log_bytes: LOG_BYTES,
+            host_calls: limits.get(Limit::HostCalls),
+            log_lines: limits.get(Limit::LogLines),
+            log_bytes: limits.bytes(Limit::LogKib),
+            memory: Memory {
+                own: 0,
+                all: plugin.memory().clone(),
+            },
+            usage: Usage::default(),
+            _ticking: plugin.ticking(),
         }
+    }
+
+    /// What was used since this was asked last. Memory is not given back, so it stays the same.
+    pub(super) fn usage(&mut self) -> Usage {
+        let next = Usage {
+            peak_memory: self.memory.own,
+            ..Usage::default()
+        };
+        std::mem::replace(&mut self.usage, next)
+    }
+
+    /// Begins a further message's worth of work of the same instance: a step of a run.
+    pub(super) fn refill(&mut self) {
+        self.host_calls = self.limits.get(Limit::HostCalls);
+        self.log_lines = self.limits.get(Limit::LogLines);
+        self.log_bytes = self.limits.bytes(Limit::LogKib);
+    }
+
+    /// Notes a limit that cut something off and did not stop the guest.
+    pub(super) fn cut_off(&mut self, limit: Limit) {
+        self.usage.hits.insert(self.limits.hit(limit));
+    }
+
+    /// Gives the guest as many ticks as `limit` says.
+    pub(super) fn may_compute(&mut self, limit: Limit) {
+        let ticks = self.limits.time(limit).as_nanos() / TICK.as_nanos();
+        self.cpu = (
+            u64::try_from(ticks).unwrap_or(u64::MAX),
+            self.limits.hit(limit),
+        );
+    }
+
+    /// Takes one tick off the budget.
+    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
+        let (left, limit) = &mut self.cpu;
+        *left = left
+            .checked_sub(1)
+            .ok_or_else(|| wasmtime::Error::new(*limit))?;
+        Ok(())
     }
 
     /// Takes one call off the budget; every import begins with this.
@@ -104,7 +147,58 @@ impl CallState {
         self.host_calls = self
             .host_calls
             .checked_sub(1)
-            .ok_or_else(|| wasmtime::Error::new(TooManyCalls))?;
+            .ok_or_else(|| self.hit(Limit::HostCalls))?;
+        self.usage.host_calls += 1;
         Ok(())
+    }
+
+    fn hit(&self, limit: Limit) -> wasmtime::Error {
+        wasmtime::Error::new(self.limits.hit(limit))
+    }
+}
+
+/// A guest that grows past a limit traps with the limit's name: it does not get to carry on without what it asked for.
+impl ResourceLimiter for CallState {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.limits.bytes(Limit::MemoryMib) {
+            return Err(self.hit(Limit::MemoryMib));
+        }
+        let more = desired.saturating_sub(current);
+        let all = self.memory.all.fetch_add(more, Ordering::Relaxed) + more;
+        self.memory.own += more;
+        if all > self.limits.bytes(Limit::AllMemoryMib) {
+            return Err(self.hit(Limit::AllMemoryMib));
+        }
+        self.usage.peak_memory = self.memory.own;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.limits.count(Limit::TableElements) {
+            return Err(self.hit(Limit::TableElements));
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.count(Limit::Instances)
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.count(Limit::Tables)
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
     }
 }

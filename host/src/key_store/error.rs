@@ -1,3 +1,4 @@
+use super::Quota;
 use crate::message::SecaggId;
 
 /// Why the key store cannot do what was asked.
@@ -27,6 +28,14 @@ pub enum StoreError {
     /// The disk would not.
     #[error("the disk refused: {0}")]
     Io(#[from] std::io::Error),
+    /// A plugin would have more stored than it may.
+    #[error("{} bytes under {} keys are more than the quota of {} under {}", .wanted.bytes, .wanted.keys, .quota.bytes, .quota.keys)]
+    Quota {
+        /// What it would have.
+        wanted: Quota,
+        /// What it may have.
+        quota: Quota,
+    },
     /// There is no such context.
     #[error("there is no secagg context {0}")]
     NoContext(SecaggId),
@@ -58,6 +67,9 @@ impl StoreError {
             }
             Self::InUse => "stop the other node that runs on this data directory",
             Self::Io(_) => "check free space, permissions and the disk itself",
+            Self::Quota { .. } => {
+                "raise `store-kib` or `store-keys` under the plugin's limits in policy.toml"
+            }
             Self::NoContext(_) => "run the set-up first, or check the id with `backchannel status`",
             Self::RoundUsed { .. } => {
                 "use a higher round: protecting two vectors in one round would reveal their difference"

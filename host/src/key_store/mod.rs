@@ -1,5 +1,5 @@
 //! What survives a restart: the node's seed, its channels, its secagg contexts, the researcher's certificate and its
-//! requests that have no answer yet.
+//! requests that have no answer yet, and what plugins store.
 //!
 //! One [redb] file in the data directory, mode 0600. Every change is committed and synced before the caller goes on,
 //! so a key is on disk before anything is signed or sealed with it. Values are MessagePack records ([`records`]).
@@ -9,6 +9,7 @@
 mod error;
 mod file;
 mod open_requests;
+mod plugins;
 mod quiet_panic;
 pub mod records;
 
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
 pub use error::StoreError;
+pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
@@ -56,7 +58,15 @@ impl KeyStore {
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(file::open(path)?, node)
+        Self::from_database(file::open(path)?, Some(node))
+    }
+
+    /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        Self::from_database(file::open(path)?, None).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
@@ -64,10 +74,10 @@ impl KeyStore {
         let database =
             Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
         initialise(&database, node, randomness)?;
-        Self::from_database(database, node)
+        Self::from_database(database, Some(node))
     }
 
-    fn from_database(database: Database, node: &NodeId) -> Result<Self, StoreError> {
+    fn from_database(database: Database, node: Option<&NodeId>) -> Result<Self, StoreError> {
         let transaction = database.begin_read()?;
         let about = match transaction.open_table(ABOUT) {
             Ok(table) => table,
@@ -82,7 +92,7 @@ impl KeyStore {
             return Err(StoreError::Foreign);
         }
         let owner = value("node_id")?;
-        if owner.as_slice() != node.as_ref().as_bytes() {
+        if node.is_some_and(|node| owner.as_slice() != node.as_ref().as_bytes()) {
             return Err(StoreError::OtherNode {
                 owner: String::from_utf8_lossy(&owner).into_owned(),
             });
@@ -91,6 +101,10 @@ impl KeyStore {
             .map_err(|_| StoreError::Damaged("seed".into()))?;
         drop(about);
         drop(transaction);
+        // A store that an earlier version made lacks the tables that came later.
+        let transaction = database.begin_write()?;
+        plugins::make_tables(&transaction)?;
+        transaction.commit()?;
         Ok(Self { database, seed })
     }
 
@@ -139,6 +153,23 @@ impl KeyStore {
     /// Keeps a secagg context, in place of an earlier one of that id.
     pub fn put_context(&self, id: &SecaggId, context: &ContextRecord) -> Result<(), StoreError> {
         self.put(CONTEXTS, id.as_ref(), &records::encode(context)?)
+    }
+
+    /// Keeps a secagg context as [`Self::put_context`] does, and makes a plugin's changes of its entries: both or neither.
+    pub fn put_context_and_entries(
+        &self,
+        id: &SecaggId,
+        context: &ContextRecord,
+        changes: &PluginChanges,
+    ) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        let record = records::encode(context)?;
+        let mut contexts = transaction.open_table(CONTEXTS)?;
+        contexts.insert(id.as_ref(), record.as_slice())?;
+        drop(contexts);
+        plugins::change(&transaction, changes)?;
+        transaction.commit()?;
+        Ok(())
     }
 
     /// Marks `round` of a context as used and returns the context. Masks are a function of context and round alone, so

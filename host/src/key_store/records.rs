@@ -95,6 +95,17 @@ impl ContextRecord {
     }
 }
 
+/// A plugin that is out of service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRecord {
+    /// The version: the SHA-256 of its component file, hex.
+    pub digest: String,
+    /// What it did.
+    pub reason: String,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+}
+
 /// The secret of a context.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContextSecret {

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::audit::AuditError;
-use crate::handlers::LoadError;
 use crate::key_store::StoreError;
+use crate::policy::PolicyError;
 use crate::transport::{CertificateError, ConnectError, Fingerprint};
 
 /// Why a node does not start.
@@ -33,9 +33,9 @@ pub enum NodeError {
     /// The wasm engine.
     #[error("the wasm engine does not start: {0}")]
     Runtime(String),
-    /// A plugin.
-    #[error("a plugin cannot be loaded: {0}")]
-    Plugin(#[from] LoadError),
+    /// The policy.
+    #[error("the policy cannot be used: {0}")]
+    Policy(#[from] PolicyError),
     /// The researcher's certificate file.
     #[error("the researcher's certificate cannot be used: {0}")]
     Certificate(CertificateError),
@@ -87,8 +87,8 @@ impl NodeError {
             Self::Store { source, .. } => source.advice().into(),
             Self::Audit(error) => error.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
-            Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 100 GiB; it is reserved, not used".into(),
-            Self::Plugin(error) => error.advice(),
+            Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 200 GiB; it is reserved, not used".into(),
+            Self::Policy(error) => error.advice(),
             Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
             Self::Researcher(error) => error.advice().into(),
             Self::OtherCertificate { .. } => {

@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use crate::channels::Channels;
 use crate::counters::Counters;
 use crate::handlers::{CompiledCode, Plugins, Runtime};
-use crate::key_store::KeyStore;
+use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
+use crate::plugins::{Change, Folder, InForce, Kept, Loader};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::transport::{
@@ -55,7 +56,7 @@ pub struct Node {
     config: NodeConfig,
     certificate: Certificate,
     store: Arc<KeyStore>,
-    plugins: Arc<Plugins>,
+    plugins: Arc<InForce>,
     wiring: Wiring,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
@@ -86,14 +87,16 @@ impl Opened {
             store,
         } = self;
         let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
-        let plugins = Arc::new(load_plugins(&runtime, &config.data, &store)?);
+        let plugins = Arc::new(put_in_force(runtime, &config.data, &store)?);
+        let quarantines = plugins.plugins().keep_quarantines(store.clone());
+        quarantines.map_err(|source| NodeError::store(&config.data, source))?;
         let certificate = meet_researcher(&config, &store).await?;
 
         let ground = Ground {
             id: config.id.clone(),
             name: config.name.clone(),
             store: store.clone(),
-            plugins: plugins.clone(),
+            plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
         };
         let started = Wiring::start(ground);
@@ -206,7 +209,35 @@ impl Node {
     }
 
     pub(crate) fn plugins(&self) -> &Plugins {
-        &self.plugins
+        self.plugins.plugins()
+    }
+
+    /// Reads the policy again and puts it in force; see [`InForce::reload`]. Blocks.
+    pub(crate) fn reload(&self) -> Result<Vec<Change>, Kept> {
+        let reloaded = self.plugins.reload();
+        let (changes, refused) = match &reloaded {
+            Ok(changes) => (changes, None),
+            Err(kept) => (&kept.taken_back, Some(&kept.why)),
+        };
+        for change in changes {
+            tracing::info!("policy.toml: {change}");
+        }
+        if let Some(why) = refused {
+            tracing::error!(
+                "policy.toml is refused, the node keeps what it had: {why}; {}",
+                why.advice()
+            );
+        }
+        reloaded
+    }
+
+    /// Deletes what a plugin has stored, once it does not run any more. Blocks.
+    pub(crate) fn forget(&self, plugin: &str) -> Result<(), StoreError> {
+        if plugin.is_empty() || self.plugins().current().get(plugin).is_some() {
+            return Ok(());
+        }
+        self.plugins().release(plugin);
+        self.store.forget_plugin(plugin)
     }
 
     pub(crate) fn requests(&self) -> &Requests {
@@ -232,7 +263,24 @@ pub(crate) fn open_store(
         .map_err(|source| NodeError::store(data, source))
 }
 
-fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plugins, NodeError> {
+/// What a running node does to a plugin's state in its store, done to that of a node that does not run: ends the
+/// quarantine of `release`, deletes what `forget` has stored. Empty names are nobody's.
+pub(crate) fn tidy_stopped(data: &Path, release: &str, forget: &str) -> Result<(), NodeError> {
+    let failed = |source| NodeError::store(data, source);
+    let Some(store) = KeyStore::open_existing(&error::store_path(data)).map_err(failed)? else {
+        return Ok(());
+    };
+    if !release.is_empty() {
+        store.put_quarantine(release, None).map_err(failed)?;
+    }
+    if !forget.is_empty() {
+        store.forget_plugin(forget).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The policy of the data directory, with the plugins that it allows.
+fn put_in_force(runtime: Runtime, data: &Path, store: &KeyStore) -> Result<InForce, NodeError> {
     let cache = match CompiledCode::new(&data.join("compiled"), store.seed()) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -240,7 +288,13 @@ fn load_plugins(runtime: &Runtime, data: &Path, store: &KeyStore) -> Result<Plug
             None
         }
     };
-    Ok(Plugins::built_in(runtime, cache.as_ref())?)
+    let loader = Loader::new(Folder::of(data), runtime, cache);
+    let (in_force, failed) = InForce::start(data, loader)?;
+    for not_loaded in failed {
+        let todo = not_loaded.why.advice();
+        tracing::error!("a plugin is left out: {not_loaded}; {todo}");
+    }
+    Ok(in_force)
 }
 
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.

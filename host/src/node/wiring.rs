@@ -33,7 +33,7 @@ pub(crate) struct Ground {
     /// What survives a restart.
     pub(crate) store: Arc<KeyStore>,
     /// Its handlers.
-    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) plugins: Plugins,
     /// All keys, ids and nonces come from here.
     pub(crate) randomness: Randomness,
 }
@@ -76,6 +76,7 @@ impl Wiring {
             channels: channels.clone(),
             materials: Materials::default(),
             randomness: randomness.clone(),
+            store: store.clone(),
         };
         let (outbox, outgoing) = mpsc::channel(BETWEEN);
         let post = Arc::new(Post::new(

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::channels::Channels;
     use crate::counters::Counters;
-    use crate::handlers::{Outgoing, Plugins, Runtime};
+    use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
     use crate::message::{Inner, OverlayMessage, ToResearcher, Value};
     use crate::overlay::{self, ChannelKeys};
@@ -164,7 +164,7 @@ mod tests {
             .set_peer_key(&peer, &key(b"first"))
             .expect("a ready channel");
         let runtime = Runtime::new().expect("an engine");
-        let plugins = Arc::new(Plugins::built_in(&runtime, None).expect("plugins"));
+        let plugins = Plugins::new(PluginSet::built_in(&runtime, None).expect("plugins"));
         let (outbox, sent) = mpsc::channel(1000);
         let post = Post::new(
             own,
@@ -212,11 +212,11 @@ mod tests {
                 .set_peer_key(&self.peer, pem)
                 .expect("a key");
             let plugin = self.post.plugins.for_kind("ChannelSetupReply");
-            let plugin = plugin.expect("built in").name();
+            let plugin = plugin.expect("built in");
             let id = request.request_id.as_ref();
             self.post
                 .requests
-                .take(plugin, &self.peer, id)
+                .take(plugin.name(), &self.peer, id)
                 .expect("it was asked")
                 .deliver(Vec::new().into());
         }

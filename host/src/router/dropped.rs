@@ -1,5 +1,6 @@
 use crate::channels::ChannelError;
-use crate::handlers::CallError;
+use crate::handlers::{CallError, Limit, OutOfScope};
+use crate::key_store::StoreError;
 use crate::message::NodeId;
 use crate::overlay::OpenError;
 use crate::post::PostError;
@@ -36,6 +37,12 @@ pub enum Dropped {
     /// The peer's: no plugin treats its kind.
     #[error("FB324: no plugin treats messages of kind {0:?}")]
     UnknownKind(String),
+    /// The operator's decision: its plugin is disabled.
+    #[error("FB324: its plugin {0} is switched off")]
+    Off(String),
+    /// The operator's decision: its plugin may not work for it.
+    #[error("FB324: its plugin {0} is limited: {1}; the policy says so")]
+    OutOfScope(String, OutOfScope),
     /// The plugin's.
     #[error("FB324: {0}")]
     Call(#[from] CallError),
@@ -45,6 +52,9 @@ pub enum Dropped {
     /// The peer's key was not taken.
     #[error("{0}")]
     Channel(#[from] ChannelError),
+    /// Ours: what the plugin wanted stored could not be.
+    #[error("FB324: {0}")]
+    NotStored(StoreError),
     /// The reply could not be sent.
     #[error("{0}")]
     Unsent(#[from] PostError),
@@ -63,10 +73,17 @@ impl Dropped {
             Self::LargeFromStranger(_) => "large from strangers",
             Self::Repeated => "repeated",
             Self::UnknownKind(_) => "unknown kind",
+            Self::Off(_) => "plugin off",
+            Self::OutOfScope(..) => "out of scope",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",
+            Self::Call(CallError::Quarantined { .. }) => "plugin out of service",
+            Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {
+                "plugin has too many in work"
+            }
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",
+            Self::NotStored(_) => "not stored",
             Self::Unsent(_) => "unsent",
         }
     }

@@ -2,9 +2,10 @@
 
 use super::{Dropped, Handled, Router, Sender};
 use crate::channels::ChannelError;
-use crate::handlers::{Body, CallError, Effect, Outgoing, Refused};
+use crate::handlers::{Body, CallError, Called, Effect, Entry, Outgoing, Plugin, Refused};
+use crate::message::Inner;
+use crate::post::PostError;
 use crate::primitives;
-use crate::requests::Answered;
 use crate::tasks::blocking;
 
 /// The effects of one message, all of them possible.
@@ -13,6 +14,7 @@ struct Plan {
     peer_key: Option<Vec<u8>>,
     deliver: Option<Body>,
     reply: Option<Outgoing>,
+    entries: Vec<Entry>,
 }
 
 impl Router {
@@ -22,41 +24,90 @@ impl Router {
             plugin,
             sender,
             found,
+            usage: mut taken,
+            in_work: _in_work,
         } = handled;
-        let plan = plan(plugin.name(), &sender, found.finalize().await?)?;
+        // The last moment to stop it: what `finalize` has begun is done to its end.
+        if plugin.is_taken_back() {
+            return Err(Dropped::Off(plugin.name().into()));
+        }
+        let Called { usage, result } = found.finalize().await;
+        taken += &usage;
+        let done = match result {
+            Ok(effects) => self.carry_out(&plugin, &sender, effects).await,
+            Err(error) => Err(error.into()),
+        };
+        let error = match &done {
+            Err(Dropped::Call(error)) => Some(error),
+            _ => None,
+        };
+        taken.hits.extend(error.and_then(CallError::limit));
+        self.treated(&plugin, &sender, &taken, error);
+        done
+    }
+
+    /// First what can be refused, then what goes to disk, then what others see: in an order in which whoever is woken finds
+    /// all done.
+    async fn carry_out(
+        &self,
+        plugin: &Plugin,
+        sender: &Sender,
+        effects: Vec<Effect>,
+    ) -> Result<(), Dropped> {
+        let plan = plan(plugin.name(), sender, effects)?;
+        self.can_be_sent(sender, plan.reply.as_ref())?;
+        let (to, id) = (&sender.source, sender.request_id.as_ref());
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
-            let id = sender.request_id.as_ref();
-            Some(self.requests.take(plugin.name(), &sender.source, id)?)
+            Some(self.requests.take(plugin.name(), to, id)?)
         } else {
             None
         };
-        self.carry_out(sender, plan, asked).await
-    }
-
-    /// In an order in which whoever is woken finds all done.
-    async fn carry_out(
-        &self,
-        sender: Sender,
-        plan: Plan,
-        asked: Option<Answered>,
-    ) -> Result<(), Dropped> {
+        self.store(plugin, plan.entries).await?;
         if let Some(pem) = plan.peer_key {
-            self.take_peer_key(&sender, pem).await?;
+            self.take_peer_key(sender, pem).await?;
         }
         if let (Some(asked), Some(body)) = (asked, plan.deliver) {
             asked.deliver(body);
         }
         if let Some(outgoing) = plan.reply {
-            let (to, id) = (&sender.source, sender.request_id);
+            let (researcher, id) = (&sender.researcher, id.cloned());
             if sender.setup {
-                let sent = self.post.send_setup(&sender.researcher, to, id, outgoing);
+                let sent = self.post.send_setup(researcher, to, id, outgoing);
                 sent.await?;
             } else {
-                let sent = self.post.reply(&sender.researcher, to, id, outgoing);
-                sent.await?;
+                self.post.reply(researcher, to, id, outgoing).await?;
             }
         }
         Ok(())
+    }
+
+    /// Fields that do not make a message must be known before anything else is done.
+    fn can_be_sent(&self, sender: &Sender, reply: Option<&Outgoing>) -> Result<(), Dropped> {
+        let Some(Outgoing { kind, fields }) = reply else {
+            return Ok(());
+        };
+        let (own, to, id) = (
+            self.own.clone(),
+            sender.source.clone(),
+            sender.request_id.clone(),
+        );
+        Inner::new(own, to, id, kind.as_str(), fields.clone())
+            .map_err(|error| PostError::NotAMessage(error.to_string()))?;
+        Ok(())
+    }
+
+    async fn store(&self, plugin: &Plugin, entries: Vec<Entry>) -> Result<(), Dropped> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (store, changes) = (self.services.store.clone(), plugin.changes(entries));
+        let stored = blocking(move || store.change_plugin_entries(&changes)).await;
+        stored
+            .ok_or(Dropped::Stopping)?
+            .map_err(|error| match plugin.over_quota(&error) {
+                Some(over) => Dropped::Call(over),
+                None => Dropped::NotStored(error),
+            })
     }
 
     async fn take_peer_key(&self, sender: &Sender, pem: Vec<u8>) -> Result<(), Dropped> {
@@ -89,6 +140,7 @@ fn plan(plugin: &str, sender: &Sender, effects: Vec<Effect>) -> Result<Plan, Dro
                     .map_err(|_| ChannelError::BadKey { peer: peer() })?;
                 plan.peer_key = Some(pem);
             }
+            Effect::Store(entry) => plan.entries.push(entry),
             Effect::Publish(_) => return Err(misplaced("publish")),
             Effect::Establish(_) => return Err(misplaced("establish")),
         }

@@ -22,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
 use crate::counters::Counters;
-use crate::handlers::{Assurance, Envelope, Found, Message, Plugin, Plugins, Services};
+use crate::handlers::{
+    Assurance, CallError, Called, Envelope, Found, InWork, Message, Plugin, Plugins, Services,
+    Usage, today,
+};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
@@ -46,7 +49,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Treats the overlay messages of one node.
 pub struct Router {
     own: NodeId,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     services: Services,
     channels: Arc<Channels>,
     requests: Requests,
@@ -65,6 +68,10 @@ struct Handled {
     plugin: Arc<Plugin>,
     sender: Sender,
     found: Found,
+    /// What `handle` took.
+    usage: Usage,
+    /// Until the effects are carried out.
+    in_work: InWork,
 }
 
 /// Who sent the message at hand, as verified.
@@ -75,11 +82,18 @@ struct Sender {
     setup: bool,
 }
 
+impl Sender {
+    /// Anybody can send a channel set-up in anybody's name.
+    fn is_assured(&self) -> bool {
+        !self.setup
+    }
+}
+
 impl Router {
     /// A router for node `own`.
     pub fn new(
         own: NodeId,
-        plugins: Arc<Plugins>,
+        plugins: Plugins,
         services: Services,
         requests: Requests,
         post: Arc<Post>,
@@ -174,10 +188,12 @@ impl Router {
         let message = Arc::new(message);
         let (inner, assurance) = self.open(&message).await?;
         self.counters.received(&inner.kind);
-        let plugin = self
-            .plugins
-            .for_kind(&inner.kind)
-            .ok_or_else(|| Dropped::UnknownKind(inner.kind.clone()))?;
+        let plugin = self.plugin(&inner.kind)?;
+        let admitted =
+            plugin
+                .scope()
+                .admits_message(&message.researcher_id, &inner.source, today());
+        admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
         let envelope = Envelope {
             researcher_id: message.researcher_id.to_string(),
             source: inner.source.to_string(),
@@ -196,16 +212,49 @@ impl Router {
             kind: inner.kind,
             request_id: inner.request_id.as_ref().map(ToString::to_string),
         };
+        let in_work = self.plugins.enter(&plugin)?;
         // Never closed: waits, does not fail.
         let _work = self.work.acquire().await;
-        let found = plugin
-            .handle(self.services.clone(), envelope, guest_message)
-            .await?;
-        Ok(found.map(|found| Handled {
-            plugin: plugin.clone(),
-            sender,
-            found,
-        }))
+        let services = self.services.clone();
+        let called = plugin.handle(services, envelope, guest_message);
+        let Called { usage, result } = plugin
+            .unless_taken_back(called)
+            .await
+            .ok_or_else(|| Dropped::Off(plugin.name().into()))?;
+        match result {
+            Ok(Some(found)) => Ok(Some(Handled {
+                plugin,
+                sender,
+                found,
+                usage,
+                in_work,
+            })),
+            Ok(None) => {
+                self.treated(&plugin, &sender, &usage, None);
+                Ok(None)
+            }
+            Err(error) => {
+                self.treated(&plugin, &sender, &usage, Some(&error));
+                Err(error.into())
+            }
+        }
+    }
+
+    /// A plugin has treated a message, or failed to: what it took, `handle` and `finalize` together. Here everything that
+    /// is counted of it comes by, once per message that was begun.
+    fn treated(&self, plugin: &Plugin, sender: &Sender, usage: &Usage, error: Option<&CallError>) {
+        tracing::debug!(plugin = plugin.name(), source = %sender.source, ?usage, "treated");
+        if let Some(error) = error.filter(|_| sender.is_assured()) {
+            self.plugins.failed(plugin, sender.source.as_str(), error);
+        }
+    }
+
+    fn plugin(&self, kind: &str) -> Result<Arc<Plugin>, Dropped> {
+        let plugin = self.plugins.for_kind(kind);
+        plugin.ok_or_else(|| match self.plugins.off(kind) {
+            Some(plugin) => Dropped::Off(plugin),
+            None => Dropped::UnknownKind(kind.to_owned()),
+        })
     }
 
     async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {
@@ -255,7 +304,9 @@ impl Router {
         self.counters.dropped(cause);
         match dropped {
             Dropped::Stopping => tracing::debug!(%source, cause, "{dropped}"),
-            Dropped::Call(_) | Dropped::Channel(_) => tracing::error!(%source, cause, "{dropped}"),
+            Dropped::Call(_) | Dropped::Channel(_) | Dropped::NotStored(_) => {
+                tracing::error!(%source, cause, "{dropped}")
+            }
             _ => tracing::warn!(%source, cause, "{dropped}"),
         }
     }

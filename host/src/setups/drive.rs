@@ -9,7 +9,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::runs::Outcome;
 use super::{SetupError, Setups};
-use crate::handlers::{Body, Datum, Effect, Outgoing, Plugin, Run, SecaggResult, Setup};
+use crate::handlers::{
+    Body, CallError, Called, Datum, Effect, Entry, Outgoing, Plugin, Run, SecaggResult, Setup,
+    today,
+};
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
 
@@ -25,10 +28,16 @@ impl Setups {
     pub(super) async fn drive(&self, setup: &Setup) -> Outcome {
         let started = Instant::now();
         let (run, kind) = (&setup.run, setup.kind);
+        let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
+            let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
+            let admitted = plugin.scope().admits_run(setup, today());
+            admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
+            let _in_work = self.plugins.enter(plugin)?;
             // Never closed: waits, does not fail.
             let _work = self.work.acquire().await;
-            self.run(setup).await
+            let ended = plugin.unless_taken_back(self.run(plugin, setup)).await;
+            ended.unwrap_or_else(|| Err(SetupError::Off(plugin.name().into())))
         });
         let ended = match self.stopping.run_until_cancelled(ended).await {
             Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
@@ -42,7 +51,7 @@ impl Setups {
             }
             Err(error) => {
                 tracing::error!(secagg_id = %run, kind, "FB318: {error}");
-                if let Some(plugin) = self.plugins.for_request(kind) {
+                if let Some(plugin) = &plugin {
                     let materials = &self.services.materials;
                     materials.withdraw(plugin.shared_name(), run.as_str());
                 }
@@ -51,23 +60,32 @@ impl Setups {
         }
     }
 
+    fn no_plugin(&self, kind: &'static str) -> SetupError {
+        match self.plugins.off(kind) {
+            Some(plugin) => SetupError::Off(plugin),
+            None => SetupError::NoPlugin(kind),
+        }
+    }
+
     /// One run, from the plugin's `begin` to its last step.
-    async fn run(&self, setup: &Setup) -> Result<Outcome, SetupError> {
+    async fn run(&self, plugin: &Arc<Plugin>, setup: &Setup) -> Result<Outcome, SetupError> {
         check_parties(&self.own, &setup.parties)?;
-        let plugin = self
-            .plugins
-            .for_request(setup.kind)
-            .ok_or(SetupError::NoPlugin(setup.kind))?;
         // What an earlier run of this name published must not meet the keys of this one.
         let materials = &self.services.materials;
         materials.withdraw(plugin.shared_name(), setup.run.as_str());
-        let mut run = Run::begin(plugin, self.services.clone(), setup).await?;
+        let begun = Run::begin(plugin, self.services.clone(), setup).await;
+        let mut run = self.called(plugin, setup, begun)?;
         let mut established = None;
         let mut answers = Vec::new();
         for _ in 0..MOST_STEPS {
-            let step = run.step(answers).await?;
-            if let Some(result) = self.publish(plugin, setup, step.effects)? {
-                established = Some(self.establish(&run, setup, result).await?);
+            let step = run.step(answers).await;
+            let step = self.called(plugin, setup, step)?;
+            let (result, entries) = self.publish(plugin, setup, step.effects)?;
+            match result {
+                Some(result) => {
+                    established = Some(self.establish(&run, setup, result, entries).await?);
+                }
+                None => self.store(plugin, entries).await?,
             }
             if step.ask.is_empty() {
                 return established.ok_or_else(|| SetupError::Plugin {
@@ -83,19 +101,31 @@ impl Setups {
         })
     }
 
-    /// Publishes what a step asks to publish; hands back the result it asks to keep.
+    /// What came of a call into a run's plugin. Here everything that is counted of it comes by.
+    fn called<T>(&self, plugin: &Plugin, setup: &Setup, called: Called<T>) -> Result<T, CallError> {
+        let Called { usage, result } = called;
+        tracing::debug!(plugin = plugin.name(), secagg_id = %setup.run, ?usage, "called");
+        if let Err(error) = &result {
+            self.plugins.failed(plugin, setup.run.as_str(), error);
+        }
+        result
+    }
+
+    /// Publishes what a step asks to publish; hands back what it asks to keep, the result and entries of its own.
     fn publish(
         &self,
         plugin: &Arc<Plugin>,
         setup: &Setup,
         effects: Vec<Effect>,
-    ) -> Result<Option<SecaggResult>, SetupError> {
+    ) -> Result<(Option<SecaggResult>, Vec<Entry>), SetupError> {
         let mut data: Vec<Datum> = Vec::new();
         let mut result = None;
+        let mut entries = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Publish(datum) => data.push(datum),
                 Effect::Establish(found) => result = Some(found),
+                Effect::Store(entry) => entries.push(entry),
                 Effect::Reply(_) | Effect::Deliver(_) | Effect::SetPeerKey(_) => {
                     return Err(SetupError::Plugin {
                         plugin: plugin.name().into(),
@@ -117,7 +147,7 @@ impl Setups {
                 why: "it has too much published",
             });
         }
-        Ok(result)
+        Ok((result, entries))
     }
 
     /// Sends a round's requests, all at once, and gathers the answers.

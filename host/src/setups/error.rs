@@ -1,4 +1,4 @@
-use crate::handlers::CallError;
+use crate::handlers::{CallError, OutOfScope};
 use crate::key_store::StoreError;
 use crate::message::{NodeId, SecaggId};
 
@@ -32,6 +32,12 @@ pub enum SetupError {
     /// No plugin begins such a set-up.
     #[error("no plugin begins a set-up on {0}")]
     NoPlugin(&'static str),
+    /// The operator's decision: the plugin is disabled.
+    #[error("the plugin {0}, which begins such set-ups, is switched off on this node")]
+    Off(String),
+    /// The operator's decision: the plugin may not work for it.
+    #[error("the plugin {0} is limited on this node: {1}")]
+    OutOfScope(String, OutOfScope),
     /// Peers', or the relay's: no answer in time.
     #[error("these nodes did not answer: {}", named(.0))]
     Silent(Vec<String>),

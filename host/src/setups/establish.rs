@@ -2,7 +2,8 @@
 
 use super::runs::Outcome;
 use super::{SetupError, Setups};
-use crate::handlers::{Body, Run, SecaggResult, Setup};
+use crate::handlers::{Body, Entry, Plugin, Run, SecaggResult, Setup};
+use crate::key_store::StoreError;
 use crate::key_store::records::{ContextRecord, ContextSecret, Secret32};
 use crate::message::{Integer, NodeId};
 use crate::primitives;
@@ -15,6 +16,7 @@ impl Setups {
         run: &Run,
         setup: &Setup,
         result: SecaggResult,
+        entries: Vec<Entry>,
     ) -> Result<Outcome, SetupError> {
         let (secret, established) = match result {
             SecaggResult::PairSecrets(keys) => {
@@ -31,13 +33,39 @@ impl Setups {
         };
         let (store, id) = (self.store.clone(), setup.run.clone());
         let researcher = setup.researcher.to_string();
+        let (plugin, changes) = (run.plugin().clone(), run.plugin().changes(entries));
         let kept = blocking(move || match store.context(&id)? {
             // A researcher may run a set-up again under its id, say after a node failed; nobody else may.
             Some(taken) if !taken.is_of(&researcher) => Err(SetupError::TakenId(id)),
-            _ => Ok(store.put_context(&id, &record)?),
+            _ => store
+                .put_context_and_entries(&id, &record, &changes)
+                .map_err(|error| not_stored(&plugin, error)),
         });
         kept.await.ok_or(SetupError::Stopping)??;
         Ok(established)
+    }
+
+    /// Stores entries of a plugin's own; a run whose plugin has no room for them fails.
+    pub(super) async fn store(
+        &self,
+        plugin: &Plugin,
+        entries: Vec<Entry>,
+    ) -> Result<(), SetupError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (store, changes) = (self.store.clone(), plugin.changes(entries));
+        let stored = blocking(move || store.change_plugin_entries(&changes)).await;
+        stored
+            .ok_or(SetupError::Stopping)?
+            .map_err(|error| not_stored(plugin, error))
+    }
+}
+
+fn not_stored(plugin: &Plugin, error: StoreError) -> SetupError {
+    match plugin.over_quota(&error) {
+        Some(over) => over.into(),
+        None => error.into(),
     }
 }
 

@@ -36,7 +36,7 @@ const IN_WORK: usize = 64;
 pub struct Setups {
     own: NodeId,
     name: String,
-    plugins: Arc<Plugins>,
+    plugins: Plugins,
     services: Services,
     store: Arc<KeyStore>,
     requests: Requests,
@@ -57,7 +57,7 @@ impl Setups {
     pub fn new(
         own: NodeId,
         name: String,
-        plugins: Arc<Plugins>,
+        plugins: Plugins,
         services: Services,
         store: Arc<KeyStore>,
         requests: Requests,

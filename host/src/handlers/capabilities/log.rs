@@ -1,11 +1,19 @@
 use super::n2n::log::{self, Level};
+use crate::handlers::Limit;
 use crate::handlers::state::CallState;
 use crate::message::one_line;
 
 impl log::Host for CallState {
     fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
         self.count_call()?;
-        if self.log_lines == 0 || self.log_bytes == 0 {
+        if self.log_lines == 0 {
+            self.cut_off(Limit::LogLines);
+            return Ok(());
+        }
+        if text.len() > self.log_bytes {
+            self.cut_off(Limit::LogKib);
+        }
+        if self.log_bytes == 0 {
             return Ok(());
         }
         self.log_lines -= 1;

@@ -4,7 +4,9 @@ mod agreement;
 mod channel_keys;
 mod log;
 mod material;
+mod random;
 mod sharing;
+mod store;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -25,6 +27,10 @@ pub enum Capability {
     Agreement,
     /// Split a secret key.
     Sharing,
+    /// Keep entries of its own across messages and restarts.
+    Store,
+    /// Draw random bytes.
+    Random,
 }
 
 /// Imported by every component for its types; allows nothing.
@@ -32,12 +38,14 @@ pub(super) const TYPES: &str = "backchannel:n2n/types@0.1.0";
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Log,
         Self::Material,
         Self::ChannelKeys,
         Self::Agreement,
         Self::Sharing,
+        Self::Store,
+        Self::Random,
     ];
 
     /// Its name, in grants and in the WIT package.
@@ -48,13 +56,15 @@ impl Capability {
             Self::ChannelKeys => "channel-keys",
             Self::Agreement => "agreement",
             Self::Sharing => "sharing",
+            Self::Store => "store",
+            Self::Random => "random",
         }
     }
 
     /// What it lets a plugin do, to be read after "it may".
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::Log => "write up to 100 lines per message to the node's log",
+            Self::Log => "write to the node's log, up to the limits of lines and bytes per message",
             Self::Material => {
                 "publish data for the parties of a run, and wait for what it published itself"
             }
@@ -67,6 +77,10 @@ impl Capability {
             Self::Sharing => {
                 "have the host draw a secret key for a run, read the shares meant for other parties, and keep the key"
             }
+            Self::Store => {
+                "keep data of its own on this node's disk across messages and restarts, and read it again; other plugins' and the node's own it cannot see"
+            }
+            Self::Random => "draw random bytes from this node's generator",
         }
     }
 
@@ -91,6 +105,8 @@ impl Capability {
                 n2n::agreement::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
             }
             Self::Sharing => n2n::sharing::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Store => n2n::store::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Random => n2n::random::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
         }
     }
 }

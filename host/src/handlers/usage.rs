@@ -1,0 +1,86 @@
+use std::collections::BTreeSet;
+use std::ops::AddAssign;
+use std::time::Duration;
+
+use super::{CallError, LimitHit};
+
+/// What a call into a plugin took, whether it went well or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// From begin to end.
+    pub wall: Duration,
+    /// Of it, computing: in the guest, and in the host for it. Measured around each poll of the call. The engine could count
+    /// instructions (fuel) too; beside the epochs, which interrupt, that made a tight loop 3 to 5 % slower and told less.
+    pub computing: Duration,
+    /// The most memory that the instance had, in bytes.
+    pub peak_memory: usize,
+    /// Calls of imports.
+    pub host_calls: u64,
+    /// Effects it asked for.
+    pub effects: usize,
+    /// Their size, in bytes.
+    pub effect_bytes: usize,
+    /// Limits it came to: the one that stopped it, and those that only cut something off, such as the log's.
+    pub hits: BTreeSet<LimitHit>,
+}
+
+impl AddAssign<&Self> for Usage {
+    /// Two calls of one message or run together.
+    fn add_assign(&mut self, other: &Self) {
+        self.wall += other.wall;
+        self.computing += other.computing;
+        self.peak_memory = self.peak_memory.max(other.peak_memory);
+        self.host_calls += other.host_calls;
+        self.effects += other.effects;
+        self.effect_bytes += other.effect_bytes;
+        self.hits.extend(&other.hits);
+    }
+}
+
+/// A call that has ended: what came of it, and what it took.
+#[derive(Debug)]
+#[must_use]
+pub struct Called<T> {
+    /// What it took, in either case.
+    pub usage: Usage,
+    /// What came of it.
+    pub result: Result<T, CallError>,
+}
+
+impl<T> Called<T> {
+    /// A limit that stopped the call is among those it hit.
+    pub(super) fn new(mut usage: Usage, result: Result<T, CallError>) -> Self {
+        usage
+            .hits
+            .extend(result.as_ref().err().and_then(CallError::limit));
+        Self { usage, result }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::{Limit, Limits};
+
+    #[test]
+    fn two_calls_add_up_and_peaks_do_not() {
+        let hit = LimitHit {
+            limit: Limit::LogLines,
+            value: Limits::default().get(Limit::LogLines),
+        };
+        let call = Usage {
+            wall: Duration::from_millis(3),
+            computing: Duration::from_millis(2),
+            peak_memory: 7,
+            host_calls: 1,
+            effects: 1,
+            effect_bytes: 10,
+            hits: [hit].into(),
+        };
+        let mut both = call.clone();
+        both += &call;
+        assert_eq!((both.wall, both.peak_memory), (Duration::from_millis(6), 7));
+        assert_eq!((both.host_calls, both.effect_bytes), (2, 20));
+        assert_eq!(both.hits.len(), 1);
+    }
+}

@@ -1,0 +1,141 @@
+use std::sync::Arc;
+
+use super::{Folder, NotLoaded, Refusal, Verified};
+use crate::handlers::{BUILT_IN, CompiledCode, Plugin, PluginSet, Runtime, Terms};
+use crate::packages::Digest;
+use crate::policy::{Approval, Entry, KeyName, Policy};
+
+/// Makes the plugins that a policy allows.
+pub struct Loader {
+    folder: Folder,
+    runtime: Runtime,
+    cache: Option<CompiledCode>,
+}
+
+/// What came of a policy.
+#[derive(Default)]
+pub struct Loaded {
+    /// The plugins that it allows and that can be used.
+    pub set: PluginSet,
+    /// Those that it allows and that cannot.
+    pub failed: Vec<NotLoaded>,
+}
+
+impl Loader {
+    /// Loads from `folder`; with a cache, without compiling again what was compiled before.
+    pub fn new(folder: Folder, runtime: Runtime, cache: Option<CompiledCode>) -> Self {
+        Self {
+            folder,
+            runtime,
+            cache,
+        }
+    }
+
+    /// Loads all that `policy` enables. Every file is read and verified again; a plugin of `running` that would be the same
+    /// is used on, with all it has under way.
+    ///
+    /// Compiles, and so may take seconds: not for async threads.
+    pub fn load(&self, policy: &Policy, running: &PluginSet) -> Loaded {
+        let mut loaded = Loaded::default();
+        for built_in in &BUILT_IN {
+            let entry = policy.entry(built_in.name);
+            let mut terms = Terms::granting(built_in.grants);
+            if let Some(entry) = entry {
+                (terms.limits, terms.scope) = (entry.limits, entry.scope.clone());
+            }
+            let on = entry.is_none_or(|entry| entry.enabled);
+            match self.plugin(built_in.component, terms, running) {
+                Ok(plugin) if on => loaded.add(plugin),
+                Ok(plugin) => loaded.set.switch_off(plugin.manifest()),
+                Err(why) => loaded.fail(built_in.name, why),
+            }
+        }
+        for entry in policy.entries() {
+            let Some(approval) = &entry.approved else {
+                continue;
+            };
+            if entry.enabled {
+                match self.installed(policy, entry, approval, running) {
+                    Ok(plugin) => loaded.add(plugin),
+                    Err(why) => loaded.fail(entry.name.as_str(), why),
+                }
+            } else if let Ok(verified) = self.verified(policy, entry, approval) {
+                // Its file may be gone; then its messages are of an unknown kind.
+                loaded.set.switch_off(&verified.manifest);
+            }
+        }
+        loaded
+    }
+
+    /// The plugin of an entry, verified and loaded, whether it is enabled or not.
+    pub fn installed(
+        &self,
+        policy: &Policy,
+        entry: &Entry,
+        approval: &Approval,
+        running: &PluginSet,
+    ) -> Result<Arc<Plugin>, Refusal> {
+        let verified = self.verified(policy, entry, approval)?;
+        let terms = Terms {
+            grants: approval.grants.clone(),
+            limits: entry.limits,
+            scope: entry.scope.clone(),
+        };
+        self.plugin(&verified.component, terms, running)
+    }
+
+    fn verified(
+        &self,
+        policy: &Policy,
+        entry: &Entry,
+        approval: &Approval,
+    ) -> Result<Verified, Refusal> {
+        let verified = Verified::verify(self.folder.read(approval.digest)?, &policy.trust)?;
+        let signers = verified.vouched.by();
+        let unsigned = |key: &&KeyName| !signers.iter().any(|by| by.signer == key.as_str());
+        if let Some(key) = entry.signed_by.iter().find(unsigned) {
+            return Err(Refusal::NotSignedBy(key.clone()));
+        }
+        if verified.manifest.name != entry.name.as_str() {
+            return Err(Refusal::OtherName(verified.manifest.name));
+        }
+        Ok(verified)
+    }
+
+    fn plugin(
+        &self,
+        component: &[u8],
+        terms: Terms,
+        running: &PluginSet,
+    ) -> Result<Arc<Plugin>, Refusal> {
+        let digest = Digest::of(component);
+        let same = |plugin: &&Arc<Plugin>| {
+            plugin.digest() == digest.as_bytes() && *plugin.terms() == terms
+        };
+        if let Some(plugin) = running.all().into_values().find(same) {
+            return Ok(plugin.clone());
+        }
+        let limited = terms.scope.experiments.is_some();
+        let plugin = Plugin::load(&self.runtime, component, terms, self.cache.as_ref())?;
+        if limited && plugin.manifest().initiates.is_empty() {
+            return Err(Refusal::NoExperiments);
+        }
+        Ok(Arc::new(plugin))
+    }
+}
+
+impl Loaded {
+    fn add(&mut self, plugin: Arc<Plugin>) {
+        let name = plugin.name().to_owned();
+        if let Err(error) = self.set.add(plugin) {
+            self.fail(&name, error.into());
+        }
+    }
+
+    fn fail(&mut self, plugin: &str, why: Refusal) {
+        self.failed.push(NotLoaded {
+            plugin: plugin.to_owned(),
+            why,
+        });
+    }
+}
