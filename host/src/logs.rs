@@ -59,7 +59,7 @@ impl Default for Logs {
 
 impl Logs {
     /// The lines kept, the oldest first, and a receiver of those that come after.
-    pub fn from_now(&self) -> (Vec<Arc<Line>>, broadcast::Receiver<Arc<Line>>) {
+    pub fn kept_and_live(&self) -> (Vec<Arc<Line>>, broadcast::Receiver<Arc<Line>>) {
         // Under one lock, so that no line is in both or in neither.
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         (kept.iter().cloned().collect(), self.live.subscribe())
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_line_names_the_plugin_that_wrote_it_and_the_message_it_is_about() {
         let logs = Logs::default();
-        let (_, mut live) = logs.from_now();
+        let (_, mut live) = logs.kept_and_live();
         let subscriber = tracing_subscriber::registry().with(logs.clone());
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::error_span!("message", id = "ba7816bf8f01cfea", peer = "b");
@@ -175,7 +175,7 @@ mod tests {
             tracing::info!(plugin = "key-request", "waits\u{1b}[2J");
         });
 
-        let (kept, _) = logs.from_now();
+        let (kept, _) = logs.kept_and_live();
         assert_eq!(kept[0].plugin.as_deref(), Some("key-request"));
         assert_eq!(kept[0].message.as_deref(), Some("ba7816bf8f01cfea"));
         assert_eq!(kept[0].text, "waits\\u{1b}[2J plugin=key-request peer=b");
@@ -190,7 +190,7 @@ mod tests {
             (0..MOST + 10).for_each(|n| tracing::info!("{n}"));
         });
 
-        let (kept, _) = logs.from_now();
+        let (kept, _) = logs.kept_and_live();
         assert_eq!((kept.len(), kept[0].text.as_str()), (MOST, "10"));
     }
 }

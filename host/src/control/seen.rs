@@ -140,7 +140,7 @@ pub(super) fn logs(
     request: control::LogsRequest,
 ) -> mpsc::Receiver<Result<control::LogLine, Status>> {
     let (to_reader, reader) = mpsc::channel(BETWEEN);
-    let (kept, mut live) = logs.from_now();
+    let (kept, mut live) = logs.kept_and_live();
     let wanted = move |line: &Arc<Line>| {
         request.plugin.is_empty() || line.plugin.as_deref() == Some(&*request.plugin)
     };
@@ -153,8 +153,11 @@ pub(super) fn logs(
                 return;
             }
         }
+        if !request.follow {
+            return;
+        }
         let mut missed = 0;
-        while request.follow {
+        loop {
             let next = tokio::select! {
                 next = live.recv() => next,
                 () = to_reader.closed() => return,

@@ -59,6 +59,10 @@ pub enum PostError {
 
 impl Post {
     /// A post for node `own` that hands sealed messages to `outbox`.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "built once, in the node's wiring"
+    )]
     pub fn new(
         own: NodeId,
         channels: Arc<Channels>,
