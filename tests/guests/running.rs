@@ -58,8 +58,18 @@ async fn every_attack_is_stopped_and_nobody_else_notices() {
             "other-receiver" | "other-sender" => b"q",
             _ => b"run",
         };
-        silenced.push(stage.begin(attack, argument).await);
+        let (id, message) = stage.begin(attack, argument).await;
+        silenced.push(id);
         let line = stage.until_logged(log, stopped_by);
+        // A failure that the plugin returns is its own business: the log and the message's journey have it.
+        if attack != "fail-in-finalize" {
+            let record = stage.record(message);
+            if let Some((limit, value)) = stopped_by.split_once(" = ") {
+                assert_eq!(record["limit"], limit, "{record}");
+                assert_eq!(record["value"].to_string(), value, "{record}");
+                assert!(record["decided_by"].is_string(), "{record}");
+            }
+        }
         stage.check(attack).await;
         report(number, attack, &said(&line));
         if stage.node().log().split_off(log).contains(OUT_OF_SERVICE) {
@@ -140,7 +150,7 @@ async fn what_is_answered_shows_nothing_that_is_anothers() {
     // 22: what another plugin published for the same run.
     stage.peer.set_up(&stage.network, "run");
     let log = stage.node().log().len();
-    let id = stage.begin("other-run", b"run").await;
+    let (id, _) = stage.begin("other-run", b"run").await;
     let answer = until("the wait is over", || {
         let stopped = stage.node().log().split_off(log).contains("handle-wall-ms");
         let heard = stage.peer.heard(&id);
@@ -311,7 +321,7 @@ async fn a_plugin_that_traps_again_and_again_is_out_of_service_until_it_is_enabl
         stage.until_logged(log, "trapped");
     }
     let line = stage.until_logged(log, OUT_OF_SERVICE);
-    let id = stage.begin("peace", b"").await;
+    let (id, _) = stage.begin("peace", b"").await;
     let after = stage.node().log().len();
     stage.begin("peace", b"").await;
     stage.until_logged(after, OUT_OF_SERVICE);

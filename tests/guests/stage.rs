@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use backchannel::message::{Inner, RequestId, Value};
+use backchannel::message::{Inner, MessageId, RequestId, Value};
 use backchannel_test_guests::{ATTACKER, HONEST};
 use serde_json::Value as Json;
 
@@ -99,17 +99,17 @@ impl Stage {
     }
 
     /// Sends an attack and waits for nothing.
-    pub async fn begin(&self, attack: &str, argument: &[u8]) -> RequestId {
+    pub async fn begin(&self, attack: &str, argument: &[u8]) -> (RequestId, MessageId) {
         let fields = vec![
             ("attack".into(), attack.into()),
             ("argument".into(), Value::Bin(argument.to_vec())),
         ];
-        self.peer.say("AttackRequest", fields).await.0
+        self.peer.say("AttackRequest", fields).await
     }
 
     /// Sends an attack that is to be answered; what the answer shows.
     pub async fn attack(&self, attack: &str, argument: &[u8]) -> Vec<u8> {
-        let id = self.begin(attack, argument).await;
+        let (id, _) = self.begin(attack, argument).await;
         self.peer.until_answered(std::slice::from_ref(&id)).await;
         loot(&self.peer.heard(&id).expect("an answer"))
     }
@@ -125,6 +125,31 @@ impl Stage {
             let line = log.lines().find(is_it);
             line.map(str::to_owned)
         })
+    }
+
+    /// What the audit log says of a message that was stopped: one record, beside those of grants that it used and of log
+    /// lines that were cut.
+    pub fn record(&self, message: MessageId) -> Json {
+        let path = format!("{}/audit.jsonl", self.node().data());
+        let message = message.to_string();
+        let of_message = || {
+            let log = std::fs::read_to_string(&path).expect("an audit log");
+            let records = log
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            let stopped = |record: &Json| {
+                let cut = record["limit"]
+                    .as_str()
+                    .is_some_and(|limit| limit.starts_with("log-"));
+                record["message"] == message.as_str() && record["status"] != "success" && !cut
+            };
+            records.filter(stopped).collect::<Vec<Json>>()
+        };
+        let mut records = until("the record of what happened", || {
+            Some(of_message()).filter(|records| !records.is_empty())
+        });
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0)
     }
 
     /// Both peers ask the honest plugin, and get their own text back.
