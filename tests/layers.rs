@@ -64,6 +64,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "chronicle",
             "tasks",
             "journeys",
+            "transport",
         ],
     ),
     (
@@ -106,6 +107,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
         "node",
         &[
             "message",
+            "audit",
             "randomness",
             "key_store",
             "channels",

@@ -92,6 +92,36 @@ fn refuses_a_folder_that_is_not_a_nodes_and_makes_no_store() {
 }
 
 #[test]
+fn refuses_the_folder_of_a_node_that_runs() {
+    let folder = Folder::new();
+    let (data, copy) = (folder.at("data"), component(&folder));
+    // What the reference's process looks like from outside.
+    let mut node = std::process::Command::new("sh")
+        .args(["-c", "read line", "-m", "fedbiomed.node.node_pm"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let whole = std::fs::read_to_string(database(&copy)).expect("a fixture");
+    let state = object!({ "1": { "state": "running", "pid": node.id() } });
+    let running = whole.replacen('{', &format!("{{\"NodeProcessState\": {state}, "), 1);
+    std::fs::write(database(&copy), running).expect("written");
+    let import = ["import", "fedbiomed", text(&copy), "--data", &data];
+    let start = ["node", "--fedbiomed", text(&copy), "--data", &data];
+
+    let refused = [problem(INPUT, &import), problem(INPUT, &start)];
+    node.kill().expect("a child of ours");
+    node.wait().expect("a child of ours");
+
+    for refused in refused {
+        assert!(refused.why.contains("runs"), "{refused:?}");
+        assert!(refused.to_do.contains("stop"), "{refused:?}");
+    }
+    assert!(!Path::new(&data).exists());
+    // A process that was killed has noted nothing.
+    json(&import);
+}
+
+#[test]
 fn refuses_the_store_of_another_node() {
     let folder = Folder::new();
     let data = folder.at("data");

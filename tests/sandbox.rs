@@ -6,7 +6,8 @@ use backchannel::handlers::{PluginSet, Plugins, Runtime};
 use backchannel::sandbox::{Report, Simulation, shrink, simulate};
 
 /// Some of everything.
-const FAULTS: &str = "drop=0.05,dup=0.05,corrupt=0.02,delay=10ms..20s,delayed=0.2,kill=1,power=1,partition=1,relay=1,full=1";
+const FAULTS: &str =
+    "drop=0.1,dup=0.1,corrupt=0.05,delay=10ms..20s,kill=2,power=1,partition=2,relay=1,full=1";
 
 fn plugins() -> Plugins {
     let runtime = Runtime::without_clock().expect("an engine");

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use backchannel::key_store::KeyStore;
 use backchannel::randomness::Randomness;
 
-use crate::harness::{Daemon, Folder, RESEARCHER, problem};
+use crate::harness::{Daemon, Folder, RESEARCHER, json, problem};
 use crate::{INPUT, REFUSED, UNREACHABLE};
 
 fn node<'a>(id: &'a str, researcher: &'a str, data: &'a str) -> [&'a str; 7] {
@@ -98,6 +98,43 @@ fn refuses_a_relay_whose_certificate_changed_since_the_first_contact() {
 
     assert!(problem.why.contains("another certificate"), "{problem:?}");
     assert!(problem.to_do.contains("--certificate"), "{problem:?}");
+    assert!(problem.to_do.contains("backchannel trust"), "{problem:?}");
+}
+
+#[test]
+fn trusts_a_new_certificate_by_its_fingerprint_and_no_other() {
+    let folder = Folder::new();
+    let mut relay = Daemon::relay(folder.path(), "relay");
+    let mut first = Daemon::node(folder.path(), "a", &relay.address);
+    let known = relay.status()["fingerprint"].clone();
+    first.stop();
+    relay.stop();
+    let renewed = Daemon::relay_at(folder.path(), "renewed", &relay.address);
+    let fingerprint = renewed.status()["fingerprint"].clone();
+    let [known_text, new_text] =
+        [&known, &fingerprint].map(|text| text.as_str().expect("a fingerprint").to_owned());
+    let data = first.data().to_owned();
+    let settings = &node("a", &relay.address, &data)[1..];
+    let trust = |fingerprint| [&["trust", fingerprint][..], settings].concat();
+
+    problem(INPUT, &trust("5A:E8"));
+    let refused = problem(REFUSED, &trust(&known_text));
+    assert!(refused.why.contains(&new_text), "{refused:?}");
+    problem(REFUSED, &node("a", &relay.address, &data));
+
+    let trusted = json(&trust(&new_text));
+    assert_eq!(
+        (&trusted["fingerprint"], &trusted["before"]),
+        (&fingerprint, &known)
+    );
+    first.start_again();
+    // A node that runs has its store to itself.
+    problem(REFUSED, &trust(&new_text));
+    first.stop();
+    let audit = std::fs::read_dir(&data).expect("a folder");
+    let audit = audit.filter_map(|file| std::fs::read_to_string(file.expect("a file").path()).ok());
+    let recorded = |text: String| text.contains("researcher_certificate_changed");
+    assert!(audit.into_iter().any(recorded));
 }
 
 #[test]

@@ -116,6 +116,20 @@ impl Daemon {
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
+    /// How many lines with `text` it has logged, and how many more it says were left out of those of `cause` (or module).
+    pub fn logged(&self, text: &str, cause: &str) -> (u64, u64) {
+        let (log, cause) = (self.log(), format!("\"{cause}\""));
+        let (counts, lines): (Vec<_>, Vec<_>) =
+            log.lines().partition(|line| line.contains("left_out="));
+        let lines = lines.iter().filter(|line| line.contains(text)).count();
+        let counts = counts.iter().filter(|line| line.contains(&cause));
+        let left_out = counts.map(|line| {
+            let count = line.rsplit("left_out=").next().expect("a count");
+            count.trim().parse::<u64>().expect("a count")
+        });
+        (lines as u64, left_out.sum())
+    }
+
     /// The memory it has now (`VmRSS`), in KiB.
     pub fn memory_kib(&self) -> u64 {
         let child = self.child.as_ref().expect("a running process");

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use backchannel::key_store::KeyStore;
 use backchannel::key_store::records::{ChannelRecord, ContextRecord};
-use backchannel::message::{NodeId, SecaggId};
+use backchannel::message::{NodeId, RequestId, SecaggId};
 use backchannel::randomness::Randomness;
 
 use super::Network;
@@ -11,6 +11,8 @@ use super::Network;
 pub struct Kept {
     pub channels: BTreeMap<NodeId, ChannelRecord>,
     pub contexts: BTreeMap<SecaggId, ContextRecord>,
+    /// The researcher's requests that have no answer.
+    pub open_requests: Vec<RequestId>,
 }
 
 /// Reads a copy: what a crash has left is for the node itself to put in order.
@@ -22,5 +24,11 @@ pub fn kept(network: &Network, node: &str) -> Kept {
     Kept {
         channels: store.channels().expect("read").into_iter().collect(),
         contexts: store.contexts().expect("read").into_iter().collect(),
+        open_requests: store
+            .open_requests()
+            .expect("read")
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect(),
     }
 }

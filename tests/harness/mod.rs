@@ -10,6 +10,7 @@ mod daemon;
 mod kept;
 mod network;
 mod peer;
+mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ pub use daemon::Daemon;
 pub use kept::{Kept, kept};
 pub use network::{Folder, Network};
 pub use peer::{Peer, pem, sealed};
+pub use wire::Wire;
 
 /// Longer than anything takes on a busy machine. A test that passes never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(90);

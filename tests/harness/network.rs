@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Daemon, Running, finished, json, until};
+use super::{Daemon, Running, Wire, finished, json, until};
 
 /// A temporary folder. Its path is short: a control socket's may have no more than 107 bytes.
 pub struct Folder(TempDir);
@@ -46,6 +46,21 @@ pub struct Network {
 }
 
 impl Network {
+    /// Starts a relay, and a node `id` that reaches it through a wire that can be held.
+    pub fn start_wired(id: &str) -> (Self, Wire) {
+        let folder = Folder::new();
+        let relay = Daemon::relay(folder.path(), "relay");
+        let wire = Wire::to(&relay.address);
+        let nodes = vec![Daemon::node(folder.path(), id, &wire.address)];
+        let network = Self {
+            relay,
+            nodes,
+            folder,
+        };
+        network.until_connected();
+        (network, wire)
+    }
+
     /// Starts a relay and a node for each id.
     pub fn start(ids: &[&str]) -> Self {
         Self::start_in(Folder::new(), ids)

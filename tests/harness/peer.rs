@@ -13,7 +13,9 @@ use backchannel::message::{
 use backchannel::overlay::{self, ChannelKeys};
 use backchannel::primitives::{derive_secret_key, parse_public_key_pem, public_key_pem};
 use backchannel::randomness::Randomness;
-use backchannel::transport::{Link, Malformed, Transport, TransportConfig, fetch_certificate};
+use backchannel::transport::{
+    Letter, Link, Malformed, Transport, TransportConfig, fetch_certificate,
+};
 use p256::PublicKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use tokio::sync::{mpsc, watch};
@@ -38,7 +40,7 @@ struct Answering {
     id: NodeId,
     node: NodeId,
     keys: OnceLock<ChannelKeys>,
-    outgoing: mpsc::Sender<ToResearcher>,
+    outgoing: mpsc::Sender<Letter>,
     randomness: Randomness,
     replies: watch::Sender<BTreeMap<RequestId, Instant>>,
     /// Requests for keys of runs that wait for [`Peer::release`], if they are to wait.
@@ -373,7 +375,10 @@ impl Answering {
     }
 
     async fn send(&self, message: ToResearcher) {
-        self.outgoing.send(message).await.expect("a transport");
+        self.outgoing
+            .send(message.into())
+            .await
+            .expect("a transport");
     }
 }
 

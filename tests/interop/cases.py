@@ -3,18 +3,22 @@
 Cases of one network run in their order and share its programs, because a real node takes long to start.
 """
 
+import json
 import signal
 import time
 from dataclasses import dataclass
 
-from network import READY_SECONDS
+from network import READY_SECONDS, Wire
 
 MOST_LOM_ERROR = 2e-3  # Fed-BioMed quantises to 16 bits within a clipping range of 3
 SLACK_SECONDS = 5  # what a busy machine may add to anything
 MOST_SECONDS_TO_MEET_AGAIN = 5  # a set-up takes 0.1 s; without noticing the loss it fails after 30 s
 
+REAL_NODES_WAIT_SECONDS = 31  # for a peer that was killed, and a little
+
 NOISE = 1000  # forged messages
-REFUSED = 5  # the exit code for what must not be trusted
+UNREACHABLE = 4  # the exit code for what cannot be reached
+REFUSED = 5  # and for what must not be trusted
 
 
 @dataclass(frozen=True)
@@ -140,13 +144,11 @@ def what_was_set_up_can_be_deleted(network):
 
 
 def noise_in_a_peers_name_disturbs_no_set_up(network):
-    stranger = network.real_peer("stranger")
-    network.ready("stranger")
-    researcher(network).ask("connected", parties=["stranger"], within=30)
+    forger = stranger(network)
     send(network, "PingRequest", ["stranger"])
-    stranger.ask("meet", within=30)
+    forger.ask("meet", within=30)
     before, began = our_counts(network), time.monotonic()
-    stranger.ask("forge", source="real-a", dest="ours-c", count=NOISE)
+    forger.ask("forge", source="real-a", dest="ours-c", count=NOISE)
     took = set_up(network, "dh")["seconds"]
     check(took < SLACK_SECONDS, f"the set-up took {took:.1f} s")
     until = time.monotonic() + 30
@@ -198,22 +200,110 @@ def a_real_node_that_lost_its_keys_is_met_again_at_once(network):
     return f"first set-up after the loss {took:.2f} s"
 
 
-def killed(after_ms):
-    """Our node is killed in the middle of a set-up, which must fail; the next one must not."""
+# Our node is killed at a step of a set-up: as soon as it says that it is there, and while something that it waits for
+# keeps it there. The researcher must hear of it when the node runs again, long before its own 60 s are over.
 
-    def case(network):
-        researcher(network).begin("set_up", scheme="dh", parties=network.parties)
-        time.sleep(after_ms / 1e3)
-        network.stop("ours-c", signal.SIGKILL)
-        network.our_node("ours-c")
-        network.ready("ours-c")
-        first = researcher(network).answer(70)
-        researcher(network).ask("connected", parties=network.parties, within=30)
-        set_up(network, "dh")
-        return "the set-up under way failed" if "failed" in first else "the set-up was over before"
 
-    case.__name__ = f"our_node_killed_{after_ms}_ms_into_a_set_up_takes_part_in_the_next"
-    return case
+def our_node_killed_asking_a_peer_for_its_channel_key_says_so(network):
+    stranger(network)
+    network.our_node("ours-d")
+    network.ready("ours-d")
+    researcher(network).ask("connected", parties=["ours-d"], within=30)
+    network.pause("stranger")
+    asked = lambda: sent(network, "ours-d", "ChannelSetupRequest") > 0  # noqa: E731
+    note = killed(network, "ours-d", "dh", ["ours-d", "stranger"], asked)
+    network.resume("stranger")
+    network.stop("ours-d")
+    return note
+
+
+def our_node_killed_between_its_last_step_and_its_reply_says_so(network):
+    peer = stranger(network)
+    wire = Wire(network.port)
+    network.stop("ours-c")
+    network.our_node("ours-c", wire.port)
+    network.ready("ours-c")
+    researcher(network).ask("connected", parties=["ours-c"], within=30)
+    send(network, "PingRequest", ["stranger"])
+    peer.ask("meet", within=30)
+    peer.ask("ask_in_vain", peer="ours-c")
+    until = time.monotonic() + 30
+    while not network.command("status", "--data", "ours-c-data")["received"].get("KeyRequest"):
+        check(time.monotonic() < until, "no channel")
+        time.sleep(0.05)
+    run, published = "secagg_of_the_last_step", []
+    before = peer.ask("overlays_from", node="ours-c")["count"]
+
+    def stored():
+        # The peer has the node's request, and the node polls: the answer reaches it, its own does not leave.
+        if not published and peer.ask("overlays_from", node="ours-c")["count"] > before:
+            wire.hold()
+            published.append(peer.ask("publish_key", run=run))
+        contexts = network.command("status", "--data", "ours-c-data")["contexts"]
+        return any(context["secagg_id"] == run for context in contexts)
+
+    note = killed(network, "ours-c", "dh", ["ours-c", "stranger"], stored, run)
+    wire.close()
+    return note
+
+
+def our_node_killed_waiting_for_shares_says_so(network):
+    stranger(network)
+    before = sent(network, "ours-c", "AdditiveSSharingRequest")
+    asked = lambda: sent(network, "ours-c", "AdditiveSSharingRequest") > before  # noqa: E731
+    note = killed(network, "ours-c", "server-key", ["ours-c", "stranger"], asked)
+    # Its only thread for messages waits 30 s for what it was asked for, and treats nothing else.
+    network.stop("stranger")
+    return note
+
+
+def our_node_killed_waiting_for_keys_of_the_run_says_so(network):
+    network.pause("real-b")
+    before = sent(network, "ours-c", "KeyRequest")
+    note = killed(
+        network, "ours-c", "dh", network.parties, lambda: sent(network, "ours-c", "KeyRequest") == before + 2
+    )
+    network.resume("real-b")
+    return note
+
+
+def stranger(network):
+    """A real node-to-node stack that treats no researcher's request: it keeps nobody waiting afterwards."""
+    if "stranger" not in network.running:
+        network.real_peer("stranger")
+        network.ready("stranger")
+        researcher(network).ask("connected", parties=["stranger"], within=30)
+    return network.running["stranger"]
+
+
+def sent(network, name, kind):
+    return network.command("status", "--data", f"{name}-data")["sent"].get(kind, 0)
+
+
+def killed(network, name, scheme, parties, at_the_step, secagg_id=None):
+    """Kills our node at a step of a set-up, starts it again, and sees that the researcher is told, and by whom."""
+    researcher(network).begin("set_up", scheme=scheme, parties=parties, secagg_id=secagg_id)
+    until = time.monotonic() + 30
+    while not at_the_step():
+        check(time.monotonic() < until, "our node did not come to that step")
+        time.sleep(0.01)
+    network.stop(name, signal.SIGKILL)
+    network.our_node(name)
+    network.ready(name)
+    began = time.monotonic()
+    first = researcher(network).answer(70)
+    took = time.monotonic() - began
+    check("FB318" in first.get("failed", "") and "started again" in first["failed"], f"{first}")
+    check(took < SLACK_SECONDS, f"the researcher heard of it after {took:.1f} s")
+    return f"the researcher heard of it {took:.1f} s after the new start"
+
+
+def after_the_kills_a_set_up_succeeds(network):
+    # Until the real nodes of the last one have given up: they do nothing else meanwhile.
+    time.sleep(REAL_NODES_WAIT_SECONDS)
+    researcher(network).ask("connected", parties=network.parties, within=30)
+    set_up(network, "dh")
+    set_up(network, "server-key")
 
 
 def a_researcher_with_another_certificate_is_refused(network):
@@ -230,6 +320,19 @@ def a_researcher_with_another_certificate_is_refused(network):
     again = network.our_node("ours-c")
     code = again.process.wait(READY_SECONDS)
     check(code == REFUSED, f"started anew it ended with {code}")
+    network.stop("ours-c")
+
+
+def it_is_trusted_by_its_fingerprint_and_no_other(network):
+    settings = network.settings_of_our_node("ours-c")
+    code, out, _ = network.ended(network.begin("trust", "00" * 32, *settings))
+    check(code == REFUSED, f"another fingerprint: {code} {out}")
+    network.command("trust", network.fingerprint_of_the_researcher(), *settings)
+    network.our_node("ours-c")
+    network.ready("ours-c")
+    researcher(network).ask("connected", parties=["ours-c"], within=30)
+    replies = send(network, "PingRequest", ["ours-c"])
+    check(replies["ours-c"]["class"] == "PingReply", f"{replies}")
 
 
 def all_parties_hold_secrets_that_fit(network):
@@ -353,7 +456,19 @@ def our_relay_deletes_a_set_up(network):
 
 
 def a_relay_that_was_down_for_30_s_is_found_again(network):
+    # One party is held, so that the set-up is under way when its relay goes.
+    network.pause("real-a")
+    before = sent(network, "ours-c", "KeyRequest")
+    parties = ",".join(network.parties)
+    under_way = network.begin("secagg", "setup", "--relay", "relay", "--scheme", "dh", "--parties", parties)
+    until = time.monotonic() + 30
+    while sent(network, "ours-c", "KeyRequest") < before + 2:
+        check(time.monotonic() < until, "our node does not ask its peers")
+        time.sleep(0.05)
     network.stop("relay")
+    network.resume("real-a")
+    code, out, _ = network.ended(under_way)
+    check(code == UNREACHABLE and json.loads(out)["error"]["why"], f"the set-up under way ended with {code}: {out}")
     time.sleep(30)
     network.our_relay()
     network.ready("relay")
@@ -415,13 +530,16 @@ GROUPS = [
             noise_in_a_peers_name_disturbs_no_set_up,
             a_researcher_that_restarts_finds_us_again,
             a_real_node_that_restarts_finds_us_again,
-            killed(after_ms=2),
-            killed(after_ms=15),
-            killed(after_ms=35),
+            our_node_killed_asking_a_peer_for_its_channel_key_says_so,
+            our_node_killed_between_its_last_step_and_its_reply_says_so,
+            our_node_killed_waiting_for_shares_says_so,
+            our_node_killed_waiting_for_keys_of_the_run_says_so,
+            after_the_kills_a_set_up_succeeds,
             # Last of those with set-ups: the two real nodes do not find each other again.
             a_real_node_that_lost_its_keys_is_met_again_at_once,
             after_all_that_secrets_still_fit,
             a_researcher_with_another_certificate_is_refused,
+            it_is_trusted_by_its_fingerprint_and_no_other,
         ],
     ),
     Group(

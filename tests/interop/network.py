@@ -1,19 +1,21 @@
 """Networks on this machine: programs started, asked and stopped, and the secrets they leave on disk."""
 
 import base64
+import hashlib
 import json
 import os
 import queue
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 REAL = Path(__file__).parent / "real"
-READY_SECONDS = 120  # a real node on a busy machine; 6 to 26 s are usual
+READY_SECONDS = 300  # a real node on a busy machine; 6 to 26 s are usual
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Network:
 
     def __exit__(self, *_):
         for program in self.running.values():
+            program.process.send_signal(signal.SIGCONT)
             program.process.terminate()
         for program in self.running.values():
             program.stop()
@@ -120,10 +123,13 @@ class Network:
         command = ["relay", "--researcher-id", "RESEARCHER_ours", "--data", "relay"]
         return self._backchannel("relay", [*command, "--listen", f"127.0.0.1:{self.port}"])
 
-    def our_node(self, name):
-        """A backchannel node."""
-        command = ["node", "--id", name, "--researcher", f"127.0.0.1:{self.port}", "--data", f"{name}-data"]
-        return self._backchannel(name, command)
+    def our_node(self, name, port=None):
+        """A backchannel node, which reaches its researcher at another port if it is given one."""
+        return self._backchannel(name, ["node", *self.settings_of_our_node(name, port)])
+
+    def settings_of_our_node(self, name, port=None):
+        """What a backchannel node is started with."""
+        return ["--id", name, "--researcher", f"127.0.0.1:{port or self.port}", "--data", f"{name}-data"]
 
     def ready(self, *names):
         """Waits until the programs, all by default, have said that they are."""
@@ -134,23 +140,45 @@ class Network:
         """Ends one program."""
         self.running.pop(name).stop(how)
 
+    def pause(self, name):
+        """Keeps a program from running. What is sent to it waits at its sockets."""
+        self.running[name].process.send_signal(signal.SIGSTOP)
+
+    def resume(self, name):
+        """Lets a paused program run again."""
+        self.running[name].process.send_signal(signal.SIGCONT)
+
     def forget(self, name):
         """Removes all that a stopped real program has on disk."""
         shutil.rmtree(self.folder / name)
 
     def command(self, *arguments):
         """Runs a command of backchannel to its end: its JSON output. A failure is raised with what it printed."""
-        done = subprocess.run(
+        code, out, err = self.ended(self.begin(*arguments))
+        if code:
+            raise RuntimeError(f"backchannel {' '.join(arguments)}: {err.strip() or out.strip()}")
+        return json.loads(out)
+
+    def begin(self, *arguments):
+        """Starts a command of backchannel."""
+        return subprocess.Popen(
             [self.tools.backchannel, "-o", "json", *arguments],
             cwd=self.folder,
             env=self.tools.environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=90,
         )
-        if done.returncode:
-            raise RuntimeError(f"backchannel {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-        return json.loads(done.stdout)
+
+    def ended(self, command):
+        """Waits for a command's end: its exit code, and what it wrote."""
+        out, err = command.communicate(timeout=90)
+        return command.returncode, out, err
+
+    def fingerprint_of_the_researcher(self):
+        """The SHA-256 of the real researcher's certificate, from its own folder."""
+        (certificate,) = (self.folder / "researcher" / "etc" / "certs").glob("**/*.pem")
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
 
     def contexts_of_real_node(self, name):
         """{secagg id: {peer: hex} or decimal} from a real node's database, which may be running."""
@@ -189,6 +217,54 @@ class Network:
         program = Program(name, command, self.folder, self.tools.environment)
         self.running[name] = program
         return program
+
+
+class Wire:
+    """Passes bytes on between a node and its researcher. What the node sends can be held."""
+
+    def __init__(self, port):
+        self.to = port
+        self.open = threading.Event()
+        self.open.set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self):
+        """From now on nothing that the node sends arrives, until it is released."""
+        self.open.clear()
+
+    def release(self):
+        """Lets through what is sent from now on."""
+        self.open.set()
+
+    def close(self):
+        """No further connections."""
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                node, _ = self.listener.accept()
+            except OSError:
+                return
+            researcher = socket.create_connection(("127.0.0.1", self.to))
+            for ends in ((node, researcher, self.open.wait), (researcher, node, lambda: None)):
+                threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source, target, wait):
+        try:
+            while data := source.recv(1 << 14):
+                wait()
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 def free_port():

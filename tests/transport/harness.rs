@@ -11,7 +11,7 @@ use backchannel::proto::researcher::{TaskRequest, TaskResponse};
 use backchannel::relay::{Relay, RelayConfig, RelayError};
 use backchannel::transport::connect::connect;
 use backchannel::transport::{
-    Certificate, Link, Malformed, ServerAddress, Transport, TransportConfig, TransportState,
+    Certificate, Letter, Link, Malformed, ServerAddress, Transport, TransportConfig, TransportState,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -59,7 +59,7 @@ pub struct Node {
     pub id: NodeId,
     pub transport: Transport,
     pub incoming: mpsc::Receiver<Result<ToNode, Malformed>>,
-    pub outgoing: mpsc::Sender<ToResearcher>,
+    pub outgoing: mpsc::Sender<Letter>,
 }
 
 impl Node {
@@ -88,7 +88,7 @@ impl Node {
 
     pub async fn send(&self, message: OverlayMessage) {
         self.outgoing
-            .send(ToResearcher::Overlay(message))
+            .send(ToResearcher::Overlay(message).into())
             .await
             .unwrap();
     }

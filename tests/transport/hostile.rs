@@ -180,7 +180,7 @@ async fn a_reply_that_nobody_asked_for_is_counted_and_changes_nothing() {
         errnum: None,
     };
 
-    a.outgoing.send(reply).await.unwrap();
+    a.outgoing.send(reply.into()).await.unwrap();
 
     a.until(|state| state.acknowledged == 1).await;
     assert_eq!(relay.counts().dropped_because[&DropReason::Unasked], 1);

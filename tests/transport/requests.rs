@@ -36,7 +36,7 @@ async fn serve(mut node: Node) {
             },
             other => panic!("unexpected: {other:?}"),
         };
-        node.outgoing.send(reply).await.unwrap();
+        node.outgoing.send(reply.into()).await.unwrap();
     }
 }
 

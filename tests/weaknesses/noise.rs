@@ -1,4 +1,6 @@
-//! Large messages that mean nothing.
+//! Messages that mean nothing, large ones and many.
+
+use std::time::Instant;
 
 use backchannel::message::{NodeId, OverlayMessage, RequestId, Value};
 
@@ -8,6 +10,10 @@ use crate::{count, set_up};
 const LARGE: usize = 1 << 20;
 /// What one bad message may add to the log, in bytes.
 const SHORT: usize = 1024;
+/// Messages in a flood.
+const MANY: u64 = 2000;
+/// Lines of one cause that a node logs within a second.
+const LINES_PER_SECOND: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_message_of_1_mib_logs_one_short_line() {
@@ -53,4 +59,44 @@ async fn a_bad_message_of_1_mib_logs_one_short_line() {
             "{name}: {log}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_bad_messages_logs_few_lines_and_how_many_were_left_out() {
+    let network = Network::start(&["n"]);
+    let known = Peer::join(&network, "known", "n").await;
+    set_up(&network, "known", "run");
+    let node = network.node("n");
+    let [known_id, n] = ["known", "n"].map(|id| NodeId::try_from(id).expect("an id"));
+    let cause = "cannot be opened";
+    let began = Instant::now();
+
+    for number in 0..MANY {
+        known
+            .send(OverlayMessage {
+                researcher_id: RESEARCHER.parse().expect("an id"),
+                source: known_id.clone(),
+                dest: n.clone(),
+                overlay: number.to_be_bytes().repeat(40),
+                setup: false,
+                salt: vec![1; 32],
+                nonce: vec![2; 16],
+            })
+            .await;
+    }
+    until("all are dropped, some for want of room", || {
+        let at_relay = count(&network.relay, "dropped", "mailbox full");
+        let at_node = count(node, "dropped", cause) + count(node, "dropped", "no room");
+        (at_relay + at_node == MANY).then_some(())
+    });
+    let seconds = began.elapsed().as_secs() + 1;
+    let opened_in_vain = count(node, "dropped", cause);
+
+    until("each is in the log, as a line or as one left out", || {
+        let (lines, left_out) = node.logged("cause=\"cannot be opened\"", cause);
+        (lines + left_out == opened_in_vain).then_some(())
+    });
+    let (lines, left_out) = node.logged("cause=\"cannot be opened\"", cause);
+    println!("{MANY} bad messages in {seconds} s: {lines} lines, {left_out} left out");
+    assert!(lines <= (seconds + 1) * LINES_PER_SECOND, "{lines} lines");
 }

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::log_limit::LogLimit;
 use super::{Exit, Format, Problem};
 use crate::logs::Logs;
 
@@ -27,6 +28,7 @@ pub(super) fn log(filter: &str) -> Result<Logs, Problem> {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     tracing_subscriber::registry()
         .with(filter)
+        .with(LogLimit::default())
         .with(to_people)
         .with(logs.clone())
         .init();

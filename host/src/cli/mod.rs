@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod explain;
 mod import;
+mod log_limit;
 mod logs;
 mod node;
 mod output;
@@ -17,6 +18,7 @@ mod sim;
 mod status;
 mod telemetry;
 mod top;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,11 @@ enum Command {
     Relay(relay::RelayCommand),
     /// Run a node beside a researcher.
     Node(node::NodeCommand),
+    /// Have a node accept its researcher's new certificate.
+    #[command(
+        after_help = "The node must be stopped. Its settings are given as to `backchannel node`.\n\nExample:\n  backchannel trust 5A:E8:…:0C --config node.toml"
+    )]
+    Trust(trust::Trust),
     /// Show how a running node or relay fares.
     Status(status::StatusCommand),
     /// Say what became of a message.
@@ -101,6 +108,7 @@ impl Cli {
                 Command::Demo(demo) => demo.run(format).await,
                 Command::Relay(relay) => relay.run(format).await,
                 Command::Node(node) => node.run(format, logs).await,
+                Command::Trust(trust) => trust.run(format).await,
                 Command::Status(status) => status.run(format).await,
                 Command::Explain(explain) => explain.run(format).await,
                 Command::Logs(logs) => logs.run(format).await,

@@ -11,7 +11,7 @@ use super::daemon::{Ready, until_told_to_stop};
 use super::telemetry::Telemetry;
 use super::{Exit, Format, Problem};
 use crate::control::{self, NodeControl};
-use crate::fedbiomed::ConfigIni;
+use crate::fedbiomed::{ConfigIni, TinyDb};
 use crate::logs::Logs;
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
@@ -101,7 +101,8 @@ impl NodeCommand {
         Ok(())
     }
 
-    fn settings(self) -> Result<NodeConfig, Problem> {
+    /// What the flags, the file, the variables and the component folder say together.
+    pub(super) fn settings(self) -> Result<NodeConfig, Problem> {
         let file = match &self.config {
             Some(path) => read_config(path)?,
             None => ConfigFile::default(),
@@ -178,14 +179,30 @@ async fn reload_on(mut hangups: Signal, node: Arc<Node>, stop: CancellationToken
     }
 }
 
-/// What the component folder of a Fed-BioMed node says, and the environment.
+/// What the component folder of a Fed-BioMed node says, and the environment. That node must not run: a researcher's server
+/// gives each message to either of two nodes of one id.
 pub(super) fn component(folder: &Path) -> Result<ConfigIni, Problem> {
+    let what = || format!("the component folder {} cannot be used", folder.display());
     let variable = |name: &str| std::env::var(name).ok();
-    ConfigIni::read(folder, variable).map_err(|error| {
-        let what = format!("the component folder {} cannot be used", folder.display());
+    let component = ConfigIni::read(folder, variable).map_err(|error| {
         let todo = error.advice();
-        Problem::new(Exit::Input, what, error, todo)
-    })
+        Problem::new(Exit::Input, what(), error, todo)
+    })?;
+    // A database that cannot be read is a matter of `import`.
+    let database = component
+        .database
+        .as_deref()
+        .map(TinyDb::read)
+        .and_then(Result::ok);
+    match database.and_then(|database| database.running()) {
+        Some(process) => Err(Problem::new(
+            Exit::Input,
+            what(),
+            format!("its Fed-BioMed node runs, as process {process}"),
+            format!("stop it: fedbiomed node --path {} stop", folder.display()),
+        )),
+        None => Ok(component),
+    }
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile, Problem> {
@@ -215,7 +232,9 @@ pub(super) fn failed(what: &str, error: NodeError) -> Problem {
         | NodeError::Audit(_)
         | NodeError::Certificate(_)
         | NodeError::Policy(_) => Exit::Input,
-        NodeError::Store { .. } | NodeError::OtherCertificate { .. } => Exit::Refused,
+        NodeError::Store { .. }
+        | NodeError::OtherCertificate { .. }
+        | NodeError::NotAsGiven { .. } => Exit::Refused,
         NodeError::Researcher(error) => match **error {
             ConnectError::BadCertificate { .. } | ConnectError::WrongCertificate { .. } => {
                 Exit::Refused

@@ -1,6 +1,7 @@
 //! The reference's database: TinyDB, one JSON object of tables, each an object of rows by number.
 //!
-//! Two tables concern us: `ChannelManager` and `SecaggManager`. A row that makes no sense spoils no other.
+//! Two tables are brought over: `ChannelManager` and `SecaggManager`. A row that makes no sense spoils no other. A third,
+//! `NodeProcessState`, says whether the node runs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 
 const CHANNELS: &str = "ChannelManager";
 const CONTEXTS: &str = "SecaggManager";
+const PROCESS: &str = "NodeProcessState";
 
 /// A database's text, read whole. Wiped when dropped: it holds keys.
 pub struct TinyDb {
@@ -53,6 +55,13 @@ pub(super) struct ContextRow<'a> {
     pub(super) element: u64,
     #[serde(borrow)]
     pub(super) context: &'a RawValue,
+}
+
+/// A row of `NodeProcessState`.
+#[derive(Deserialize)]
+struct ProcessRow {
+    state: String,
+    pid: Option<u32>,
 }
 
 /// Why a file cannot be used.
@@ -125,6 +134,20 @@ impl TinyDb {
     /// Whether it is laid out as the reference's; rows are not looked at.
     pub fn check(&self) -> Result<(), TinyDbError> {
         self.tables().map(drop)
+    }
+
+    /// The process that runs this database's node on this machine, if there is one. The reference notes it at the start, and
+    /// again at a stop, which a kill spares; so the process is looked for.
+    pub fn running(&self) -> Option<u32> {
+        let named: BTreeMap<String, &RawValue> = serde_json::from_str(&self.text).ok()?;
+        let rows = self.rows(PROCESS, named.get(PROCESS)?).ok()?;
+        let rows = rows.into_iter().filter_map(|row| parse(row).ok());
+        rows.filter(|row: &ProcessRow| row.state != "stopped")
+            .filter_map(|row| row.pid)
+            .find(|pid| {
+                let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                String::from_utf8_lossy(&command).contains("fedbiomed")
+            })
     }
 
     pub(super) fn tables(&self) -> Result<Tables<'_>, TinyDbError> {

@@ -1,5 +1,5 @@
-//! What survives a restart: the node's seed, its channels, its secagg contexts, the researcher's certificate, and what
-//! plugins store.
+//! What survives a restart: the node's seed, its channels, its secagg contexts, the researcher's certificate and its
+//! requests that have no answer yet, and what plugins store.
 //!
 //! One [redb] file in the data directory, mode 0600. Every change is committed and synced before the caller goes on,
 //! so a key is on disk before anything is signed or sealed with it. Values are MessagePack records ([`records`]).
@@ -9,6 +9,7 @@
 mod database;
 mod error;
 mod file;
+mod open_requests;
 mod plugins;
 mod quiet_panic;
 pub mod records;
@@ -227,13 +228,7 @@ impl KeyStore {
 
     /// Forgets a secagg context; `false` when there is none.
     pub fn remove_context(&self, id: &SecaggId) -> Result<bool, StoreError> {
-        let transaction = self.database.begin_write()?;
-        let existed = transaction
-            .open_table(CONTEXTS)?
-            .remove(id.as_ref())?
-            .is_some();
-        transaction.commit()?;
-        Ok(existed)
+        self.remove(CONTEXTS, id.as_ref())
     }
 
     /// The certificate (DER) that the researcher at `address` showed when this node first met it.
@@ -259,8 +254,12 @@ impl KeyStore {
             .map(|found| Zeroizing::new(found.value().to_vec())))
     }
 
+    /// All entries of a table; none of one that was never written to.
     fn scan(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<Entry>, StoreError> {
-        let table = self.database.begin_read()?.open_table(table)?;
+        let table = match self.database.begin_read()?.open_table(table) {
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            table => table?,
+        };
         table
             .iter()?
             .map(|entry| {
@@ -283,6 +282,14 @@ impl KeyStore {
         transaction.open_table(table)?.insert(key, value)?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// `false` when there was no such entry.
+    fn remove(&self, table: TableDefinition<&str, &[u8]>, key: &str) -> Result<bool, StoreError> {
+        let transaction = self.database.begin_write()?;
+        let existed = transaction.open_table(table)?.remove(key)?.is_some();
+        transaction.commit()?;
+        Ok(existed)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::StoreError;
+use crate::message::{ResearcherId, SecaggId};
 use crate::randomness::Randomness;
 
 /// 32 secret bytes: wiped when dropped, never printed.
@@ -136,6 +137,15 @@ impl Drop for ContextSecret {
             bytes.zeroize();
         }
     }
+}
+
+/// A researcher's request for a set-up that has no answer yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRequest {
+    /// Who asked.
+    pub researcher: ResearcherId,
+    /// For what.
+    pub secagg_id: SecaggId,
 }
 
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Zeroizing<Vec<u8>>, StoreError> {

@@ -80,6 +80,14 @@ pub const SERVER_KEY: i64 = 0;
 pub const PAIR_SECRETS: i64 = 1;
 
 impl ToNode {
+    /// What is to be set up, if that is the request.
+    pub fn set_up(&self) -> Option<&SetupRequest> {
+        match self {
+            Self::SecaggSetup(setup) | Self::ServerKeySetup(setup) => Some(setup),
+            _ => None,
+        }
+    }
+
     /// The message as bytes, fields in the reference's order.
     ///
     /// Of an [`Other`](Self::Other) only what is kept of it.

@@ -54,6 +54,16 @@ pub enum NodeError {
         /// What is pinned.
         known: Fingerprint,
     },
+    /// The researcher shows another certificate than the one the operator wants to trust.
+    #[error("the researcher at {address} shows the certificate {seen}, not {given}")]
+    NotAsGiven {
+        /// Where.
+        address: String,
+        /// What it shows.
+        seen: Fingerprint,
+        /// What the operator said.
+        given: Fingerprint,
+    },
 }
 
 impl From<ConnectError> for NodeError {
@@ -82,7 +92,10 @@ impl NodeError {
             Self::Certificate(_) => "ask the researcher for the server's certificate in PEM form".into(),
             Self::Researcher(error) => error.advice().into(),
             Self::OtherCertificate { .. } => {
-                "ask the researcher whether the server has a new certificate; if so, start with --certificate FILE".into()
+                "ask the researcher, on another way than this network, for the SHA-256 of the server's certificate; only if it is the first one here, run `backchannel trust SHA-256` with this node's settings, or start it with --certificate FILE".into()
+            }
+            Self::NotAsGiven { .. } => {
+                "check that host and port are the researcher's, and ask the researcher again, on another way than this network: somebody may be in between".into()
             }
         }
     }

@@ -7,6 +7,7 @@
 
 mod error;
 mod meeting;
+mod trust;
 mod wiring;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -31,6 +32,7 @@ use crate::transport::{
 };
 pub use error::NodeError;
 use meeting::meet_researcher;
+pub use trust::{Trusted, trust};
 pub(crate) use wiring::{Ground, Wiring};
 
 /// How long a stop waits for answers to leave.

@@ -10,14 +10,14 @@ use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::handlers::{Materials, Plugins, Services};
 use crate::key_store::{KeyStore, StoreError};
-use crate::message::{NodeId, ToNode, ToResearcher};
+use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::tasks::Tasks;
-use crate::transport::Malformed;
+use crate::transport::{Letter, Malformed};
 
 /// A researcher's requests that are waiting for their answer.
 const MOST_REQUESTS: usize = 1000;
@@ -57,7 +57,7 @@ pub(crate) struct Ends {
     /// What the researcher's server sends. Waits when the node is behind.
     pub(crate) incoming: mpsc::Sender<Result<ToNode, Malformed>>,
     /// What is to be handed to it.
-    pub(crate) outgoing: mpsc::Receiver<ToResearcher>,
+    pub(crate) outgoing: mpsc::Receiver<Letter>,
 }
 
 impl Wiring {
@@ -120,6 +120,8 @@ impl Wiring {
             outbox,
             tasks: tasks.clone(),
         };
+        // Before the first request comes.
+        sorting.answer_left_open()?;
         let until = stopping.clone();
         tasks.spawn(async move {
             until.run_until_cancelled(sorting.run(inbox)).await;
@@ -157,10 +159,11 @@ impl Wiring {
 }
 
 /// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+#[derive(Clone)]
 struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
-    outbox: mpsc::Sender<ToResearcher>,
+    outbox: mpsc::Sender<Letter>,
     tasks: Tasks,
 }
 
@@ -179,17 +182,46 @@ impl Sorting {
     }
 
     fn answer(&self, request: Result<ToNode, Malformed>, place: OwnedSemaphorePermit) {
-        let (setups, outbox) = (self.setups.clone(), self.outbox.clone());
+        let sorting = self.clone();
         self.tasks.spawn(async move {
+            let mut open = None;
             let answer = match request {
-                Ok(request) => setups.answer(request).await,
-                Err(malformed) => setups.answer_malformed(malformed),
+                Ok(request) => {
+                    open = request.set_up().and_then(|setup| setup.request_id.clone());
+                    sorting.setups.answer(request).await
+                }
+                Err(malformed) => sorting.setups.answer_malformed(malformed),
             };
             if let Some(answer) = answer {
-                // Only a node that stops has no transport left.
-                let _ = outbox.send(answer).await;
+                sorting.hand_over(answer, open, Some(place)).await;
             }
-            drop(place);
         });
+    }
+
+    /// Answers what was left open when this node ended the last time.
+    fn answer_left_open(&self) -> Result<(), StoreError> {
+        for (request, answer) in self.setups.left_open()? {
+            let sorting = self.clone();
+            self.tasks
+                .spawn(async move { sorting.hand_over(answer, Some(request), None).await });
+        }
+        Ok(())
+    }
+
+    /// Hands an answer over, and frees its request's place. Once the relay has it, its request is not `open` any more; what
+    /// no relay has taken by this node's end is answered at the next start.
+    async fn hand_over(
+        &self,
+        answer: ToResearcher,
+        open: Option<RequestId>,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let (letter, receipt) = Letter::with_receipt(answer);
+        // Only a node that stops has no transport left.
+        let _ = self.outbox.send(letter).await;
+        drop(place);
+        if let (Some(open), Ok(())) = (open, receipt.await) {
+            self.setups.answered(open).await;
+        }
     }
 }

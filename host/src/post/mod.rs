@@ -19,6 +19,7 @@ use crate::overlay::{self, ChannelKeys};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::tasks::Tasks;
+use crate::transport::Letter;
 use renewal::Renewal;
 pub use set_up::Occasion;
 use set_up::UnderWay;
@@ -29,7 +30,7 @@ pub struct Post {
     channels: Arc<Channels>,
     requests: Requests,
     plugins: Plugins,
-    outbox: mpsc::Sender<ToResearcher>,
+    outbox: mpsc::Sender<Letter>,
     randomness: Randomness,
     chronicle: Chronicle,
     under_way: Mutex<HashMap<NodeId, UnderWay>>,
@@ -68,7 +69,7 @@ impl Post {
         channels: Arc<Channels>,
         requests: Requests,
         plugins: Plugins,
-        outbox: mpsc::Sender<ToResearcher>,
+        outbox: mpsc::Sender<Letter>,
         randomness: Randomness,
         chronicle: Chronicle,
         tasks: Tasks,
@@ -172,7 +173,7 @@ impl Post {
             .leaves(&sealed, &inner.kind, request);
         let id = journey.id();
         self.chronicle.metrics.sent(&inner.kind);
-        let handed_over = self.outbox.send(ToResearcher::Overlay(sealed)).await;
+        let handed_over = self.outbox.send(ToResearcher::Overlay(sealed).into()).await;
         handed_over.map_err(|_| PostError::Stopping)?;
         tracing::debug!(%id, peer = %to, kind = inner.kind, "sent");
         journey.end(End::Done);

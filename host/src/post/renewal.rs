@@ -128,18 +128,19 @@ mod tests {
     use crate::chronicle::Chronicle;
     use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
-    use crate::message::{Inner, ToResearcher, Value};
+    use crate::message::{Inner, OverlayMessage, ToResearcher, Value};
     use crate::overlay::{self, ChannelKeys};
     use crate::primitives;
     use crate::randomness::Randomness;
     use crate::requests::{REPLY_TIMEOUT, Requests};
     use crate::tasks::Tasks;
+    use crate::transport::Letter;
 
     const PEER: &str = "b";
 
     struct Desk {
         post: Arc<Post>,
-        sent: mpsc::Receiver<ToResearcher>,
+        sent: mpsc::Receiver<Letter>,
         researcher: ResearcherId,
         peer: NodeId,
     }
@@ -182,15 +183,18 @@ mod tests {
             .into_bytes()
     }
 
+    fn overlay_in(letter: Letter) -> OverlayMessage {
+        match letter.take() {
+            ToResearcher::Overlay(message) => message,
+            other => panic!("{other:?} is no overlay"),
+        }
+    }
+
     impl Desk {
         /// The next message that leaves, opened as far as `keys` go.
         async fn next(&mut self, keys: &ChannelKeys) -> Inner {
-            match self.sent.recv().await {
-                Some(ToResearcher::Overlay(message)) => {
-                    overlay::open(keys, &message).expect("a message for these keys")
-                }
-                other => panic!("{other:?} is no overlay"),
-            }
+            let message = overlay_in(self.sent.recv().await.expect("a message"));
+            overlay::open(keys, &message).expect("a message for these keys")
         }
 
         /// What the router does when the peer answers `request` with `pem`.
@@ -221,7 +225,8 @@ mod tests {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
             // The peer is there and answers, with the key that it always had.
-            while let Ok(ToResearcher::Overlay(message)) = desk.sent.try_recv() {
+            while let Ok(letter) = desk.sent.try_recv() {
+                let message = overlay_in(letter);
                 let request = overlay::open(ChannelKeys::published().expect("published"), &message)
                     .expect("a set-up");
                 assert_eq!(request.kind, "ChannelSetupRequest");

@@ -6,7 +6,8 @@ use crate::overlay::OpenError;
 use crate::post::PostError;
 use crate::requests::NotAsked;
 
-/// Why a message was dropped. The peer hears nothing; the operator gets one line and a counter.
+/// Why a message was dropped. The peer hears nothing; the operator gets a counter, and a line as far as the log's limit goes.
+/// The counter's name is the line's `cause`.
 #[derive(Debug, thiserror::Error)]
 pub enum Dropped {
     /// Ours: more messages than this node takes in.

@@ -353,14 +353,14 @@ impl Router {
     }
 
     fn report(&self, trip: &Trip, dropped: &Dropped) {
-        let reason = dropped.name();
-        self.chronicle.metrics.dropped(reason);
+        let cause = dropped.name();
+        self.chronicle.metrics.dropped(cause);
         match dropped {
-            Dropped::Stopping => tracing::debug!("{dropped}"),
+            Dropped::Stopping => tracing::debug!(cause, "{dropped}"),
             Dropped::Call(_) | Dropped::Channel(_) | Dropped::NotStored(_) => {
-                tracing::error!("{dropped}")
+                tracing::error!(cause, "{dropped}")
             }
-            _ => tracing::warn!("{dropped}"),
+            _ => tracing::warn!(cause, "{dropped}"),
         }
         let rules = &self.chronicle.rules;
         trip.note(|journey| {
@@ -377,11 +377,11 @@ impl Router {
                     message: journey.id,
                     peer: journey.peer.clone(),
                     researcher_id: journey.researcher.clone(),
-                    reason,
+                    reason: cause,
                     why: why.clone(),
                 });
             }
-            journey.end = Some(End::Dropped { reason, why });
+            journey.end = Some(End::Dropped { reason: cause, why });
         });
     }
 }

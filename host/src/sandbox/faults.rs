@@ -234,7 +234,10 @@ pub(super) struct Plan {
 
 #[derive(Clone, Debug)]
 enum Fates {
-    Drawn { faults: Faults, rng: ChaCha20Rng },
+    Drawn {
+        faults: Faults,
+        rng: Box<ChaCha20Rng>,
+    },
     Listed(BTreeMap<u64, Fate>),
 }
 
@@ -268,7 +271,7 @@ impl Plan {
         Self {
             fates: Fates::Drawn {
                 faults: faults.clone(),
-                rng,
+                rng: Box::new(rng),
             },
             accidents,
         }

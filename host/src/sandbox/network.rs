@@ -102,7 +102,7 @@ impl Network {
             })
             .collect();
         turns.sort_by_key(|(at, _)| *at);
-        let (relay, answers) = Relay::new(plan, seed ^ 0x7265_6c61_79, &ids);
+        let (relay, answers) = Relay::new(plan, seed ^ 0x0072_656c_6179, &ids);
         Some(Self {
             relay,
             nodes: ids.into_iter().map(SimulatedNode::new).collect(),

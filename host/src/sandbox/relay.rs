@@ -16,7 +16,7 @@ use super::faults::{Accident, Fate, Plan, between};
 use super::trace::{Trace, What};
 use crate::message::researcher::reply_address;
 use crate::message::{NodeId, OverlayMessage, RequestId, ToNode, ToResearcher};
-use crate::transport::Malformed;
+use crate::transport::{self, Malformed};
 
 /// How long a relay keeps a message (reference: 300 s).
 const KEPT: Duration = Duration::from_secs(300);
@@ -192,12 +192,12 @@ impl Relay {
     }
 
     /// Carries what a node has to say, for as long as it lives.
-    pub(super) async fn carry(self, node: NodeId, mut outgoing: mpsc::Receiver<ToResearcher>) {
-        while let Some(message) = outgoing.recv().await {
+    pub(super) async fn carry(self, node: NodeId, mut outgoing: mpsc::Receiver<transport::Letter>) {
+        while let Some(letter) = outgoing.recv().await {
             if timeout(KEPT, self.reachable(&node)).await.is_err() {
                 continue;
             }
-            match message {
+            match letter.take() {
                 ToResearcher::Overlay(message) => self.relay(message),
                 answer => self.answered(&node, answer),
             }

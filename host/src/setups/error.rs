@@ -20,6 +20,9 @@ pub enum SetupError {
     /// The researcher's: more runs than this node remembers.
     #[error("too many set-ups in the last ten minutes")]
     TooManyRuns,
+    /// The relay's, or the researcher's: a request that had its answer is there again.
+    #[error("the request was answered before; ask anew for another run")]
+    AnsweredBefore,
     /// Ours, or the peers': not done in time.
     #[error("the run took more than 60 s")]
     Deadline,
@@ -64,7 +67,7 @@ pub enum SetupError {
         why: &'static str,
     },
     /// Ours: it could not be stored.
-    #[error("the result could not be stored: {0}")]
+    #[error("what must be stored could not be: {0}")]
     Store(#[from] StoreError),
     /// Ours: the node stops.
     #[error("the node is stopping")]

@@ -6,6 +6,7 @@
 mod drive;
 mod error;
 mod establish;
+mod open;
 mod runs;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::audit::Event;
 use crate::chronicle::Chronicle;
 use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
+use crate::key_store::records::OpenRequest;
 use crate::message::{
     ExperimentId, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
     ToResearcher,
@@ -239,19 +241,21 @@ impl Setups {
             node_name: self.name.clone(),
             msg: Some(String::new()),
         };
-        match self.outcome(setup, request_id.as_ref()).await {
+        let open = OpenRequest {
+            researcher: researcher_id.clone(),
+            secagg_id: secagg_id.clone(),
+        };
+        let outcome = match self.open(request_id.as_ref(), open).await {
+            Ok(()) => self.outcome(setup, request_id.as_ref()).await,
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        match outcome {
             Outcome::PairSecrets => ToResearcher::SecaggReply(reply),
             Outcome::ServerKey { reply_share } => ToResearcher::AdditiveSSSetupReply {
                 reply,
                 share: reply_share,
             },
-            Outcome::Failed(why) => {
-                let own = &self.own;
-                let extra_msg = format!(
-                    "FB318: cannot set up secure aggregation {secagg_id} on node {own}: {why}"
-                );
-                self.error(request_id, researcher_id, "FB318", extra_msg)
-            }
+            Outcome::Failed(why) => self.failed_set_up(request_id, researcher_id, &secagg_id, &why),
         }
     }
 
@@ -259,9 +263,12 @@ impl Setups {
         let ending = match self.runs.enter(&setup, request) {
             Entry::Begin(report) => {
                 let ending = report.ending();
-                let setups = self.clone();
+                let (setups, request) = (self.clone(), request.cloned());
                 self.tasks.spawn(async move {
-                    let outcome = setups.drive(&setup).await;
+                    let outcome = match setups.check_new(request).await {
+                        Ok(()) => setups.drive(&setup).await,
+                        Err(error) => Outcome::Failed(error.to_string()),
+                    };
                     report.send(outcome);
                 });
                 ending
@@ -272,6 +279,19 @@ impl Setups {
         };
         let outcome = ending.outcome().await;
         outcome.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
+    }
+
+    fn failed_set_up(
+        &self,
+        request_id: Option<RequestId>,
+        researcher_id: ResearcherId,
+        secagg_id: &SecaggId,
+        why: &str,
+    ) -> ToResearcher {
+        let own = &self.own;
+        let extra_msg =
+            format!("FB318: cannot set up secure aggregation {secagg_id} on node {own}: {why}");
+        self.error(request_id, researcher_id, "FB318", extra_msg)
     }
 
     fn error(

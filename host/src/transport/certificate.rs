@@ -15,10 +15,10 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use super::fingerprint::Fingerprint;
 use crate::files::write_whole;
 use crate::message::{IdError, ResearcherId};
 
@@ -31,27 +31,6 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(3600);
 /// Under these names a data directory keeps a server's certificate and key.
 pub(crate) const KEPT_CERTIFICATE: &str = "relay-certificate.pem";
 pub(crate) const KEPT_KEY: &str = "relay-key.pem";
-
-/// The SHA-256 digest of a certificate's DER form: what people compare. Shown as `openssl x509 -fingerprint -sha256`
-/// shows it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint([u8; 32]);
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            let colon = if index == 0 { "" } else { ":" };
-            write!(f, "{colon}{byte:02X}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
-    }
-}
 
 /// A server's certificate that parses and names a researcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +48,7 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(CertificateError::Unreadable("bytes follow it".to_owned()));
         }
-        let fingerprint = Fingerprint(Sha256::digest(&der).into());
+        let fingerprint = Fingerprint::of(&der);
         let organization = parsed
             .subject()
             .iter_organization()

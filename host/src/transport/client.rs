@@ -18,12 +18,11 @@ use super::backoff::Backoff;
 use super::certificate::Certificate;
 use super::chunks::Reassembly;
 use super::connect::{ServerAddress, connect};
-use super::outbox;
+use super::outbox::{self, Letter};
 use super::state::{Link, LinkError, TransportState};
 use crate::message::researcher::reply_address;
 use crate::message::{
     MAX_MESSAGE_BYTES, MessageError, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, ToNode,
-    ToResearcher,
 };
 use crate::proto::researcher::TaskRequest;
 use crate::proto::researcher::researcher_service_client::ResearcherServiceClient;
@@ -79,7 +78,7 @@ impl Transport {
     pub fn start(
         config: TransportConfig,
         incoming: mpsc::Sender<Result<ToNode, Malformed>>,
-        outgoing: mpsc::Receiver<ToResearcher>,
+        outgoing: mpsc::Receiver<Letter>,
         rng: impl Rng + Send + 'static,
     ) -> Self {
         let (state_sender, state) = watch::channel(TransportState::new());

@@ -19,7 +19,8 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-use super::certificate::{Certificate, CertificateError, Fingerprint};
+use super::certificate::{Certificate, CertificateError};
+use super::fingerprint::Fingerprint;
 
 /// How long the network may take to connect, and then the server to shake hands.
 const STEP_LIMIT: Duration = Duration::from_secs(10);

@@ -10,10 +10,13 @@ pub mod certificate;
 pub mod chunks;
 mod client;
 pub mod connect;
+mod fingerprint;
 mod outbox;
 mod state;
 
-pub use certificate::{Certificate, CertificateError, Fingerprint, ServerIdentity};
+pub use certificate::{Certificate, CertificateError, ServerIdentity};
 pub use client::{Malformed, Transport, TransportConfig};
 pub use connect::{AddressError, ConnectError, ServerAddress, fetch_certificate};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use outbox::Letter;
 pub use state::{Link, LinkError, TransportState};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use prost::bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -39,6 +39,44 @@ const ATTEMPT_LIMIT_PER_MIB: Duration = Duration::from_secs(2);
 /// How long a stopped transport waits for the relay to take what is kept.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
+/// A message to be sent, and who waits to hear that this is over.
+#[derive(Debug)]
+pub struct Letter {
+    message: ToResearcher,
+    receipt: Option<oneshot::Sender<()>>,
+}
+
+impl Letter {
+    /// A message, and what tells that it needs no more sending: the relay has taken it, or it was dropped as one that the
+    /// relay refuses or that is too old. Fails if the transport stops before.
+    pub fn with_receipt(message: ToResearcher) -> (Self, oneshot::Receiver<()>) {
+        let (sender, receipt) = oneshot::channel();
+        let letter = Self {
+            message,
+            receipt: Some(sender),
+        };
+        (letter, receipt)
+    }
+
+    /// The message, taken: its sender hears of it.
+    pub fn take(self) -> ToResearcher {
+        if let Some(receipt) = self.receipt {
+            // Whoever asked for it may have gone.
+            let _ = receipt.send(());
+        }
+        self.message
+    }
+}
+
+impl From<ToResearcher> for Letter {
+    fn from(message: ToResearcher) -> Self {
+        Self {
+            message,
+            receipt: None,
+        }
+    }
+}
+
 /// How a message ended.
 enum Fate {
     Acknowledged,
@@ -50,7 +88,7 @@ enum Fate {
 /// `stop`. `clients` says on which connection, if there is one.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    mut outgoing: mpsc::Receiver<ToResearcher>,
+    mut outgoing: mpsc::Receiver<Letter>,
     clients: watch::Receiver<Option<Client>>,
     stop: CancellationToken,
 ) {
@@ -63,15 +101,18 @@ pub(super) async fn run(
         let room = kept.len() < MAX_KEPT && kept_bytes < MAX_KEPT_BYTES;
         tokio::select! {
             message = outgoing.recv(), if open && room => match message {
-                Some(message) => {
+                Some(Letter { message, receipt }) => {
                     let bytes: Bytes = message.encode().into();
                     kept_bytes += bytes.len();
-                    kept.push(send(&shared.backoff, &lanes, clients.clone(), bytes));
+                    let sent = send(&shared.backoff, &lanes, clients.clone(), bytes);
+                    kept.push(sent.map(|(fate, length)| (fate, length, receipt)));
                 }
                 None => open = false,
             },
-            Some((fate, length)) = kept.next(), if !kept.is_empty() => {
+            Some((fate, length, receipt)) = kept.next(), if !kept.is_empty() => {
                 kept_bytes -= length;
+                // Whoever asked for it may have gone.
+                let _ = receipt.map(|receipt| receipt.send(()));
                 shared.update(|state| match fate {
                     Fate::Acknowledged => state.acknowledged += 1,
                     Fate::Refused(_) => state.refused += 1,

@@ -15,6 +15,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import commands
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fedbiomed.common.logger import logger
 from fedbiomed.common.message import KeyRequest, Message, OverlayMessage, PingReply, PingRequest
 from fedbiomed.common.synchro import EventWaitExchange
@@ -26,6 +28,7 @@ own, port, folder = sys.argv[1], sys.argv[2], os.path.abspath(sys.argv[3])
 os.makedirs(folder, exist_ok=True)
 
 researcher = {}
+overlays = []
 met = threading.Event()
 
 
@@ -34,6 +37,7 @@ def treat(raw):
     message = Message.from_dict(raw)
     if isinstance(message, OverlayMessage):
         router.submit(message)
+        overlays.append(message.node_id)
     elif isinstance(message, PingRequest):
         reply = PingReply(
             request_id=message.request_id, researcher_id=message.researcher_id, node_id=own, node_name=own
@@ -64,9 +68,22 @@ def meet(within):
     return {"researcher": researcher["id"]}
 
 
+def overlays_from(node):
+    """How many messages have come from a node."""
+    return {"count": overlays.count(node)}
+
+
 def publish(run, length):
     """Makes `length` bytes available to KeyRequests for `run`, for 70 s as in a real set-up."""
     published.event(run, {"public_key": body(run, length)})
+    return {}
+
+
+def publish_key(run):
+    """Makes a key of the run available, as a real set-up does."""
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    published.event(run, {"public_key": pem})
     return {}
 
 
@@ -96,6 +113,16 @@ def ask(peer, run, length, in_flight, count):
     }
 
 
+def ask_in_vain(peer):
+    """Sends a request that stays without an answer, so that both have set up their channel; does not wait."""
+    request = KeyRequest(
+        request_id=f"request_{uuid.uuid4()}", node_id=own, dest_node_id=peer, secagg_id="a run of nobody"
+    )
+    arguments = (router, grpc, pending, researcher["id"], [peer], [request], True)
+    threading.Thread(target=send_nodes, args=arguments, daemon=True).start()
+    return {}
+
+
 def forge(source, dest, count):
     """Sends noise in another node's name. Servers do not check who sends."""
     for _ in range(count):
@@ -112,4 +139,13 @@ def forge(source, dest, count):
     return {}
 
 
-commands.serve(own, meet=meet, publish=publish, ask=ask, forge=forge)
+commands.serve(
+    own,
+    meet=meet,
+    overlays_from=overlays_from,
+    publish=publish,
+    publish_key=publish_key,
+    ask=ask,
+    ask_in_vain=ask_in_vain,
+    forge=forge,
+)

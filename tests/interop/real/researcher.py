@@ -69,10 +69,10 @@ def shown(reply):
     return {"class": type(reply).__name__, **fields}
 
 
-def set_up(scheme, parties):
-    """A whole set-up by the researcher's own classes."""
+def set_up(scheme, parties, secagg_id=None):
+    """A whole set-up by the researcher's own classes, under an id of its own unless one is given."""
     context = {"dh": SecaggDHContext, "server-key": SecaggServkeyContext}[scheme](
-        researcher_id, parties, f"experiment_{os.urandom(4).hex()}"
+        researcher_id, parties, f"experiment_{os.urandom(4).hex()}", secagg_id
     )
     began = time.monotonic()
     context.setup()
