@@ -13,7 +13,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{PublicKey, SecretKey};
+use sha2::{Digest, Sha256};
 
+use crate::audit::{Audit, Event};
 use crate::key_store::records::{ChannelRecord, Secret32};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::NodeId;
@@ -23,6 +25,7 @@ use crate::primitives::{self, KeyFormatError};
 /// The channels of one node.
 pub struct Channels {
     store: Arc<KeyStore>,
+    audit: Audit,
     published: &'static ChannelKeys,
     /// This node's keys for peers whose key is not known, where they are not derived.
     brought: BTreeMap<NodeId, SecretKey>,
@@ -62,7 +65,7 @@ pub enum ChannelError {
 
 impl Channels {
     /// The channels that the store holds: those with a peer's key are ready at once.
-    pub fn load(store: Arc<KeyStore>) -> Result<Self, StoreError> {
+    pub fn load(store: Arc<KeyStore>, audit: Audit) -> Result<Self, StoreError> {
         let mut kept = BTreeMap::new();
         let mut brought = BTreeMap::new();
         for (peer, record) in store.channels()? {
@@ -79,6 +82,7 @@ impl Channels {
             .map_err(|_| StoreError::Damaged("the published key".into()))?;
         Ok(Self {
             store,
+            audit,
             published,
             brought,
             ready: RwLock::new(Ready {
@@ -171,6 +175,7 @@ impl Channels {
 
     fn store(&self, peer: &NodeId, keys: Arc<ChannelKeys>) -> Result<(), ChannelError> {
         let public = keys.peer_public_key().to_sec1_point(false);
+        let before = self.ready().kept.get(peer).cloned();
         let record = ChannelRecord {
             own: Secret32::from(<[u8; 32]>::from(keys.own_secret_key().to_bytes())),
             peer: Some(public.as_bytes().to_vec()),
@@ -181,6 +186,15 @@ impl Channels {
                 peer: peer.clone(),
                 source,
             })?;
+        let (peer_id, key) = (peer.to_string(), fingerprint(&keys));
+        self.audit.record(match before {
+            Some(before) => Event::ChannelKeyChanged {
+                peer: peer_id,
+                before: fingerprint(&before),
+                key,
+            },
+            None => Event::ChannelSetUp { peer: peer_id, key },
+        });
         let mut ready = self.change();
         ready.met.retain(|(met, _)| met != peer);
         ready.kept.insert(peer.clone(), keys);
@@ -205,6 +219,12 @@ impl Channels {
     }
 }
 
+/// What a peer's key is called: SHA-256 of the public key, hex.
+fn fingerprint(keys: &ChannelKeys) -> String {
+    let public = keys.peer_public_key().to_sec1_point(false);
+    hex::encode(Sha256::digest(public.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +245,8 @@ mod tests {
     #[test]
     fn refuses_a_key_that_is_none_and_stays_as_it_was() {
         let folder = tempfile::tempdir().expect("a folder");
-        let channels = Channels::load(store(&folder.path().join("s"))).expect("loaded");
+        let channels =
+            Channels::load(store(&folder.path().join("s")), Audit::none()).expect("loaded");
 
         assert!(matches!(
             channels.set_peer_key(
@@ -241,7 +262,7 @@ mod tests {
     fn a_peer_that_was_only_met_takes_no_place_on_disk_until_it_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
-        let channels = Channels::load(store(&path)).expect("loaded");
+        let channels = Channels::load(store(&path), Audit::none()).expect("loaded");
         let public = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
         let pem = primitives::public_key_pem(&public).expect("a key");
         for n in 0..=MOST_MET {
@@ -258,7 +279,7 @@ mod tests {
         assert!(channels.peers().is_empty());
         channels.keep(&node("forged-1")).expect("kept");
         drop(channels);
-        let channels = Channels::load(store(&path)).expect("loaded");
+        let channels = Channels::load(store(&path), Audit::none()).expect("loaded");
         assert_eq!(channels.peers(), vec![node("forged-1")]);
     }
 
@@ -266,11 +287,14 @@ mod tests {
     fn answers_the_same_key_before_and_after_a_crash_and_stores_nothing_for_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
-        let first = own_key(&Channels::load(store(&path)).expect("loaded"), "b");
+        let first = own_key(
+            &Channels::load(store(&path), Audit::none()).expect("loaded"),
+            "b",
+        );
 
         let kept = store(&path);
         assert!(kept.channels().expect("read").is_empty());
-        let again = Channels::load(kept).expect("loaded");
+        let again = Channels::load(kept, Audit::none()).expect("loaded");
         assert_eq!(own_key(&again, "b"), first);
         assert_ne!(own_key(&again, "c"), first, "each peer sees another key");
     }
@@ -278,7 +302,8 @@ mod tests {
     #[test]
     fn a_peers_other_key_replaces_the_known_one_and_the_same_changes_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
-        let channels = Channels::load(store(&folder.path().join("s"))).expect("loaded");
+        let channels =
+            Channels::load(store(&folder.path().join("s")), Audit::none()).expect("loaded");
         let set = |label: &[u8]| {
             let public = primitives::derive_secret_key(&[9; 32], label).public_key();
             let pem = primitives::public_key_pem(&public).expect("a key");
@@ -313,7 +338,7 @@ mod tests {
         let peer = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
         let pem = primitives::public_key_pem(&peer).expect("a key");
 
-        let channels = Channels::load(kept).expect("loaded");
+        let channels = Channels::load(kept, Audit::none()).expect("loaded");
         assert!(channels.keys(&node("b")).is_none(), "not ready");
         assert!(channels.peers().is_empty());
         assert_eq!(own_key(&channels, "b"), expected);
@@ -324,7 +349,7 @@ mod tests {
             .expect("taken");
         drop(channels);
 
-        let channels = Channels::load(store(&path)).expect("loaded");
+        let channels = Channels::load(store(&path), Audit::none()).expect("loaded");
         assert_eq!(own_key(&channels, "b"), expected);
         assert_eq!(channels.peers(), vec![node("b")]);
     }
@@ -334,7 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
         let peer = primitives::derive_secret_key(&[9; 32], b"peer").public_key();
-        let channels = Channels::load(store(&path)).expect("loaded");
+        let channels = Channels::load(store(&path), Audit::none()).expect("loaded");
         let own = own_key(&channels, "b");
         let pem = primitives::public_key_pem(&peer).expect("a key");
         channels
@@ -342,7 +367,7 @@ mod tests {
             .expect("taken");
         drop(channels);
 
-        let channels = Channels::load(store(&path)).expect("loaded");
+        let channels = Channels::load(store(&path), Audit::none()).expect("loaded");
         assert_eq!(own_key(&channels, "b"), own);
         assert_eq!(channels.peers(), vec![node("b")]);
     }

@@ -30,7 +30,8 @@
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
-//! - [`node`]: all of it wired together. `control` and [`cli`]: how people reach it.
+//! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
+//! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
 //!
@@ -59,14 +60,17 @@
 
 pub mod audit;
 pub mod channels;
+mod chronicle;
 pub mod cli;
 mod control;
-mod counters;
 pub mod fedbiomed;
 mod files;
 pub mod handlers;
+mod journeys;
 pub mod key_store;
+mod logs;
 pub mod message;
+pub mod metrics;
 pub mod node;
 pub mod overlay;
 pub mod packages;
@@ -79,7 +83,10 @@ pub mod randomness;
 pub mod relay;
 mod requests;
 mod router;
+pub mod sandbox;
 pub mod secure_sum;
 mod setups;
 mod tasks;
+mod telemetry;
 pub mod transport;
+mod witness;

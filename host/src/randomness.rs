@@ -24,6 +24,11 @@ impl Randomness {
         Self::new(ChaCha20Rng::seed_from_u64(seed))
     }
 
+    /// Of a generator that was seeded already.
+    pub(crate) fn from_rng(generator: ChaCha20Rng) -> Self {
+        Self::new(generator)
+    }
+
     fn new(generator: ChaCha20Rng) -> Self {
         Self(Arc::new(Mutex::new(generator)))
     }

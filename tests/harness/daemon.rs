@@ -19,6 +19,8 @@ pub struct Daemon {
     pub id: String,
     /// A relay: where it listens. A node: where its researcher does.
     pub address: String,
+    /// Where it serves metrics, if it does.
+    pub metrics: Option<String>,
     args: Vec<String>,
     data: PathBuf,
     log: PathBuf,
@@ -60,6 +62,7 @@ impl Daemon {
         let mut daemon = Self {
             id: String::new(),
             address: String::new(),
+            metrics: None,
             args,
             log: folder.join(format!("{name}.log")),
             data,
@@ -100,6 +103,7 @@ impl Daemon {
         );
         let field = |name: &str| ready[name].as_str().expect("a text").to_owned();
         (self.id, self.address) = (field("id"), field("address"));
+        self.metrics = ready["metrics"].as_str().map(str::to_owned);
     }
 
     /// Its data directory.
@@ -134,6 +138,24 @@ impl Daemon {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next());
         number.expect("a size").parse().expect("a number")
+    }
+
+    /// What its open descriptors stand for.
+    pub fn descriptors(&self) -> Vec<String> {
+        let child = self.child.as_ref().expect("a running process");
+        let open = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
+        open.expect("a running process")
+            .flatten()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .map(|link| link.display().to_string())
+            .collect()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        let child = self.child.as_ref().expect("a running process");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", child.id()));
+        threads.expect("a running process").count()
     }
 
     /// What it says of itself.

@@ -63,7 +63,11 @@ impl Network {
 
     /// Starts a relay and a node for each id.
     pub fn start(ids: &[&str]) -> Self {
-        let folder = Folder::new();
+        Self::start_in(Folder::new(), ids)
+    }
+
+    /// The same in a folder that has something in it already: a node's policy, say.
+    pub fn start_in(folder: Folder, ids: &[&str]) -> Self {
         let relay = Daemon::relay(folder.path(), "relay");
         let nodes = ids
             .iter()

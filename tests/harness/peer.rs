@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use backchannel::message::{
-    Inner, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggReply, ToNode, ToResearcher,
-    Value,
+    Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggReply, ToNode,
+    ToResearcher, Value,
 };
 use backchannel::overlay::{self, ChannelKeys};
 use backchannel::primitives::{derive_secret_key, parse_public_key_pem, public_key_pem};
@@ -43,10 +43,10 @@ struct Answering {
     outgoing: mpsc::Sender<Letter>,
     randomness: Randomness,
     replies: watch::Sender<BTreeMap<RequestId, Instant>>,
-    /// What echoes said.
-    echoes: Mutex<BTreeMap<RequestId, String>>,
     /// Requests for keys of runs that wait for [`Peer::release`], if they are to wait.
     held: Mutex<Option<Vec<Inner>>>,
+    /// The replies to [`Peer::say`].
+    heard: Mutex<BTreeMap<RequestId, Inner>>,
     silent: AtomicBool,
 }
 
@@ -84,8 +84,8 @@ impl Peer {
             outgoing,
             randomness,
             replies: watch::Sender::default(),
-            echoes: Mutex::default(),
             held: Mutex::default(),
+            heard: Mutex::default(),
             silent: AtomicBool::default(),
         });
         let peer = Self {
@@ -147,17 +147,14 @@ impl Peer {
 
     /// Asks the node for an echo, which the guests under `tests/guests` can give. Does not wait.
     pub async fn echo(&self, text: &str) -> RequestId {
-        let id = self.answering.fresh_id();
         let fields = vec![("text".into(), text.into())];
-        let sealed = self.answering.seal(self.keys(), "EchoRequest", &id, fields);
-        self.send(sealed).await;
-        id
+        self.say("EchoRequest", fields).await.0
     }
 
     /// What the echo said, if it came.
     pub fn echoed(&self, request: &RequestId) -> Option<String> {
-        let echoes = self.answering.echoes.lock().expect("no panic");
-        echoes.get(request).cloned()
+        let heard = self.heard(request)?;
+        Some(heard.fields.get("text")?.as_str()?.to_owned())
     }
 
     /// From now on it does not tell its keys of runs, until it is to [release](Self::release) them.
@@ -181,6 +178,31 @@ impl Peer {
     /// From now on it answers nothing.
     pub fn fall_silent(&self) {
         self.answering.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends the node a message of any kind. Does not wait.
+    pub async fn say(&self, kind: &str, fields: Vec<(Value, Value)>) -> (RequestId, MessageId) {
+        let id = self.answering.fresh_id();
+        let said = self.say_under(&id, kind, fields).await;
+        (id, said)
+    }
+
+    /// Sends the node a message of any kind that claims to belong to this request.
+    pub async fn say_under(
+        &self,
+        request: &RequestId,
+        kind: &str,
+        fields: Vec<(Value, Value)>,
+    ) -> MessageId {
+        let sealed = self.answering.seal(self.keys(), kind, request, fields);
+        let id = sealed.id();
+        self.send(sealed).await;
+        id
+    }
+
+    /// What the node answered to something that was [said](Self::say).
+    pub fn heard(&self, request: &RequestId) -> Option<Inner> {
+        self.answering.heard().get(request).cloned()
     }
 
     /// Asks the node for its key of a run. Does not wait.
@@ -301,13 +323,11 @@ impl Answering {
     async fn answer(&self, keys: &ChannelKeys, inner: Inner) {
         match inner.kind.as_str() {
             "KeyReply" => self.remember(inner.request_id),
-            "EchoReply" => {
-                let text = inner.fields.get("text").and_then(Value::as_str);
-                let (id, text) = (inner.request_id.clone(), text.expect("a text").to_owned());
-                let mut echoes = self.echoes.lock().expect("no panic");
-                echoes.insert(id.expect("a request's id"), text);
-                drop(echoes);
-                self.remember(inner.request_id);
+            kind if kind.ends_with("Reply") => {
+                let request = inner.request_id.clone();
+                let id = request.clone().expect("a request's id");
+                self.heard().insert(id, inner);
+                self.remember(request);
             }
             "KeyRequest" => {
                 if let Some(held) = &mut *self.held() {
@@ -334,6 +354,10 @@ impl Answering {
 
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Vec<Inner>>> {
         self.held.lock().expect("no panic")
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, BTreeMap<RequestId, Inner>> {
+        self.heard.lock().expect("no panic")
     }
 
     fn fresh_id(&self) -> RequestId {

@@ -104,10 +104,8 @@ pub enum Event {
     },
     /// The node took a policy into use.
     PolicyReloaded {
-        /// SHA-256 of the file, hex; empty when there is none.
-        digest: String,
-        /// The plugins that are in use from now on.
-        plugins: Vec<String>,
+        /// In words, one for each plugin that is treated otherwise than before.
+        changes: Vec<String>,
     },
     /// The node was given a policy that it cannot use, and goes on with the one it had.
     PolicyRefused {
@@ -144,14 +142,12 @@ pub enum Event {
         /// What it did.
         why: String,
     },
-    /// An operator let a plugin out of quarantine.
+    /// A plugin is out of quarantine, as an operator enabled it.
     PluginReleased {
         /// Which.
         plugin: String,
         /// SHA-256 of the component, hex.
         digest: String,
-        /// Who did it.
-        by: String,
     },
     /// A plugin used what it was granted: once for each plugin, grant and peer since the node started.
     GrantUsed {
@@ -252,7 +248,7 @@ pub enum Event {
         address: String,
         /// Whose, by the certificate.
         researcher_id: String,
-        /// SHA-256 of the certificate, hex.
+        /// SHA-256 of the certificate, as `status` shows it.
         certificate: String,
     },
     /// The operator gave another certificate for a researcher's server.
@@ -261,7 +257,7 @@ pub enum Event {
         address: String,
         /// Whose, by the new certificate.
         researcher_id: String,
-        /// SHA-256 of the certificate before, hex.
+        /// SHA-256 of the certificate before, as `status` shows it.
         before: String,
         /// And now.
         certificate: String,

@@ -10,9 +10,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::log_limit::LogLimit;
 use super::{Exit, Format, Problem};
+use crate::logs::Logs;
 
-/// Logs to standard error.
-pub(super) fn log(filter: &str) -> Result<(), Problem> {
+/// Logs to standard error, and to what this returns.
+pub(super) fn log(filter: &str) -> Result<Logs, Problem> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Problem::new(
             Exit::Input,
@@ -21,15 +22,17 @@ pub(super) fn log(filter: &str) -> Result<(), Problem> {
             "give a level (error, warn, info, debug, trace) or pairs such as backchannel::router=debug",
         )
     })?;
-    let lines = tracing_subscriber::fmt::layer()
+    let logs = Logs::default();
+    let to_people = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     tracing_subscriber::registry()
         .with(filter)
         .with(LogLimit::default())
-        .with(lines)
+        .with(to_people)
+        .with(logs.clone())
         .init();
-    Ok(())
+    Ok(logs)
 }
 
 /// The first line of a daemon's standard output: others may wait for it.
@@ -39,6 +42,9 @@ pub(super) struct Ready {
     pub(super) id: String,
     pub(super) address: String,
     pub(super) fingerprint: String,
+    /// Where metrics are served, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<String>,
 }
 
 impl fmt::Display for Ready {

@@ -1,17 +1,23 @@
 //! The commands, one file each.
 
+mod audit;
 mod column;
 mod daemon;
 mod demo;
+mod explain;
 mod import;
 mod log_limit;
+mod logs;
 mod node;
 mod output;
 mod plugin;
 mod problem;
 mod relay;
 mod secagg;
+mod sim;
 mod status;
+mod telemetry;
+mod top;
 mod trust;
 
 use std::process::ExitCode;
@@ -51,12 +57,21 @@ enum Command {
     Trust(trust::Trust),
     /// Show how a running node or relay fares.
     Status(status::StatusCommand),
+    /// Say what became of a message.
+    Explain(explain::Explain),
+    /// Show the log of a running node, with what its plugins wrote.
+    Logs(logs::Logs),
+    /// What was decided, allowed, refused and limited on a node: check it, look at it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Set up secure aggregation, and use it.
     #[command(subcommand)]
     Secagg(secagg::Secagg),
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
+    /// Run whole networks in this process, with faults, and check what must hold.
+    Sim(sim::Sim),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -68,9 +83,10 @@ impl Cli {
         let daemon = matches!(self.command, Command::Node(_) | Command::Relay(_));
         let default = if daemon { "info" } else { "warn" };
         let format = self.output;
-        if let Err(problem) = daemon::log(self.log.as_deref().unwrap_or(default)) {
-            return problem.report(format);
-        }
+        let logs = match daemon::log(self.log.as_deref().unwrap_or(default)) {
+            Ok(logs) => logs,
+            Err(problem) => return problem.report(format),
+        };
         let runtime = match tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -91,10 +107,14 @@ impl Cli {
             match self.command {
                 Command::Demo(demo) => demo.run(format).await,
                 Command::Relay(relay) => relay.run(format).await,
-                Command::Node(node) => node.run(format).await,
+                Command::Node(node) => node.run(format, logs).await,
                 Command::Trust(trust) => trust.run(format).await,
                 Command::Status(status) => status.run(format).await,
+                Command::Explain(explain) => explain.run(format).await,
+                Command::Logs(logs) => logs.run(format).await,
+                Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
+                Command::Sim(sim) => sim.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }

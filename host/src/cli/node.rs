@@ -8,11 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
+use super::telemetry::Telemetry;
 use super::{Exit, Format, Problem};
 use crate::control::{self, NodeControl};
 use crate::fedbiomed::{ConfigIni, TinyDb};
+use crate::logs::Logs;
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
+use crate::telemetry::Source;
 use crate::transport::{ConnectError, ServerAddress};
 
 /// Run a node beside a researcher.
@@ -40,9 +43,11 @@ pub(super) struct NodeCommand {
     /// The researcher's certificate, PEM. Without it the one met first is trusted from then on.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// The data directory: keys, contexts, control socket.
+    /// The data directory: keys, contexts, audit log, control socket.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: Telemetry,
 }
 
 /// `node.toml`.
@@ -57,8 +62,10 @@ struct ConfigFile {
 }
 
 impl NodeCommand {
-    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+    pub(super) async fn run(mut self, format: Format, logs: Logs) -> Result<(), Problem> {
+        let telemetry = std::mem::take(&mut self.telemetry);
         let config = self.settings()?;
+        let telemetry = telemetry.prepare("node", config.id.as_str()).await?;
         let data = config.data.clone();
         // From here on a hangup ends nothing, not even a node that is starting.
         let hangups = signal(SignalKind::hangup());
@@ -70,7 +77,7 @@ impl NodeCommand {
         })?;
         let node = opened.start().await.map_err(problem)?;
         let stop = CancellationToken::new();
-        let control = NodeControl(node.clone());
+        let control = NodeControl::new(node.clone(), logs);
         let controlled = tokio::spawn(socket.serve_node(control, stop.clone()));
         match hangups {
             Ok(hangups) => drop(tokio::spawn(reload_on(hangups, node.clone(), stop.clone()))),
@@ -81,7 +88,11 @@ impl NodeCommand {
             id: node.id().to_string(),
             address: node.researcher_address(),
             fingerprint: node.researcher_fingerprint().to_string(),
+            metrics: telemetry.address(),
         };
+        let numbers = node.clone();
+        let numbers: Source = Arc::new(move || numbers.families());
+        telemetry.start(&numbers, &stop);
         until_told_to_stop(format, &ready).await?;
         stop.cancel();
         node.stop().await;
@@ -141,6 +152,7 @@ impl NodeCommand {
             researcher,
             certificate: self.certificate.or(file.certificate),
             data: self.data.or(file.data).ok_or_else(|| missing("data"))?,
+            compiler: std::env::current_exe().ok(),
         })
     }
 }

@@ -75,6 +75,18 @@ pub fn foreign(text: &str) -> String {
     one_line(text, LONGEST_LINE)
 }
 
+/// Milliseconds since 1970 as a time in UTC.
+pub fn time_of(ms: u64) -> String {
+    let nanos = i128::from(ms) * 1_000_000;
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|time| {
+            time.format(&time::format_description::well_known::Rfc3339)
+                .ok()
+        })
+        .unwrap_or_default()
+}
+
 /// Rows under headings, or without any; columns aligned, no lines.
 pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();

@@ -7,12 +7,14 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
+use super::telemetry::Telemetry;
 use super::{Exit, Format, Problem};
 use crate::control::{self, RelayControl};
 use crate::message::ResearcherId;
 use crate::node::make_private_folder;
 use crate::randomness::Randomness;
 use crate::relay::{Relay, RelayConfig, RelayError};
+use crate::telemetry::Source;
 use crate::transport::CertificateError;
 
 /// Run a relay: the researcher's side.
@@ -40,6 +42,8 @@ pub(super) struct RelayCommand {
     /// The certificate's key, PEM.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: Telemetry,
 }
 
 impl RelayCommand {
@@ -70,6 +74,10 @@ impl RelayCommand {
                 "name a directory that you may write to with --data",
             )
         };
+        let telemetry = self
+            .telemetry
+            .prepare("relay", researcher_id.as_str())
+            .await?;
         make_private_folder(&self.data).map_err(data)?;
         let _lock = lock(&self.data)?;
         let socket = control::Socket::bind(&self.data).map_err(|error| {
@@ -92,8 +100,16 @@ impl RelayCommand {
             id: researcher_id.to_string(),
             address: relay.local_addr().to_string(),
             fingerprint: relay.certificate().fingerprint().to_string(),
+            metrics: telemetry.address(),
         };
         let stop = CancellationToken::new();
+        let numbers = Arc::downgrade(&relay);
+        // Not kept alive by its numbers: it is stopped by whoever holds it last.
+        let numbers: Source = Arc::new(move || {
+            let relay = numbers.upgrade();
+            relay.map_or_else(Vec::new, |relay| relay.families())
+        });
+        telemetry.start(&numbers, &stop);
         let control =
             RelayControl::new(relay.clone(), researcher_id, self.data.clone(), randomness);
         let controlled = tokio::spawn(socket.serve_relay(control, stop.clone()));
@@ -169,6 +185,7 @@ mod tests {
                 host: None,
                 certificate: None,
                 key: None,
+                telemetry: Telemetry::default(),
             };
 
             let problem = command.run(Format::Json).await.unwrap_err();

@@ -103,6 +103,24 @@ struct ShownNode {
     received: BTreeMap<String, u64>,
     dropped: BTreeMap<String, u64>,
     pending: u64,
+    audit: Option<ShownAudit>,
+    limit_hits: Vec<ShownHits>,
+}
+
+#[derive(Serialize)]
+struct ShownAudit {
+    seq: u64,
+    hash: String,
+    lost: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    failing: String,
+}
+
+#[derive(Serialize)]
+struct ShownHits {
+    plugin: String,
+    limit: String,
+    count: u64,
 }
 
 #[derive(Serialize)]
@@ -162,6 +180,21 @@ impl From<NodeStatus> for ShownNode {
             received: foreign_counts(status.received),
             dropped: foreign_counts(status.dropped),
             pending: status.pending,
+            audit: status.audit.map(|head| ShownAudit {
+                seq: head.seq,
+                hash: foreign(&head.hash),
+                lost: head.lost,
+                failing: foreign(&head.failing),
+            }),
+            limit_hits: status
+                .limit_hits
+                .into_iter()
+                .map(|hits| ShownHits {
+                    plugin: foreign(&hits.plugin),
+                    limit: foreign(&hits.limit),
+                    count: hits.count,
+                })
+                .collect(),
         }
     }
 }
@@ -243,7 +276,29 @@ impl fmt::Display for ShownNode {
             "\n{}",
             table(&["message", "sent", "received"], kinds.collect())
         )?;
-        write!(f, "\ndropped: {}", counts(&self.dropped))
+        writeln!(f, "\ndropped: {}", counts(&self.dropped))?;
+        let hits = self.limit_hits.iter();
+        let hits: Vec<_> = hits
+            .map(|hits| format!("{} {} of {}", hits.count, hits.limit, hits.plugin))
+            .collect();
+        write!(f, "limits hit: {}", or_none(&hits.join(", ")))?;
+        match &self.audit {
+            Some(audit) => write!(f, "\n{audit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ShownAudit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "audit head {}:{}", self.seq, self.hash)?;
+        if self.lost > 0 {
+            write!(f, "; {} records lost", self.lost)?;
+        }
+        match self.failing.as_str() {
+            "" => Ok(()),
+            why => write!(f, "; CANNOT BE WRITTEN: {why}"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod node;
 mod protect;
 mod relay;
+mod seen;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;

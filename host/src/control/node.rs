@@ -1,30 +1,45 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::protect::{ProtectionContext, server_key};
+use super::seen;
+use crate::audit::Event;
 use crate::key_store::StoreError;
-use crate::message::SecaggId;
+use crate::logs::Logs;
+use crate::message::{NotAMessageId, SecaggId};
 use crate::node::Node;
 use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
-    CommitmentReply, CommitmentRequest, Context, NodeStatus, Plugin, ProtectReply, ProtectRequest,
-    ProtectValuesReply, ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest,
+    CommitmentReply, CommitmentRequest, Context, ExplainReply, ExplainRequest, LogLine,
+    LogsRequest, NodeStatus, Plugin, ProtectReply, ProtectRequest, ProtectValuesReply,
+    ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest, TopReply, TopRequest,
 };
 use crate::secure_sum::quantize::Quantization;
 
 /// Answers the command line in a node's name.
-pub struct NodeControl(pub Arc<Node>);
+pub struct NodeControl {
+    node: Arc<Node>,
+    logs: Logs,
+}
+
+impl NodeControl {
+    /// For a running node, whose log goes to `logs`.
+    pub fn new(node: Arc<Node>, logs: Logs) -> Self {
+        Self { node, logs }
+    }
+}
 
 #[tonic::async_trait]
 impl node_server::Node for NodeControl {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<NodeStatus>, Status> {
-        let node = &self.0;
+        let node = &self.node;
         let store = node.store().clone();
         let contexts = blocking(move || store.contexts()).await?;
-        let counted = node.counters().now();
+        let counted = node.chronicle().metrics.messages();
         let connection = node.connection();
         let quarantined = node.plugins().quarantined();
         Ok(Response::new(NodeStatus {
@@ -77,7 +92,39 @@ impl node_server::Node for NodeControl {
             received: counted.received.into_iter().collect(),
             dropped: counted.dropped.into_iter().collect(),
             pending: node.requests().pending() as u64,
+            audit: Some(seen::audit_head(node.chronicle())),
+            limit_hits: seen::limit_hits(node.chronicle()),
         }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainReply>, Status> {
+        let ExplainRequest { message_id, last } = request.into_inner();
+        let journeys = &self.node.chronicle().journeys;
+        let found = if message_id.is_empty() {
+            journeys.last(usize::try_from(last).unwrap_or(usize::MAX))
+        } else {
+            let id = message_id.parse();
+            let bad = |error: NotAMessageId| Status::invalid_argument(error.to_string());
+            journeys.of(id.map_err(bad)?)
+        };
+        Ok(Response::new(seen::explain(journeys, found)))
+    }
+
+    async fn top(&self, _: Request<TopRequest>) -> Result<Response<TopReply>, Status> {
+        Ok(Response::new(seen::top(self.node.chronicle())))
+    }
+
+    type LogsStream = ReceiverStream<Result<LogLine, Status>>;
+
+    async fn logs(
+        &self,
+        request: Request<LogsRequest>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
+        let lines = seen::logs(&self.logs, request.into_inner());
+        Ok(Response::new(ReceiverStream::new(lines)))
     }
 
     async fn protect(
@@ -90,7 +137,7 @@ impl node_server::Node for NodeControl {
             vector,
         } = request.into_inner();
         let id = secagg_of(&secagg_id)?;
-        let node = self.0.clone();
+        let node = self.node.clone();
         working(move || {
             let context = ProtectionContext::load(node.store(), node.id(), &id)?;
             let masked = context.mask(round, &vector)?;
@@ -109,7 +156,7 @@ impl node_server::Node for NodeControl {
     ) -> Result<Response<ProtectValuesReply>, Status> {
         let request = request.into_inner();
         let id = secagg_of(&request.secagg_id)?;
-        let node = self.0.clone();
+        let node = self.node.clone();
         working(move || {
             let context = ProtectionContext::load(node.store(), node.id(), &id)?;
             let quantization = Quantization {
@@ -143,7 +190,7 @@ impl node_server::Node for NodeControl {
         request: Request<CommitmentRequest>,
     ) -> Result<Response<CommitmentReply>, Status> {
         let id = secagg_of(&request.into_inner().secagg_id)?;
-        let store = self.0.store().clone();
+        let store = self.node.store().clone();
         let asked = id.clone();
         let record = blocking(move || store.context(&asked)).await?;
         let record = record.ok_or_else(|| store_status(&StoreError::NoContext(id.clone())))?;
@@ -158,7 +205,7 @@ impl node_server::Node for NodeControl {
         request: Request<ReloadRequest>,
     ) -> Result<Response<ReloadReply>, Status> {
         let ReloadRequest { release, forget } = request.into_inner();
-        let node = self.0.clone();
+        let node = self.node.clone();
         let lines = |changes: Vec<Change>| changes.iter().map(ToString::to_string).collect();
         working(move || {
             let reloaded = node.reload();
@@ -167,7 +214,12 @@ impl node_server::Node for NodeControl {
             Ok(match reloaded {
                 Ok(changes) => {
                     let mut changes: Vec<String> = lines(changes);
+                    let quarantine = node.plugins().quarantined().remove(&release);
                     if node.plugins().release(&release) {
+                        node.chronicle().audit.record(Event::PluginReleased {
+                            plugin: release.clone(),
+                            digest: quarantine.map(|was| was.digest).unwrap_or_default(),
+                        });
                         changes.push(format!("{release} is out of quarantine"));
                     }
                     ReloadReply {

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use wasmtime::Store;
 use wasmtime::component::ResourceAny;
+use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
 use super::effect;
+use super::limits::Crossed;
 use super::plugin::root_cause;
 use super::state::{CallState, Subject};
-use super::{
-    CallError, Called, Effect, Envelope, Limit, LimitHit, Message, Plugin, Services, Usage,
-};
+use super::{CallError, Called, Effect, Envelope, Limit, Message, Plugin, Services, Usage};
 use crate::message::one_line;
 
 /// A failure's text in the log, in bytes.
@@ -40,6 +39,9 @@ impl Plugin {
         envelope: Envelope,
         message: Message,
     ) -> Called<Option<Found>> {
+        if let Err(error) = self.can_read(message.fields.len()) {
+            return Called::new(Usage::default(), Err(error));
+        }
         let mut store = self.store(services, Subject::Message(envelope.clone()));
         let bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
         store.data_mut().may_wait_until = Some(bounds.deadline);
@@ -152,8 +154,16 @@ impl<'a> Bounds<'a> {
         });
         let done = match timeout_at(self.deadline, timed).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(match error.downcast_ref::<LimitHit>() {
-                Some(hit) => stopped(*hit),
+            Ok(Err(error)) => Err(match Crossed::from_error(&error, plugin.limits()) {
+                Some(Crossed::Own(hit)) => stopped(hit),
+                Some(Crossed::Fixed(limit)) => CallError::FixedLimit {
+                    plugin: plugin.name().into(),
+                    limit,
+                },
+                None if error.is::<PoolConcurrencyLimitError>() => CallError::NoRoom {
+                    plugin: plugin.name().into(),
+                    why: root_cause(&error),
+                },
                 None => CallError::Trap {
                     plugin: plugin.name().into(),
                     why: one_line(&root_cause(&error), LONGEST_TEXT),

@@ -4,7 +4,7 @@ use super::bindings::backchannel::n2n::types;
 use super::entry::LONGEST_KEY;
 use super::state::{RunState, Subject};
 use super::{Body, CallError, Capability, Entry, Limit, Plugin, Usage};
-use crate::message::{NodeId, Value};
+use crate::message::{NodeId, Value, is_reserved};
 
 /// An effect that the plugin may have.
 #[derive(Debug)]
@@ -21,6 +21,20 @@ pub enum Effect {
     Establish(SecaggResult),
     /// Change an entry of the plugin's own.
     Store(Entry),
+}
+
+impl Effect {
+    /// The grant that it needs.
+    fn grant(&self) -> Option<Capability> {
+        match self {
+            Self::Reply(_) | Self::Deliver(_) => None,
+            Self::SetPeerKey(_) => Some(Capability::ChannelKeys),
+            Self::Store(_) => Some(Capability::Store),
+            Self::Publish(_) => Some(Capability::Material),
+            Self::Establish(SecaggResult::PairSecrets(_)) => Some(Capability::Agreement),
+            Self::Establish(SecaggResult::ServerKey(_)) => Some(Capability::Sharing),
+        }
+    }
 }
 
 /// A message in the making: the host adds sender, receiver and request id.
@@ -92,7 +106,7 @@ pub enum Refused {
     Incomplete,
 }
 
-/// Checks all effects of a call: all are good, or the first that is not is named. Their number and size go to `usage`.
+/// Checks all effects of a call: all are good, or the first that is not is named. Their number, size and grants go to `usage`.
 pub(super) fn check(
     raw: Vec<types::Effect>,
     plugin: &Plugin,
@@ -112,10 +126,14 @@ pub(super) fn check(
             hit: limits.hit(limit),
         });
     }
-    permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
+    let effects = permitted(raw, plugin, subject).map_err(|why| CallError::Effect {
         plugin: plugin.name().into(),
         why,
-    })
+    })?;
+    usage
+        .grants
+        .extend(effects.iter().filter_map(Effect::grant));
+    Ok(effects)
 }
 
 fn permitted(
@@ -226,7 +244,16 @@ pub(super) fn outgoing_of(raw: types::Outgoing, plugin: &Plugin) -> Result<Outgo
         .filter(|value| value.encode() == raw.fields);
     let why = match &fields {
         None => "are not canonical MessagePack",
-        Some(Value::Map(entries)) if entries.iter().all(|(key, _)| key.as_str().is_some()) => "",
+        Some(Value::Map(entries)) => {
+            let mut names = entries.iter().map(|(key, _)| key.as_str());
+            match names.find(|name| name.is_none_or(is_reserved)) {
+                None => "",
+                Some(None) => "are not a map with text keys",
+                Some(Some(_)) => {
+                    "name a sender, receiver, request, kind or version, which are the host's"
+                }
+            }
+        }
         Some(_) => "are not a map with text keys",
     };
     match fields {

@@ -266,11 +266,14 @@ async fn randomness_is_drawn_in_small_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_does_not_fit_into_memory_stops_at_the_memory() {
+async fn a_message_that_fills_more_than_a_quarter_of_the_memory_is_not_begun() {
     let plugin = Guest::default().load(&[(Limit::MemoryMib, 1)]);
-    let refused = handle(&plugin, vec![0; 2 << 20]).await.result.err();
-    let refused = refused.and_then(|error| error.limit());
-    assert_eq!(refused, Some(hit(Limit::MemoryMib, 1)));
+    assert!(handle(&plugin, vec![0; 256 << 10]).await.result.is_ok());
+    let refused = handle(&plugin, vec![0; (256 << 10) + 1]).await.result.err();
+    let refused = refused.expect("refused");
+    assert!(matches!(refused, CallError::TooLarge { .. }));
+    assert_eq!(refused.limit(), Some(hit(Limit::MemoryMib, 1)));
+    assert!(!refused.is_grave(), "the peer's, not the plugin's");
 }
 
 #[test]

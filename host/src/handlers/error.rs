@@ -1,6 +1,6 @@
 use semver::Version;
 
-use super::{Capability, Limit, LimitHit};
+use super::{Capability, FixedLimit, Limit, LimitHit};
 
 /// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,17 @@ pub enum LoadError {
         /// The capability it belongs to.
         capability: Capability,
     },
+    /// An instance of it would begin with more than its limit.
+    #[error("each instance begins with {needs}, and the limit is {hit}")]
+    TooMuch {
+        /// What it begins with, in the limit's unit.
+        needs: u64,
+        /// The limit.
+        hit: LimitHit,
+    },
+    /// Compiling it took more than it may, or could not be begun.
+    #[error("the component was not compiled: {0}")]
+    Compiling(String),
     /// Exports something else than the contract asks for.
     #[error("the component does not fit the contract backchannel:n2n@0.1.0: {0}")]
     WrongWorld(String),
@@ -88,6 +99,8 @@ impl LoadError {
             Self::TooLarge { hit, .. } => format!("raise `{}` if you trust the file's source", hit.limit),
             Self::Precompiled => "ask the author for the component itself (.wasm); this host compiles it".into(),
             Self::CoreModule => "make a component of it, as guest-handlers/README.md shows".into(),
+            Self::TooMuch { hit, .. } => format!("raise `{}` if you trust the file's source", hit.limit),
+            Self::Compiling(_) => "ask the author for a component that compiles in less".into(),
             Self::NotAComponent(_) => "check that the file was transferred whole and is the right one".into(),
             Self::Manifest(_) => "build the plugin as guest-handlers/README.md shows; that puts a manifest inside".into(),
             Self::NotOffered { import } if import.starts_with("wasi:") => {
@@ -122,7 +135,7 @@ pub enum CallError {
         /// In its words, escaped and cut.
         text: String,
     },
-    /// The guest crashed or crossed a limit that is built into the engine.
+    /// The guest crashed.
     #[error("{plugin} trapped: {why}")]
     Trap {
         /// The plugin.
@@ -137,6 +150,14 @@ pub enum CallError {
         plugin: String,
         /// The limit, with its value.
         hit: LimitHit,
+    },
+    /// The guest crossed a limit that is the same for every plugin.
+    #[error("{plugin} was stopped at the fixed limit {limit}")]
+    FixedLimit {
+        /// The plugin.
+        plugin: String,
+        /// The limit.
+        limit: &'static FixedLimit,
     },
     /// The guest asked for an effect it may not have.
     #[error("{plugin} asked for an effect it may not have: {why}")]
@@ -154,6 +175,24 @@ pub enum CallError {
         /// What it did.
         reason: String,
     },
+    /// What peers sent is more than the plugin can be asked to read. Theirs, not the plugin's.
+    #[error("{bytes} bytes are more than {plugin} is given to read: a quarter of its limit {hit}; to allow more, raise `{}` under [plugin.{plugin}.limits] in policy.toml", hit.limit)]
+    TooLarge {
+        /// The plugin.
+        plugin: String,
+        /// How much it would have been.
+        bytes: usize,
+        /// The limit.
+        hit: LimitHit,
+    },
+    /// Ours: all instances that this host has are in use.
+    #[error("no room for another instance of {plugin}: {why}")]
+    NoRoom {
+        /// The plugin.
+        plugin: String,
+        /// Of what there is no more.
+        why: String,
+    },
     /// The plugin begins no exchanges.
     #[error("{plugin} begins no exchanges")]
     NoInitiator {
@@ -169,20 +208,23 @@ impl CallError {
             Self::Failure { plugin, .. }
             | Self::Trap { plugin, .. }
             | Self::Limit { plugin, .. }
+            | Self::FixedLimit { plugin, .. }
             | Self::Effect { plugin, .. }
             | Self::Quarantined { plugin, .. }
+            | Self::TooLarge { plugin, .. }
+            | Self::NoRoom { plugin, .. }
             | Self::NoInitiator { plugin } => plugin,
         }
     }
 
-    /// Whether the host had to stop the plugin in the middle of its work. A message that was not let in was
-    /// not begun, and a store that is full harms nobody else.
+    /// Whether the host had to stop the plugin in the middle of its work, by the plugin's own fault. A message that was not
+    /// let in was not begun, how many there are at a time is up to peers, and a store that is full harms nobody else.
     pub(super) fn is_grave(&self) -> bool {
         match self {
-            Self::Trap { .. } => true,
+            Self::Trap { .. } | Self::FixedLimit { .. } => true,
             Self::Limit { hit, .. } => !matches!(
                 hit.limit,
-                Limit::InFlight | Limit::StoreKib | Limit::StoreKeys
+                Limit::InFlight | Limit::AllMemoryMib | Limit::StoreKib | Limit::StoreKeys
             ),
             _ => false,
         }
@@ -191,7 +233,7 @@ impl CallError {
     /// The limit that stopped it, if one did.
     pub fn limit(&self) -> Option<LimitHit> {
         match self {
-            Self::Limit { hit, .. } => Some(*hit),
+            Self::Limit { hit, .. } | Self::TooLarge { hit, .. } => Some(*hit),
             _ => None,
         }
     }

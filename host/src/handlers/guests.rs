@@ -10,6 +10,7 @@ use super::{
     Assurance, Called, Capability, Effect, Envelope, Found, Limit, Materials, Message, Plugin,
     Runtime, Services, Terms,
 };
+use crate::audit::Audit;
 use crate::channels::Channels;
 use crate::key_store::KeyStore;
 use crate::message::NodeId;
@@ -64,7 +65,7 @@ impl Guest<'_> {
                 (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
                 (global.set $free (i32.add (local.get $at) (local.get $new)))
                 (if (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 65536)))
-                  (then (drop (memory.grow (i32.const 160)))))
+                  (then (drop (memory.grow (i32.const 8)))))
                 (local.get $at))
               (func (export "backchannel:n2n/handler@0.1.0#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
@@ -120,7 +121,7 @@ pub(super) fn services() -> Services {
     let randomness = Randomness::from_seed(1);
     let store = Arc::new(KeyStore::in_memory(&node, &randomness).expect("a store"));
     Services {
-        channels: Arc::new(Channels::load(store.clone()).expect("loaded")),
+        channels: Arc::new(Channels::load(store.clone(), Audit::none()).expect("loaded")),
         materials: Materials::default(),
         randomness,
         store,

@@ -271,6 +271,8 @@ impl Limits {
 }
 
 /// A cap that is the same for every plugin, as it is built into the engine: shown beside the limits, not to be set.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} = {value} ({in_words})")]
 pub struct FixedLimit {
     /// Its name, kebab-case, the unit last.
     pub name: &'static str,
@@ -281,7 +283,7 @@ pub struct FixedLimit {
 }
 
 /// The caps that an operator cannot set.
-pub const FIXED_LIMITS: [FixedLimit; 3] = [
+pub static FIXED_LIMITS: [FixedLimit; 4] = [
     FixedLimit {
         name: "stack-kib",
         value: super::runtime::STACK as u64 >> 10,
@@ -297,7 +299,49 @@ pub const FIXED_LIMITS: [FixedLimit; 3] = [
         value: super::runtime::MEMORIES as u64,
         in_words: "memories of one instance",
     },
+    FixedLimit {
+        name: "handles",
+        value: super::runtime::HANDLES as u64,
+        in_words: "handles of resources in one instance",
+    },
 ];
+
+/// The limits that the engine keeps, by what it says when they are crossed. It has no types for most of them.
+const KEPT_BY_THE_ENGINE: [(&str, &str); 6] = [
+    ("call stack exhausted", "stack-kib"),
+    ("fuel allocated for hostcalls", "lifted-mib"),
+    ("memory count too high", "memories"),
+    ("handle limit exceeded", "handles"),
+    ("instance count too high", "instances"),
+    ("table count too high", "tables"),
+];
+
+/// The limit that stopped a guest, if one did.
+pub(super) enum Crossed {
+    /// One that an operator can set.
+    Own(LimitHit),
+    /// One of the engine's.
+    Fixed(&'static FixedLimit),
+}
+
+impl Crossed {
+    /// What the engine's error tells of.
+    pub(super) fn from_error(error: &wasmtime::Error, limits: &Limits) -> Option<Self> {
+        if let Some(hit) = error.downcast_ref::<LimitHit>() {
+            return Some(Self::Own(*hit));
+        }
+        let said = error.chain().last()?.to_string();
+        let (_, name) = KEPT_BY_THE_ENGINE
+            .iter()
+            .find(|(words, _)| said.contains(words))?;
+        let fixed = FIXED_LIMITS.iter().find(|limit| limit.name == *name);
+        match (fixed, name.parse()) {
+            (Some(limit), _) => Some(Self::Fixed(limit)),
+            (None, Ok(limit)) => Some(Self::Own(limits.hit(limit))),
+            (None, Err(_)) => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ mod body;
 mod cache;
 mod call;
 mod capabilities;
+mod compile;
 mod effect;
 #[cfg(test)]
 mod enforced;
@@ -40,6 +41,7 @@ pub use body::Body;
 pub use cache::CompiledCode;
 pub use call::Found;
 pub use capabilities::Capability;
+pub use compile::serve as serve_compiler;
 pub use effect::{Datum, Effect, Outgoing, Refused, SecaggResult};
 pub use entry::Entry;
 pub use error::{CallError, LoadError};

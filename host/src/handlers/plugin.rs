@@ -11,9 +11,11 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::exports::backchannel::n2n::{handler, initiator};
 use super::capabilities::{self, Capability};
-use super::runtime::{LIFTED, Ticking};
+use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{CompiledCode, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms};
+use super::{
+    CallError, CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms,
+};
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -52,14 +54,12 @@ impl Plugin {
         let manifest = surface.into_manifest();
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
-        let compile = || {
-            Component::from_binary(engine, component)
-                .map_err(|error| LoadError::NotAComponent(root_cause(&error)))
-        };
+        let compile = || runtime.compile(component);
         let compiled = match cache {
             Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
             None => compile()?,
         };
+        fits(&compiled, &terms.limits)?;
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
         capabilities::link_types(&mut linker).map_err(wrong)?;
@@ -155,12 +155,26 @@ impl Plugin {
         self.runtime.ticking()
     }
 
+    /// Whether the plugin can be given so much to read. A guest that reads makes copies: what would not fit then is not
+    /// begun, or any peer could make any plugin trap.
+    pub(super) fn can_read(&self, bytes: usize) -> Result<(), CallError> {
+        if bytes <= self.limits().bytes(Limit::MemoryMib) / 4 {
+            return Ok(());
+        }
+        Err(CallError::TooLarge {
+            plugin: self.name().into(),
+            bytes,
+            hit: self.limits().hit(Limit::MemoryMib),
+        })
+    }
+
     /// A store for one message or run.
     pub(super) fn store(&self, services: Services, subject: Subject) -> Store<CallState> {
         let state = CallState::new(self, services, subject);
         let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(LIFTED);
+        store.set_max_component_handles(HANDLES);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
             Ok(UpdateDeadline::Yield(1))
@@ -175,6 +189,34 @@ impl Plugin {
     ) -> wasmtime::Result<wasmtime::component::Instance> {
         self.instance.instantiate_async(store).await
     }
+}
+
+/// A page of linear memory, in bytes.
+const PAGE: u64 = 64 << 10;
+
+/// Whether an instance can begin within the limits: what it begins with is known before anything runs.
+fn fits(component: &Component, limits: &Limits) -> Result<(), LoadError> {
+    let Some(needs) = component.resources_required() else {
+        return Err(LoadError::WrongWorld(
+            "it is to be given modules or components".into(),
+        ));
+    };
+    let too_much = |needs: u64, limit: Limit| LoadError::TooMuch {
+        needs,
+        hit: limits.hit(limit),
+    };
+    let memory = needs.max_initial_memory_size.unwrap_or_default() * PAGE;
+    if memory > limits.bytes(Limit::MemoryMib) as u64 {
+        return Err(too_much(memory.div_ceil(1 << 20), Limit::MemoryMib));
+    }
+    let elements = needs.max_initial_table_size.unwrap_or_default();
+    if elements > limits.get(Limit::TableElements) {
+        return Err(too_much(elements, Limit::TableElements));
+    }
+    if u64::from(needs.num_tables) > limits.get(Limit::Tables) {
+        return Err(too_much(needs.num_tables.into(), Limit::Tables));
+    }
+    Ok(())
 }
 
 /// The innermost cause: wasmtime's outer ones say only that compiling or linking failed.

@@ -96,6 +96,10 @@ impl Run {
 
     /// The next round, given the answers of the one before.
     pub async fn step(&mut self, answers: Vec<(NodeId, Body)>) -> Called<Step> {
+        let bytes = answers.iter().map(|(_, body)| body.len()).sum();
+        if let Err(error) = self.plugin.can_read(bytes) {
+            return Called::new(Usage::default(), Err(error));
+        }
         let answers: Vec<_> = answers
             .into_iter()
             .map(|(peer, body)| initiator::Answer {

@@ -1,10 +1,13 @@
 //! The wasm engine: limits, the instance pool, and the clock that interrupts guests.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Limit;
+use wasmtime::component::Component;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use super::{Limit, LoadError, compile};
 
 /// How many instances can be alive at once, over all plugins. The router admits fewer messages than this at a time.
 pub(super) const INSTANCES: u32 = 1200;
@@ -18,6 +21,9 @@ pub(super) const STACK: usize = 512 << 10;
 /// What one call may have lifted into the host, in bytes about; the engine's default is 128 MiB.
 pub(super) const LIFTED: usize = 8 << 20;
 
+/// The most handles of resources that one instance may hold; the engine's default is 100,000.
+pub(super) const HANDLES: usize = 1000;
+
 /// The most memories of one instance. Compilers make one.
 pub(super) const MEMORIES: u32 = 1;
 
@@ -29,6 +35,7 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 pub struct Runtime {
     engine: Engine,
     ticker: Arc<Ticker>,
+    compiler: Option<Arc<Path>>,
 }
 
 impl Runtime {
@@ -46,7 +53,40 @@ impl Runtime {
                     ticker.rest();
                 }
             })?;
-        Ok(Self { engine, ticker })
+        Ok(Self {
+            engine,
+            ticker,
+            compiler: None,
+        })
+    }
+
+    /// Compiles components that come from elsewhere in processes of `program`, each with a limit of time and memory; without
+    /// a program, in this process and without limits. The program's `main` must begin with
+    /// [`serve_compiler`](super::serve_compiler), and be built from the same source as this.
+    pub fn compiling_in(mut self, program: Option<PathBuf>) -> Self {
+        self.compiler = program.map(Into::into);
+        self
+    }
+
+    /// Compiles a component, elsewhere if there is where.
+    pub(super) fn compile(&self, component: &[u8]) -> Result<Component, LoadError> {
+        let ours = backchannel_artifacts::ALL;
+        match &self.compiler {
+            Some(program) if !ours.iter().any(|(_, built_in)| *built_in == component) => {
+                compile::elsewhere(program, &self.engine, component)
+            }
+            _ => compile::here(&self.engine, component),
+        }
+    }
+
+    /// An engine whose clock stands still, as simulations need it: a guest is never interrupted, so the order of a run does not
+    /// depend on the machine.
+    pub fn without_clock() -> wasmtime::Result<Self> {
+        Ok(Self {
+            engine: Engine::new(&config())?,
+            ticker: Arc::default(),
+            compiler: None,
+        })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -103,7 +143,7 @@ fn most(limit: Limit) -> u32 {
 }
 
 /// Measured on small guests: with these settings an instance costs no system call, 12–16 µs, half of the defaults.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
         // Only counted, not reserved.
@@ -111,6 +151,9 @@ fn config() -> Config {
         .total_memories(INSTANCES * MEMORIES)
         .total_tables(INSTANCES * most(Limit::Tables))
         .total_stacks(INSTANCES)
+        .max_core_instances_per_component(most(Limit::Instances))
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(most(Limit::Tables))
         .max_memory_size(LARGEST_MEMORY)
         .table_elements(most(Limit::TableElements) as usize)
         .max_component_instance_size(1 << 20)

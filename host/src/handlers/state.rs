@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
 use super::runtime::{MEMORIES, TICK, Ticking};
-use super::{Envelope, Limit, LimitHit, Limits, Materials, Plugin, Usage};
+use super::{Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Usage};
 use crate::channels::Channels;
 use crate::key_store::KeyStore;
 use crate::message::NodeId;
@@ -143,7 +143,8 @@ impl CallState {
     }
 
     /// Takes one call off the budget; every import begins with this.
-    pub(super) fn count_call(&mut self) -> wasmtime::Result<()> {
+    pub(super) fn count_call(&mut self, capability: Capability) -> wasmtime::Result<()> {
+        self.usage.grants.insert(capability);
         self.host_calls = self
             .host_calls
             .checked_sub(1)

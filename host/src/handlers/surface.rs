@@ -13,6 +13,9 @@ use super::{Limit, Limits, LoadError, Manifest};
 /// of the same line too.
 const CONTRACT: Version = Version::new(0, 1, 0);
 
+/// How deep components may nest. Toolchains nest two; to validate them takes time that grows with the square.
+const DEEPEST: usize = 100;
+
 /// What a component declares, and what it asks for in fact.
 #[derive(Clone, Debug)]
 pub struct Surface {
@@ -27,14 +30,14 @@ impl Surface {
     /// imports what is not offered or what its manifest does not declare, or lacks an export.
     pub fn read(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         check_kind(component, limits)?;
+        let outer = Outer::read(component)?;
         Validator::new_with_features(WasmFeatures::default())
             .validate_all(component)
             .map_err(|error| LoadError::NotAComponent(error.message().into()))?;
         let manifest = Manifest::read(component)?;
-        let (imports, exports) = outer_names(component)?;
-        check_contract(&manifest, &exports)?;
+        check_contract(&manifest, &outer.exports)?;
         let mut found = Vec::new();
-        for (import, is_interface) in imports {
+        for (import, is_interface) in outer.imports {
             if import == capabilities::TYPES {
                 continue;
             }
@@ -111,32 +114,51 @@ fn check_kind(component: &[u8], limits: &Limits) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// The names that the outermost level imports, with whether each is an interface, and those it exports.
-fn outer_names(component: &[u8]) -> Result<(Vec<(String, bool)>, Vec<String>), LoadError> {
-    let broken =
-        |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.message().into());
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(broken)? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
-                    let import = import.map_err(broken)?;
-                    let is_interface = matches!(import.ty, ComponentTypeRef::Instance(_));
-                    imports.push((import.name.name.to_owned(), is_interface));
+/// The names on the outermost level of a component.
+#[derive(Default)]
+struct Outer {
+    /// What it imports, and whether that is an interface.
+    imports: Vec<(String, bool)>,
+    exports: Vec<String>,
+}
+
+impl Outer {
+    fn read(component: &[u8]) -> Result<Self, LoadError> {
+        let broken =
+            |error: wasmparser::BinaryReaderError| LoadError::NotAComponent(error.message().into());
+        let mut outer = Self::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(component) {
+            match payload.map_err(broken)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                    depth += 1;
+                    if depth > DEEPEST {
+                        let why = format!("it nests components deeper than {DEEPEST}");
+                        return Err(LoadError::NotAComponent(why));
+                    }
                 }
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    exports.push(export.map_err(broken)?.name.name.to_owned());
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        let import = import.map_err(broken)?;
+                        let is_interface = matches!(import.ty, ComponentTypeRef::Instance(_));
+                        outer
+                            .imports
+                            .push((import.name.name.to_owned(), is_interface));
+                    }
                 }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        outer
+                            .exports
+                            .push(export.map_err(broken)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
             }
-            _ => {}
         }
+        Ok(outer)
     }
-    Ok((imports, exports))
 }
 
 /// Whether this host speaks the contract that the component was built for, and whether it exports what that asks for. Their types are

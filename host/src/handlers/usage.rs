@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use super::{CallError, LimitHit};
+use super::{CallError, Capability, LimitHit};
 
 /// What a call into a plugin took, whether it went well or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Usage {
     pub effects: usize,
     /// Their size, in bytes.
     pub effect_bytes: usize,
+    /// The grants it used: imports that it called, effects that it asked for.
+    pub grants: BTreeSet<Capability>,
     /// Limits it came to: the one that stopped it, and those that only cut something off, such as the log's.
     pub hits: BTreeSet<LimitHit>,
 }
@@ -33,6 +35,7 @@ impl AddAssign<&Self> for Usage {
         self.host_calls += other.host_calls;
         self.effects += other.effects;
         self.effect_bytes += other.effect_bytes;
+        self.grants.extend(&other.grants);
         self.hits.extend(&other.hits);
     }
 }
@@ -75,6 +78,7 @@ mod tests {
             host_calls: 1,
             effects: 1,
             effect_bytes: 10,
+            grants: [Capability::Log].into(),
             hits: [hit].into(),
         };
         let mut both = call.clone();

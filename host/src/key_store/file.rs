@@ -9,7 +9,7 @@ use redb::Database;
 use super::{StoreError, quiet_panic};
 
 /// Pages that redb may keep in memory, in bytes. Small: the store is, and cached pages hold secrets.
-const CACHE_BYTES: usize = 1 << 20;
+pub(super) const CACHE_BYTES: usize = 1 << 20;
 
 /// Makes a store under a temporary name, fills it with `initialise`, and gives it its name only then. A crash in between
 /// leaves no file that looks like a store without an identity; whatever came to have the name meanwhile stays.

@@ -6,6 +6,7 @@
 //!
 //! What is not here: which keys a message is opened with ([`crate::channels`]), encryption of the file at rest.
 
+mod database;
 mod error;
 mod file;
 mod open_requests;
@@ -16,11 +17,12 @@ pub mod records;
 use std::io;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableTable, TableDefinition};
 use zeroize::Zeroizing;
 
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
+use database::Database;
 pub use error::StoreError;
 pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
@@ -58,7 +60,7 @@ impl KeyStore {
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(file::open(path)?, Some(node))
+        Self::from_database(Self::file(path)?, Some(node))
     }
 
     /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
@@ -66,15 +68,42 @@ impl KeyStore {
         if !path.try_exists()? {
             return Ok(None);
         }
-        Self::from_database(file::open(path)?, None).map(Some)
+        Self::from_database(Self::file(path)?, None).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
         let database =
-            Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
+            redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
         initialise(&database, node, randomness)?;
-        Self::from_database(database, Some(node))
+        let gone = || Err(io::Error::other("memory cannot be opened again").into());
+        Self::from_database(Database::new(database, gone), Some(node))
+    }
+
+    /// The store on a simulated disk; an empty one is given a new store.
+    pub(crate) fn on(
+        disk: impl redb::StorageBackend + Clone,
+        node: &NodeId,
+        randomness: &Randomness,
+    ) -> Result<Self, StoreError> {
+        let new = disk.len()? == 0;
+        let open = move || -> Result<redb::Database, StoreError> {
+            let mut database = redb::Database::builder()
+                .set_cache_size(file::CACHE_BYTES)
+                .create_with_backend(disk.clone())?;
+            database.check_integrity()?;
+            Ok(database)
+        };
+        let database = open()?;
+        if new {
+            initialise(&database, node, randomness)?;
+        }
+        Self::from_database(Database::new(database, open), Some(node))
+    }
+
+    fn file(path: &Path) -> Result<Database, StoreError> {
+        let again = path.to_owned();
+        Ok(Database::new(file::open(path)?, move || file::open(&again)))
     }
 
     fn from_database(database: Database, node: Option<&NodeId>) -> Result<Self, StoreError> {
@@ -269,7 +298,7 @@ fn certificate_key(address: &str) -> String {
 }
 
 fn initialise(
-    database: &Database,
+    database: &redb::Database,
     node: &NodeId,
     randomness: &Randomness,
 ) -> Result<(), StoreError> {
@@ -331,7 +360,7 @@ mod tests {
     fn refuses_a_redb_file_of_another_program() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("node.redb");
-        drop(Database::create(&path).expect("made"));
+        drop(redb::Database::create(&path).expect("made"));
 
         assert!(matches!(open(&path, "a"), Err(StoreError::Foreign)));
     }

@@ -2,7 +2,7 @@
 //!
 //! Entries are kept by the plugin's name, so that another version of it finds them; no plugin sees another's.
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use zeroize::Zeroizing;
 
 use super::records::{self, QuarantineRecord};

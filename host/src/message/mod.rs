@@ -26,7 +26,7 @@ pub use integer::{Integer, IntegerTooLong};
 pub use message_id::{MessageId, NotAMessageId};
 pub use overlay::OverlayMessage;
 pub use record::MessageError;
-pub(crate) use record::check_version;
+pub(crate) use record::{check_version, is_reserved};
 pub use replies::{SecaggReply, ToResearcher};
 pub use researcher::{SetupRequest, ToNode};
 pub(crate) use text::{LONGEST_LINE, one_line};

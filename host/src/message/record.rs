@@ -270,7 +270,7 @@ impl Record {
 }
 
 /// Whether a custom message may name a field so: these hold ids, class and version.
-pub(super) fn is_reserved(field: &str) -> bool {
+pub(crate) fn is_reserved(field: &str) -> bool {
     matches!(
         field,
         VERSION_FIELD | TYPE_FIELD | "node_id" | "dest_node_id" | "request_id"

@@ -1,6 +1,7 @@
 //! Meeting the researcher: which certificate its server must show.
 
 use super::{NodeConfig, NodeError};
+use crate::audit::{Audit, Event};
 use crate::key_store::{KeyStore, StoreError};
 use crate::transport::{Certificate, CertificateError, fetch_certificate};
 
@@ -9,6 +10,7 @@ use crate::transport::{Certificate, CertificateError, fetch_certificate};
 pub(super) async fn meet_researcher(
     config: &NodeConfig,
     store: &KeyStore,
+    audit: &Audit,
 ) -> Result<Certificate, NodeError> {
     let address = config.researcher.to_string();
     let failed = |source| NodeError::store(&config.data, source);
@@ -21,7 +23,7 @@ pub(super) async fn meet_researcher(
         })?;
         let given = Certificate::from_pem(&pem).map_err(NodeError::Certificate)?;
         let given = still_shown(config, given).await?;
-        remember(store, &address, &given).map_err(failed)?;
+        remember(store, &address, &given, audit).map_err(failed)?;
         return Ok(given);
     }
     let Some(der) = store.researcher_certificate(&address).map_err(failed)? else {
@@ -29,6 +31,7 @@ pub(super) async fn meet_researcher(
         store
             .put_researcher_certificate(&address, seen.der())
             .map_err(failed)?;
+        audit.record(met(&address, &seen));
         tracing::warn!(
             researcher = %seen.researcher_id(), fingerprint = %seen.fingerprint(),
             "first contact: this certificate is trusted from now on; compare its fingerprint with the researcher"
@@ -59,16 +62,41 @@ async fn still_shown(config: &NodeConfig, known: Certificate) -> Result<Certific
     }
 }
 
-fn remember(store: &KeyStore, address: &str, given: &Certificate) -> Result<(), StoreError> {
+fn remember(
+    store: &KeyStore,
+    address: &str,
+    given: &Certificate,
+    audit: &Audit,
+) -> Result<(), StoreError> {
     match store.researcher_certificate(address)? {
         Some(known) if known == **given.der() => Ok(()),
-        Some(_) => {
+        Some(known) => {
+            audit.record(Event::ResearcherCertificateChanged {
+                address: address.to_owned(),
+                researcher_id: given.researcher_id().to_string(),
+                before: Certificate::from_der(known.as_slice().into()).map_or_else(
+                    |_| "unreadable".into(),
+                    |before| before.fingerprint().to_string(),
+                ),
+                certificate: given.fingerprint().to_string(),
+            });
             tracing::warn!(
                 researcher = %given.researcher_id(), fingerprint = %given.fingerprint(),
                 "the certificate given is trusted from now on, in place of the one remembered"
             );
             store.put_researcher_certificate(address, given.der())
         }
-        None => store.put_researcher_certificate(address, given.der()),
+        None => {
+            audit.record(met(address, given));
+            store.put_researcher_certificate(address, given.der())
+        }
+    }
+}
+
+fn met(address: &str, certificate: &Certificate) -> Event {
+    Event::ResearcherMet {
+        address: address.to_owned(),
+        researcher_id: certificate.researcher_id().to_string(),
+        certificate: certificate.fingerprint().to_string(),
     }
 }

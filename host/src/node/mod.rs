@@ -17,12 +17,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
-use crate::counters::Counters;
+use crate::chronicle::Chronicle;
 use crate::handlers::{CompiledCode, Plugins, Runtime};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
-use crate::plugins::{Change, Folder, InForce, Kept, Loader};
+use crate::metrics::Family;
+use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::transport::{
@@ -31,7 +33,7 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 pub use trust::{Trusted, trust};
-use wiring::{Ground, Wiring};
+pub(crate) use wiring::{Ground, Wiring};
 
 /// How long a stop waits for answers to leave.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -49,6 +51,8 @@ pub struct NodeConfig {
     pub certificate: Option<PathBuf>,
     /// Its data directory.
     pub data: PathBuf,
+    /// This program, to compile plugins in processes of their own. Without it they are compiled in the node's.
+    pub compiler: Option<PathBuf>,
 }
 
 /// A running node.
@@ -76,6 +80,7 @@ pub struct Opened {
     config: NodeConfig,
     randomness: Randomness,
     store: Arc<KeyStore>,
+    audit: Audit,
 }
 
 impl Opened {
@@ -85,12 +90,27 @@ impl Opened {
             config,
             randomness,
             store,
+            audit,
         } = self;
-        let runtime = Runtime::new().map_err(|error| NodeError::Runtime(format!("{error:#}")))?;
-        let plugins = Arc::new(put_in_force(runtime, &config.data, &store)?);
+        let runtime = Runtime::new()
+            .map_err(|error| NodeError::Runtime(format!("{error:#}")))?
+            .compiling_in(config.compiler.clone());
+        let plugins = Arc::new(put_in_force(runtime, &config.data, &store, &audit)?);
         let quarantines = plugins.plugins().keep_quarantines(store.clone());
         quarantines.map_err(|source| NodeError::store(&config.data, source))?;
-        let certificate = meet_researcher(&config, &store).await?;
+        for name in plugins.plugins().current().all().keys() {
+            record_loaded(&audit, plugins.plugins(), name);
+        }
+        let certificate = meet_researcher(&config, &store, &audit).await?;
+        audit.record(Event::NodeStarted {
+            researcher_address: config.researcher.to_string(),
+            researcher_id: certificate.researcher_id().to_string(),
+        });
+        let chronicle = Chronicle::new(audit);
+        let in_force = plugins.clone();
+        chronicle
+            .rules
+            .told(move |plugin, setting| in_force.place(plugin, setting));
 
         let ground = Ground {
             id: config.id.clone(),
@@ -98,6 +118,7 @@ impl Opened {
             store: store.clone(),
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
+            chronicle,
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;
@@ -129,10 +150,16 @@ impl Node {
     pub fn open(config: NodeConfig) -> Result<Opened, NodeError> {
         let randomness = Randomness::from_system()?;
         let store = Arc::new(open_store(&config.data, &config.id, &randomness)?);
+        let component = Component {
+            component_id: config.id.to_string(),
+            component_name: config.name.clone(),
+        };
+        let audit = Audit::open(&config.data, component)?;
         Ok(Opened {
             config,
             randomness,
             store,
+            audit,
         })
     }
 
@@ -152,6 +179,11 @@ impl Node {
         let ended = tokio::time::timeout(STOP_LIMIT, self.wiring.ended());
         if ended.await.is_err() {
             self.wiring.kill();
+        }
+        let audit = &self.wiring.chronicle.audit;
+        audit.record(Event::NodeStopped);
+        if !audit.flush(STOP_LIMIT).await {
+            tracing::error!("the end of the audit log could not be written in time");
         }
     }
 
@@ -200,6 +232,51 @@ impl Node {
         self.started.elapsed()
     }
 
+    /// Its numbers of the moment, for monitoring.
+    pub fn families(&self) -> Vec<Family> {
+        let chronicle = self.chronicle();
+        let audit = chronicle.audit.state();
+        let mut families = chronicle.metrics.families();
+        families.extend([
+            Family::gauge(
+                "backchannel_uptime_seconds",
+                "Time since the node started",
+                self.uptime().as_secs(),
+            ),
+            Family::gauge(
+                "backchannel_connected",
+                "Whether the last poll reached the researcher's server",
+                self.connection().connected.into(),
+            ),
+            Family::gauge(
+                "backchannel_channels",
+                "Peers with a stored channel",
+                self.channels().peers().len() as u64,
+            ),
+            Family::gauge(
+                "backchannel_requests_pending",
+                "Requests to peers that wait for their reply",
+                self.requests().pending() as u64,
+            ),
+            Family::counter(
+                "backchannel_audit_lines",
+                "Lines of the audit log, since it began",
+                audit.seq,
+            ),
+            Family::counter(
+                "backchannel_audit_records_lost",
+                "Audit records lost since the start, as the disk did not keep up",
+                audit.lost,
+            ),
+            Family::gauge(
+                "backchannel_audit_failing",
+                "Whether the audit log cannot be written",
+                audit.failing.is_some().into(),
+            ),
+        ]);
+        families
+    }
+
     pub(crate) fn store(&self) -> &Arc<KeyStore> {
         &self.store
     }
@@ -215,18 +292,34 @@ impl Node {
     /// Reads the policy again and puts it in force; see [`InForce::reload`]. Blocks.
     pub(crate) fn reload(&self) -> Result<Vec<Change>, Kept> {
         let reloaded = self.plugins.reload();
+        let audit = &self.chronicle().audit;
         let (changes, refused) = match &reloaded {
             Ok(changes) => (changes, None),
             Err(kept) => (&kept.taken_back, Some(&kept.why)),
         };
         for change in changes {
             tracing::info!("policy.toml: {change}");
+            if !matches!(change.what, What::Stopped) {
+                record_loaded(audit, self.plugins(), &change.plugin);
+            }
         }
         if let Some(why) = refused {
+            if let ReloadError::Plugins(failed) = why {
+                failed
+                    .iter()
+                    .for_each(|not_loaded| record_refused(audit, not_loaded));
+            }
+            audit.record(Event::PolicyRefused {
+                why: why.to_string(),
+            });
             tracing::error!(
                 "policy.toml is refused, the node keeps what it had: {why}; {}",
                 why.advice()
             );
+        } else {
+            audit.record(Event::PolicyReloaded {
+                changes: changes.iter().map(ToString::to_string).collect(),
+            });
         }
         reloaded
     }
@@ -244,8 +337,8 @@ impl Node {
         &self.wiring.requests
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.wiring.counters
+    pub(crate) fn chronicle(&self) -> &Chronicle {
+        &self.wiring.chronicle
     }
 }
 
@@ -280,7 +373,12 @@ pub(crate) fn tidy_stopped(data: &Path, release: &str, forget: &str) -> Result<(
 }
 
 /// The policy of the data directory, with the plugins that it allows.
-fn put_in_force(runtime: Runtime, data: &Path, store: &KeyStore) -> Result<InForce, NodeError> {
+fn put_in_force(
+    runtime: Runtime,
+    data: &Path,
+    store: &KeyStore,
+    audit: &Audit,
+) -> Result<InForce, NodeError> {
     let cache = match CompiledCode::new(&data.join("compiled"), store.seed()) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -293,8 +391,29 @@ fn put_in_force(runtime: Runtime, data: &Path, store: &KeyStore) -> Result<InFor
     for not_loaded in failed {
         let todo = not_loaded.why.advice();
         tracing::error!("a plugin is left out: {not_loaded}; {todo}");
+        record_refused(audit, &not_loaded);
     }
     Ok(in_force)
+}
+
+fn record_loaded(audit: &Audit, plugins: &Plugins, name: &str) {
+    if let Some(plugin) = plugins.current().get(name) {
+        let grants = plugin.grants().iter();
+        audit.record(Event::PluginLoaded {
+            plugin: name.to_owned(),
+            version: plugin.manifest().version.clone(),
+            digest: hex::encode(plugin.digest()),
+            grants: grants.map(|grant| grant.name().to_owned()).collect(),
+        });
+    }
+}
+
+fn record_refused(audit: &Audit, not_loaded: &NotLoaded) {
+    audit.record(Event::PluginRefused {
+        plugin: not_loaded.plugin.clone(),
+        digest: String::new(),
+        why: not_loaded.why.to_string(),
+    });
 }
 
 /// Makes a folder that only its owner can enter. One that is there is left as it is: it may serve others too.

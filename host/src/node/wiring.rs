@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
-use crate::counters::Counters;
+use crate::chronicle::Chronicle;
 use crate::handlers::{Materials, Plugins, Services};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
@@ -36,13 +36,15 @@ pub(crate) struct Ground {
     pub(crate) plugins: Plugins,
     /// All keys, ids and nonces come from here.
     pub(crate) randomness: Randomness,
+    /// What is kept of what happens.
+    pub(crate) chronicle: Chronicle,
 }
 
 /// The parts of a node that works.
 pub(crate) struct Wiring {
     pub(crate) channels: Arc<Channels>,
     pub(crate) requests: Requests,
-    pub(crate) counters: Counters,
+    pub(crate) chronicle: Chronicle,
     router: Arc<Router>,
     setups: Arc<Setups>,
     post: Arc<Post>,
@@ -67,10 +69,10 @@ impl Wiring {
             store,
             plugins,
             randomness,
+            chronicle,
         } = ground;
         let tasks = Tasks::default();
-        let channels = Arc::new(Channels::load(store.clone())?);
-        let counters = Counters::default();
+        let channels = Arc::new(Channels::load(store.clone(), chronicle.audit.clone())?);
         let requests = Requests::default();
         let services = Services {
             channels: channels.clone(),
@@ -86,7 +88,7 @@ impl Wiring {
             plugins.clone(),
             outbox.clone(),
             randomness.clone(),
-            counters.clone(),
+            chronicle.clone(),
             tasks.of_another_part(),
         ));
         let router = Arc::new(Router::new(
@@ -95,7 +97,7 @@ impl Wiring {
             services.clone(),
             requests.clone(),
             post.clone(),
-            counters.clone(),
+            chronicle.clone(),
             tasks.of_another_part(),
         ));
         let setups = Arc::new(Setups::new(
@@ -107,6 +109,7 @@ impl Wiring {
             requests.clone(),
             post.clone(),
             randomness,
+            chronicle.clone(),
             tasks.of_another_part(),
         ));
         let (incoming, inbox) = mpsc::channel(BETWEEN);
@@ -126,7 +129,7 @@ impl Wiring {
         let wiring = Self {
             channels,
             requests,
-            counters,
+            chronicle,
             router,
             setups,
             post,

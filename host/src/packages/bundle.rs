@@ -12,8 +12,8 @@ use tar::{Archive, Builder, EntryType, Header};
 use time::OffsetDateTime;
 
 use super::package::{LONGEST_NOTES, MOST_SIGNATURES, largest_component};
-use super::signature::{LONGEST_FILE, NotSigned};
-use super::{Digest, Package, Role, Signature, SigningKey, Statement};
+use super::signature::LONGEST_FILE;
+use super::{BundleError, Digest, NotBundled, Package, Role, Signature, SigningKey, Statement};
 use crate::handlers::Manifest;
 
 const INDEX: &str = "index.json";
@@ -51,120 +51,6 @@ pub(super) struct SignedIndex {
     pub(super) json: Vec<u8>,
     pub(super) signature: Signature,
     pub(super) manifest: Manifest,
-}
-
-/// What is wrong with a bundle.
-#[derive(Debug, thiserror::Error)]
-pub enum BundleError {
-    /// Not a tar archive, or a damaged one.
-    #[error("the bundle cannot be read as a tar archive: {0}")]
-    NotAnArchive(String),
-    /// The end is missing.
-    #[error("the bundle ends too early: it was not transferred whole")]
-    Truncated,
-    /// There is more after the end.
-    #[error("bytes follow the end of the bundle")]
-    Trailing,
-    /// A link, a folder, a device.
-    #[error("{name:?} in the bundle is not a plain file")]
-    NotAFile {
-        /// Its name.
-        name: String,
-    },
-    /// A name that leads elsewhere.
-    #[error("{name:?} in the bundle is not a name that a bundle's files can have")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// Larger than it can be.
-    #[error("{name} in the bundle has {size} bytes, and {limit} at most are read")]
-    TooLarge {
-        /// Its name.
-        name: String,
-        /// Its size, as the archive has it.
-        size: u64,
-        /// The limit.
-        limit: usize,
-    },
-    /// Two files of one name.
-    #[error("{name} is twice in the bundle")]
-    Twice {
-        /// The name.
-        name: String,
-    },
-    /// The index names it, and it is not there.
-    #[error("{name} was removed from the bundle")]
-    Removed {
-        /// Its name.
-        name: String,
-    },
-    /// It is there, and the index does not name it.
-    #[error("{name} was added to the bundle")]
-    Added {
-        /// Its name.
-        name: String,
-    },
-    /// It has the content of another name.
-    #[error("{from} in the bundle was renamed to {to}")]
-    Renamed {
-        /// As the index has it.
-        from: String,
-        /// As it is.
-        to: String,
-    },
-    /// Its content is not what the index says.
-    #[error(
-        "{name} in the bundle was changed or swapped: it has another SHA-256 than the bundle's list says"
-    )]
-    Changed {
-        /// Its name.
-        name: String,
-    },
-    /// No index, or one that cannot be read.
-    #[error("the bundle's list of files cannot be used: {0}")]
-    Index(String),
-    /// A signature or the notes cannot be read.
-    #[error("{name} in the bundle cannot be read: {why}")]
-    Content {
-        /// Its name.
-        name: String,
-        /// Why.
-        why: String,
-    },
-    /// The same files in another form than this program writes.
-    #[error(
-        "the bundle was not written by `plugin bundle create`: its files are in another order or form"
-    )]
-    Form,
-}
-
-impl BundleError {
-    /// What can be done about it.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::Truncated | Self::NotAnArchive(_) => {
-                "copy the bundle again, and compare its SHA-256 with the sender's"
-            }
-            Self::Form | Self::TooLarge { .. } => {
-                "ask the sender to make it with `backchannel plugin bundle create`"
-            }
-            _ => {
-                "do not use it: ask the sender for the bundle as they made it, and compare its SHA-256 with theirs"
-            }
-        }
-    }
-}
-
-/// Why no bundle was made.
-#[derive(Debug, thiserror::Error)]
-pub enum NotBundled {
-    /// The index cannot be signed.
-    #[error(transparent)]
-    NotSigned(#[from] NotSigned),
-    /// What would be in it could not be read back.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
 }
 
 /// Whether the file begins as a tar archive does, and not as a component.

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod digest;
+mod error;
 mod key;
 mod package;
 mod registry;
@@ -18,12 +19,11 @@ mod statement;
 mod trust;
 mod vouch;
 
-pub use bundle::{BundleError, NotBundled, pack};
+pub use bundle::pack;
 pub use digest::{Digest, NotADigest};
+pub use error::{BundleError, NotBundled, PackageError};
 pub use key::{KeyError, KeyId, NotAKey, PublicKey, SigningKey};
-pub use package::{
-    Package, PackageError, read_file, read_notes, read_signature, write_new, write_signature,
-};
+pub use package::{Package, read_file, read_notes, read_signature, write_new, write_signature};
 pub use registry::{Access, Registry, RegistryError};
 pub use signature::{NotASignature, NotSigned, Signature};
 pub use statement::{NotAStatement, Role, Statement};

@@ -5,10 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::bundle::{self, BundleError, SignedIndex};
+use super::bundle::{self, SignedIndex};
 use super::vouch::examine;
 use super::{
-    Digest, NotASignature, NotVouched, Rejected, Rejection, Role, Signature, Trust, Vouched, vouch,
+    Digest, NotASignature, NotVouched, PackageError, Rejected, Rejection, Role, Signature, Trust,
+    Vouched, vouch,
 };
 use crate::files::write_whole;
 use crate::handlers::{Limit, Manifest};
@@ -32,56 +33,6 @@ pub struct Package {
     /// What its author tells operators, in Markdown.
     pub notes: Option<String>,
     pub(super) index: Option<SignedIndex>,
-}
-
-/// Why a package cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum PackageError {
-    /// The disk's answer.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file larger than anything that could be of use.
-    #[error("{} is larger than {limit} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        limit: usize,
-    },
-    /// A signature file that is none.
-    #[error("{}: {source}", path.display())]
-    Signature {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: NotASignature,
-    },
-    /// Signature files without end.
-    #[error("there are {0} signatures, and {MOST_SIGNATURES} at most are looked at")]
-    TooManySignatures(usize),
-    /// A bundle that is damaged or was changed.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-}
-
-impl PackageError {
-    /// What can be done about it.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::Io { .. } => "check the path and its permissions",
-            Self::TooLarge { .. } => "check that it is the right file",
-            Self::Signature { .. } => {
-                "get the signature file anew, or move it away if it is no signature of this file"
-            }
-            Self::TooManySignatures(_) => "keep those of the signers you trust",
-            Self::Bundle(error) => error.advice(),
-        }
-    }
 }
 
 impl Package {

@@ -104,7 +104,7 @@ impl RegistryError {
         match self {
             Self::Reference { .. } => "write it as `registry.example.org/plugins/overlap:1.0.0`",
             Self::Tls(_) => {
-                "install the system's CA certificates (ca-certificates), or give the registry's with --ca"
+                "install the system's CA certificates (ca-certificates), and check the file given with --ca"
             }
             Self::Unreachable(_) => {
                 "check the name, the port and the network; --ca takes the certificate of a registry's own authority, --plain-http speaks to one without TLS"
@@ -184,7 +184,8 @@ impl Registry {
             encoding: CertificateEncoding::Pem,
             data,
         });
-        if authorities.is_none() && rustls_native_certs::load_native_certs().certs.is_empty() {
+        // The client panics without any, even where another authority is given.
+        if rustls_native_certs::load_native_certs().certs.is_empty() {
             return Err(RegistryError::Tls(
                 "this machine has no CA certificates".into(),
             ));

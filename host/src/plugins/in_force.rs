@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::{Loader, NotLoaded, ReloadError};
 use crate::handlers::{PluginSet, Plugins};
 use crate::packages::Digest;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{PluginName, Policy, PolicyError, Setting};
 
 /// The policy and the plugins that a node uses now.
 pub struct InForce {
@@ -77,6 +77,13 @@ impl InForce {
     pub fn policy(&self) -> Arc<Policy> {
         let policy = self.policy.read();
         policy.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where it stands what a setting of a plugin is, by the setting's key; `None` for a name or key that there is not.
+    pub fn place(&self, plugin: &str, setting: &str) -> Option<String> {
+        let plugin: PluginName = plugin.parse().ok()?;
+        let setting = Setting::of_key(setting)?;
+        Some(self.policy().place(&plugin, setting).to_string())
     }
 
     /// Reads the policy again and puts it in force: all of it, or nothing that gives. A plugin that it disables or does

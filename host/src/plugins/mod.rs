@@ -16,5 +16,5 @@ pub use candidate::{Candidate, Verified};
 pub use difference::Difference;
 pub use error::{NotLoaded, Refusal, ReloadError};
 pub use folder::{Folder, Installed};
-pub use in_force::{Change, InForce, Kept};
+pub use in_force::{Change, InForce, Kept, What};
 pub use loader::Loader;

@@ -27,6 +27,23 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// The setting of this key.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let others = [
+            Self::Digest,
+            Self::Enabled,
+            Self::Grants,
+            Self::SignedBy,
+            Self::Researchers,
+            Self::Experiments,
+            Self::Parties,
+            Self::Until,
+        ];
+        let limits = Limit::ALL.into_iter().map(Self::Limit);
+        let mut all = others.into_iter().chain(limits);
+        all.find(|setting| setting.key() == key)
+    }
+
     /// Its key.
     pub fn key(self) -> &'static str {
         match self {

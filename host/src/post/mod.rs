@@ -11,9 +11,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
-use crate::counters::Counters;
+use crate::chronicle::Chronicle;
 use crate::handlers::{Outgoing, Plugins};
-use crate::message::{Inner, NodeId, RequestId, ResearcherId, ToResearcher};
+use crate::journeys::End;
+use crate::message::{Inner, MessageId, NodeId, RequestId, ResearcherId, ToResearcher};
 use crate::overlay::{self, ChannelKeys};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
@@ -31,7 +32,7 @@ pub struct Post {
     plugins: Plugins,
     outbox: mpsc::Sender<Letter>,
     randomness: Randomness,
-    counters: Counters,
+    chronicle: Chronicle,
     under_way: Mutex<HashMap<NodeId, UnderWay>>,
     unasked: Arc<Semaphore>,
     /// At most one for each ready channel.
@@ -59,6 +60,10 @@ pub enum PostError {
 
 impl Post {
     /// A post for node `own` that hands sealed messages to `outbox`.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "built once, in the node's wiring"
+    )]
     pub fn new(
         own: NodeId,
         channels: Arc<Channels>,
@@ -66,7 +71,7 @@ impl Post {
         plugins: Plugins,
         outbox: mpsc::Sender<Letter>,
         randomness: Randomness,
-        counters: Counters,
+        chronicle: Chronicle,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -76,7 +81,7 @@ impl Post {
             plugins,
             outbox,
             randomness,
-            counters,
+            chronicle,
             under_way: Mutex::default(),
             unasked: Arc::new(Semaphore::new(set_up::UNASKED)),
             renewals: Mutex::default(),
@@ -98,14 +103,14 @@ impl Post {
         });
     }
 
-    /// Answers a message of `to` on the channel that it came on.
+    /// Answers a message of `to` on the channel that it came on; the answer's id.
     pub async fn reply(
         &self,
         researcher: &ResearcherId,
         to: &NodeId,
         request_id: Option<RequestId>,
         outgoing: Outgoing,
-    ) -> Result<(), PostError> {
+    ) -> Result<MessageId, PostError> {
         let silent = || PostError::ChannelSilent(to.clone());
         let keys = self.channels.keys(to).ok_or_else(silent)?;
         self.seal_and_hand_over(&keys, researcher, to, request_id, outgoing, false)
@@ -120,7 +125,7 @@ impl Post {
         to: &NodeId,
         id: RequestId,
         outgoing: Outgoing,
-    ) -> Result<(), PostError> {
+    ) -> Result<MessageId, PostError> {
         self.requests.keep(&id, researcher, &outgoing);
         let keys = self.channel(researcher, to, Occasion::OwnMessage).await?;
         self.seal_and_hand_over(&keys, researcher, to, Some(id), outgoing, false)
@@ -134,7 +139,7 @@ impl Post {
         to: &NodeId,
         request_id: Option<RequestId>,
         outgoing: Outgoing,
-    ) -> Result<(), PostError> {
+    ) -> Result<MessageId, PostError> {
         let keys = self.channels.published();
         self.seal_and_hand_over(keys, researcher, to, request_id, outgoing, true)
             .await
@@ -148,7 +153,7 @@ impl Post {
         request_id: Option<RequestId>,
         outgoing: Outgoing,
         setup: bool,
-    ) -> Result<(), PostError> {
+    ) -> Result<MessageId, PostError> {
         let wrong = |error: &dyn std::error::Error| PostError::NotAMessage(error.to_string());
         let Outgoing { kind, fields } = outgoing;
         let inner = Inner::new(self.own.clone(), to.clone(), request_id, kind, fields)
@@ -161,11 +166,18 @@ impl Post {
             &mut self.randomness.clone(),
         )
         .map_err(|error| wrong(&error))?;
-        self.counters.sent(&inner.kind);
-        self.outbox
-            .send(ToResearcher::Overlay(sealed).into())
-            .await
-            .map_err(|_| PostError::Stopping)
+        let request = inner.request_id.as_ref().map(ToString::to_string);
+        let journey = self
+            .chronicle
+            .journeys
+            .leaves(&sealed, &inner.kind, request);
+        let id = journey.id();
+        self.chronicle.metrics.sent(&inner.kind);
+        let handed_over = self.outbox.send(ToResearcher::Overlay(sealed).into()).await;
+        handed_over.map_err(|_| PostError::Stopping)?;
+        tracing::debug!(%id, peer = %to, kind = inner.kind, "sent");
+        journey.end(End::Done);
+        Ok(id)
     }
 
     fn renewals(&self) -> MutexGuard<'_, HashMap<NodeId, Renewal>> {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Post;
-use super::set_up::Progress;
 use crate::message::{NodeId, ResearcherId};
 
 /// How soon after one request for the key of a ready channel the next may follow.
@@ -16,13 +15,13 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
 /// The last time a channel's key was asked for.
 pub(super) struct Renewal {
     pub(super) begun: Instant,
-    pub(super) progress: watch::Receiver<Progress>,
+    pub(super) ended: CancellationToken,
 }
 
 impl Renewal {
     /// Whether it still holds another one back.
     fn matters(&self) -> bool {
-        self.begun.elapsed() < RENEWAL_INTERVAL || *self.progress.borrow() == Progress::Asking
+        self.begun.elapsed() < RENEWAL_INTERVAL || !self.ended.is_cancelled()
     }
 }
 
@@ -40,11 +39,7 @@ impl Post {
         researcher: &ResearcherId,
         peer: &NodeId,
     ) -> impl Future<Output = ()> + use<> {
-        let mut progress = self.renewal_under_way(researcher, peer);
-        async move {
-            let ended = progress.wait_for(|progress| *progress != Progress::Asking);
-            drop(ended.await);
-        }
+        self.renewal_under_way(researcher, peer).cancelled_owned()
     }
 
     /// To be told when a peer asks for this node's key. A peer that does so while it owes an answer may have lost its
@@ -62,54 +57,51 @@ impl Post {
 
     /// Notes that a peer has just given its key.
     pub(super) fn just_asked(&self, peer: &NodeId) {
-        let (_, progress) = watch::channel(Progress::Ready);
-        let begun = Instant::now();
+        let (begun, ended) = (Instant::now(), CancellationToken::new());
+        ended.cancel();
         let mut renewals = self.renewals();
         renewals.retain(|_, last| last.matters());
-        renewals.insert(peer.clone(), Renewal { begun, progress });
+        renewals.insert(peer.clone(), Renewal { begun, ended });
     }
 
     fn renewal_under_way(
         self: &Arc<Self>,
         researcher: &ResearcherId,
         peer: &NodeId,
-    ) -> watch::Receiver<Progress> {
+    ) -> CancellationToken {
         let mut renewals = self.renewals();
         renewals.retain(|_, last| last.matters());
         let mut begun = Instant::now();
         if let Some(last) = renewals.get(peer) {
-            if *last.progress.borrow() == Progress::Asking {
-                return last.progress.clone();
+            if !last.ended.is_cancelled() {
+                return last.ended.clone();
             }
             begun = begun.max(last.begun + RENEWAL_INTERVAL);
         }
-        let (report, progress) = watch::channel(Progress::Asking);
+        let ended = CancellationToken::new();
         let renewal = Renewal {
             begun,
-            progress: progress.clone(),
+            ended: ended.clone(),
         };
         renewals.insert(peer.clone(), renewal);
         drop(renewals);
         let (post, researcher, peer) = (self.clone(), researcher.clone(), peer.clone());
+        let end = ended.clone().drop_guard();
         self.spawn(async move {
             sleep_until(begun).await;
-            let answered = post.ask_again(&researcher, &peer).await;
-            let _ = report.send(if answered {
-                Progress::Ready
-            } else {
-                Progress::Silent
-            });
+            post.ask_again(&researcher, &peer).await;
+            drop(end);
         });
-        progress
+        ended
     }
 
-    async fn ask_again(self: &Arc<Self>, researcher: &ResearcherId, peer: &NodeId) -> bool {
+    async fn ask_again(self: &Arc<Self>, researcher: &ResearcherId, peer: &NodeId) {
         let known = self.channels.keys(peer);
         let Some(plugin) = self.plugins.for_kind("ChannelSetupReply") else {
-            return false;
+            return;
         };
         if !self.ask_for_key(plugin.name(), researcher, peer).await {
-            return false;
+            return;
         }
         let now = self.channels.keys(peer);
         let changed = match (&known, &now) {
@@ -123,7 +115,6 @@ impl Post {
                 }
             }
         }
-        true
     }
 }
 
@@ -132,8 +123,9 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::audit::Audit;
     use crate::channels::Channels;
-    use crate::counters::Counters;
+    use crate::chronicle::Chronicle;
     use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
     use crate::message::{Inner, OverlayMessage, ToResearcher, Value};
@@ -159,7 +151,7 @@ mod tests {
         let peer = NodeId::try_from(PEER).expect("a valid id");
         let randomness = Randomness::from_seed(1);
         let store = Arc::new(KeyStore::in_memory(&own, &randomness).expect("a store"));
-        let channels = Arc::new(Channels::load(store).expect("loaded"));
+        let channels = Arc::new(Channels::load(store, Audit::none()).expect("loaded"));
         channels
             .set_peer_key(&peer, &key(b"first"))
             .expect("a ready channel");
@@ -173,7 +165,7 @@ mod tests {
             plugins,
             outbox,
             randomness,
-            Counters::default(),
+            Chronicle::new(Audit::none()),
             Tasks::default(),
         );
         Desk {
@@ -242,7 +234,7 @@ mod tests {
             }
         }
 
-        let asked = desk.post.counters.now().sent["ChannelSetupRequest"];
+        let asked = desk.post.chronicle.metrics.messages().sent["ChannelSetupRequest"];
         let intervals = began.elapsed().as_secs() / RENEWAL_INTERVAL.as_secs();
         assert!(asked <= intervals + 1, "{asked} in {intervals} intervals");
         let now = desk.post.channels.keys(&desk.peer).expect("still ready");

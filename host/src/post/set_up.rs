@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Post, PostError};
 use crate::handlers::Outgoing;
@@ -22,15 +23,8 @@ pub(super) const UNASKED: usize = 64;
 
 /// A set-up under way.
 pub(super) struct UnderWay {
-    progress: watch::Receiver<Progress>,
+    ended: CancellationToken,
     occasion: Occasion,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Progress {
-    Asking,
-    Ready,
-    Silent,
 }
 
 /// What makes this node set a channel up.
@@ -64,9 +58,8 @@ impl Post {
                 // Never closed: waits, does not fail.
                 Occasion::StrangersMessage => self.unasked.clone().acquire_owned().await.ok(),
             };
-            let mut progress = self.begin_or_join(researcher, peer, occasion, place);
-            let ended = progress.wait_for(|progress| *progress != Progress::Asking);
-            drop(ended.await);
+            let ended = self.begin_or_join(researcher, peer, occasion, place);
+            ended.cancelled().await;
         }
         let silent = || PostError::ChannelSilent(peer.clone());
         self.channels.keys(peer).ok_or_else(silent)
@@ -97,44 +90,40 @@ impl Post {
         peer: &NodeId,
         occasion: Occasion,
         place: Option<OwnedSemaphorePermit>,
-    ) -> watch::Receiver<Progress> {
+    ) -> CancellationToken {
         let mut under_way = self.under_way();
         if let Some(setup) = under_way.get_mut(peer) {
             if occasion == Occasion::OwnMessage {
                 setup.occasion = occasion;
             }
-            return setup.progress.clone();
+            return setup.ended.clone();
         }
-        let (report, progress) = watch::channel(Progress::Asking);
+        let ended = CancellationToken::new();
         let setup = UnderWay {
-            progress: progress.clone(),
+            ended: ended.clone(),
             occasion,
         };
         under_way.insert(peer.clone(), setup);
         drop(under_way);
-        let ended = Ended {
+        let end = End {
             post: self.clone(),
             peer: peer.clone(),
-            report,
-            progress: Progress::Silent,
+            _told: ended.clone().drop_guard(),
         };
         let researcher = researcher.clone();
         self.spawn(async move {
-            let mut ended = ended;
-            if ended.post.set_up(&researcher, &ended.peer, occasion).await {
-                ended.progress = Progress::Ready;
-            }
-            drop(place);
+            end.post.set_up(&researcher, &end.peer, occasion).await;
+            drop((end, place));
         });
-        progress
+        ended
     }
 
-    async fn set_up(&self, researcher: &ResearcherId, peer: &NodeId, occasion: Occasion) -> bool {
+    async fn set_up(&self, researcher: &ResearcherId, peer: &NodeId, occasion: Occasion) {
         let Some(plugin) = self.plugins.for_kind("ChannelSetupReply") else {
             tracing::error!(
                 "FB324: no plugin treats ChannelSetupReply, so no channel can be set up"
             );
-            return false;
+            return;
         };
         let attempts = match occasion {
             Occasion::OwnMessage => ATTEMPTS,
@@ -144,11 +133,10 @@ impl Post {
             if self.ask_for_key(plugin.name(), researcher, peer).await {
                 tracing::info!(%peer, "channel ready");
                 self.just_asked(peer);
-                return true;
+                return;
             }
         }
         tracing::warn!(%peer, "{}", PostError::ChannelSilent(peer.clone()));
-        false
     }
 
     /// One request for a peer's key, and the wait for the answer.
@@ -174,16 +162,14 @@ impl Post {
 }
 
 /// The end of a set-up, however it ends: the next one can begin, and whoever waits is told.
-struct Ended {
+struct End {
     post: Arc<Post>,
     peer: NodeId,
-    report: watch::Sender<Progress>,
-    progress: Progress,
+    _told: DropGuard,
 }
 
-impl Drop for Ended {
+impl Drop for End {
     fn drop(&mut self) {
         self.post.under_way().remove(&self.peer);
-        let _ = self.report.send(self.progress);
     }
 }

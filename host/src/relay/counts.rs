@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::metrics::{Family, FamilyKind, Value};
+
 /// Counts since the relay started. Keys are class names such as `OverlayMessage`; messages that could not be read are
 /// under `unreadable`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +37,61 @@ pub enum DropReason {
     /// It answers no request, or a request to someone else, or answers it a second time. Replies to a ping, with which a
     /// relay also greets, are not counted here.
     Unasked,
+}
+
+impl DropReason {
+    /// For labels: one word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Expired => "expired",
+            Self::UnknownNode => "unknown node",
+            Self::Unreadable => "unreadable",
+            Self::Foreign => "foreign",
+            Self::Unasked => "unasked",
+        }
+    }
+}
+
+impl Counts {
+    /// For monitoring.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let of = |name, help, label, counts: Vec<(&'static str, u64)>| {
+            let family = Family::new(FamilyKind::Counter, name, help);
+            counts.into_iter().fold(family, |family, (value, count)| {
+                family.with(vec![(label, value.to_owned())], Value::Whole(count))
+            })
+        };
+        let by_class = |counts: &BTreeMap<&'static str, u64>| {
+            counts
+                .iter()
+                .map(|(class, count)| (*class, *count))
+                .collect()
+        };
+        let reasons = self.dropped_because.iter();
+        vec![
+            of(
+                "backchannel_relay_messages_forwarded",
+                "Messages put into a node's mailbox",
+                "class",
+                by_class(&self.forwarded),
+            ),
+            of(
+                "backchannel_relay_messages_delivered",
+                "Messages sent to a node in full",
+                "class",
+                by_class(&self.delivered),
+            ),
+            of(
+                "backchannel_relay_messages_dropped",
+                "Messages thrown away",
+                "reason",
+                reasons
+                    .map(|(reason, count)| (reason.name(), *count))
+                    .collect(),
+            ),
+        ]
+    }
 }
 
 /// The counts of a running relay.

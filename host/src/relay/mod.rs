@@ -35,6 +35,7 @@ pub use nodes::{MAX_NODES, MAX_TOTAL_BYTES, NodeStatus};
 pub use requests::{Answers, Failure, REPLY_LIMIT, Request, Run};
 
 use crate::message::{NodeId, ResearcherId};
+use crate::metrics::Family;
 use crate::proto::researcher::researcher_service_server::ResearcherServiceServer;
 use crate::transport::certificate::{KEPT_CERTIFICATE, KEPT_KEY};
 use crate::transport::{Certificate, CertificateError, ServerIdentity};
@@ -284,6 +285,25 @@ impl Relay {
     /// What went through since it started.
     pub fn counts(&self) -> Counts {
         self.service.tally.read()
+    }
+
+    /// Its numbers of the moment, for monitoring.
+    pub fn families(&self) -> Vec<Family> {
+        let nodes = self.nodes();
+        let connected = nodes.iter().filter(|node| node.connected).count();
+        let queued: usize = nodes.iter().map(|node| node.queued).sum();
+        let mut families = self.counts().families();
+        families.push(Family::gauge(
+            "backchannel_relay_nodes_connected",
+            "Nodes that are connected",
+            connected as u64,
+        ));
+        families.push(Family::gauge(
+            "backchannel_relay_messages_queued",
+            "Messages waiting in mailboxes",
+            queued as u64,
+        ));
+        families
     }
 
     /// Sends a request to those of `nodes` that are connected, and waits for their replies until all have come, those

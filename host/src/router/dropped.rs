@@ -61,6 +61,26 @@ pub enum Dropped {
 }
 
 impl Dropped {
+    /// Whether the audit log tells of it: somebody forged, repeated or misdirected a message, or sent one that this node
+    /// does not take. What plugins do is told of where they are called.
+    pub fn is_a_security_matter(&self) -> bool {
+        match self {
+            Self::NoRoom
+            | Self::Deadline
+            | Self::NotForUs(_)
+            | Self::Unopened(_)
+            | Self::OwnName
+            | Self::LargeFromStranger(_)
+            | Self::Repeated
+            | Self::UnknownKind(_)
+            | Self::Off(_)
+            | Self::OutOfScope(..)
+            | Self::NotAsked(_)
+            | Self::Channel(_) => true,
+            Self::Stopping | Self::Call(_) | Self::NotStored(_) | Self::Unsent(_) => false,
+        }
+    }
+
     /// The counter's name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -80,6 +100,8 @@ impl Dropped {
             Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {
                 "plugin has too many in work"
             }
+            Self::Call(CallError::TooLarge { .. }) => "too large for the plugin",
+            Self::Call(CallError::NoRoom { .. }) => "no room",
             Self::Call(_) => "plugin stopped",
             Self::NotAsked(_) => "not asked for",
             Self::Channel(_) => "bad channel key",

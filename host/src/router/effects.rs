@@ -3,6 +3,7 @@
 use super::{Dropped, Handled, Router, Sender};
 use crate::channels::ChannelError;
 use crate::handlers::{Body, CallError, Called, Effect, Entry, Outgoing, Plugin, Refused};
+use crate::journeys::Trip;
 use crate::message::Inner;
 use crate::post::PostError;
 use crate::primitives;
@@ -19,11 +20,12 @@ struct Plan {
 
 impl Router {
     /// The half that is never cancelled.
-    pub(super) async fn finish(&self, handled: Handled) -> Result<(), Dropped> {
+    pub(super) async fn finish(&self, handled: Handled, trip: &Trip) -> Result<(), Dropped> {
         let Handled {
             plugin,
             sender,
             found,
+            witness,
             usage: mut taken,
             in_work: _in_work,
         } = handled;
@@ -34,7 +36,7 @@ impl Router {
         let Called { usage, result } = found.finalize().await;
         taken += &usage;
         let done = match result {
-            Ok(effects) => self.carry_out(&plugin, &sender, effects).await,
+            Ok(effects) => self.carry_out(&plugin, &sender, effects, trip).await,
             Err(error) => Err(error.into()),
         };
         let error = match &done {
@@ -42,7 +44,7 @@ impl Router {
             _ => None,
         };
         taken.hits.extend(error.and_then(CallError::limit));
-        self.treated(&plugin, &sender, &taken, error);
+        self.treated(trip, witness, &taken, &sender, error);
         done
     }
 
@@ -53,8 +55,10 @@ impl Router {
         plugin: &Plugin,
         sender: &Sender,
         effects: Vec<Effect>,
+        trip: &Trip,
     ) -> Result<(), Dropped> {
         let plan = plan(plugin.name(), sender, effects)?;
+        trip.note(|journey| journey.effects = plan.in_words());
         self.can_be_sent(sender, plan.reply.as_ref())?;
         let (to, id) = (&sender.source, sender.request_id.as_ref());
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
@@ -71,12 +75,13 @@ impl Router {
         }
         if let Some(outgoing) = plan.reply {
             let (researcher, id) = (&sender.researcher, id.cloned());
-            if sender.setup {
+            let reply = if sender.setup {
                 let sent = self.post.send_setup(researcher, to, id, outgoing);
-                sent.await?;
+                sent.await?
             } else {
-                self.post.reply(researcher, to, id, outgoing).await?;
-            }
+                self.post.reply(researcher, to, id, outgoing).await?
+            };
+            trip.note(|journey| journey.reply = Some(reply));
         }
         Ok(())
     }
@@ -118,6 +123,25 @@ impl Router {
         // Waits for the disk.
         let set = blocking(move || channels.set_peer_key(&peer, &pem));
         Ok(set.await.ok_or(Dropped::Stopping)??)
+    }
+}
+
+impl Plan {
+    fn in_words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.peer_key.is_some() {
+            words.push("take the sender's channel key".to_owned());
+        }
+        if !self.entries.is_empty() {
+            words.push(format!("store {} entries", self.entries.len()));
+        }
+        if let Some(body) = &self.deliver {
+            words.push(format!("deliver {} bytes to who asked", body.len()));
+        }
+        if let Some(outgoing) = &self.reply {
+            words.push(format!("reply with a {}", outgoing.kind));
+        }
+        words
     }
 }
 

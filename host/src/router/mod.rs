@@ -16,29 +16,36 @@ mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
+use crate::audit::{Event, Subject};
 use crate::channels::Channels;
-use crate::counters::Counters;
+use crate::chronicle::Chronicle;
 use crate::handlers::{
     Assurance, CallError, Called, Envelope, Found, InWork, Message, Plugin, Plugins, Services,
     Usage, today,
 };
+use crate::journeys::{End, Trip};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 use crate::tasks::{Tasks, blocking};
+use crate::witness::{self, Witness, version_of};
 pub use dropped::Dropped;
 use rooms::{Place, Rooms, Standing};
 use seen::Seen;
 
 /// From arrival to the end of `handle` (reference: 60 s per message).
 pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(60);
-/// Messages that handlers treat at a time. Less than the engine's instances: runs need some too.
+/// The most messages of one plugin that are treated at a time (`in-flight`).
 const IN_WORK: usize = 1000;
+/// Messages that are treated at a time: a plugin that takes all it may have leaves others some. Less than the engine's
+/// instances: runs need some too.
+const AT_A_TIME: usize = IN_WORK + 100;
 /// Messages that could not be opened and wait to hear whether their sender has a new key. Most are forged.
 const DOUBTFUL: usize = 16;
 /// From this size on, opening a message (some 2 ms per MiB) is left to a thread that may block.
@@ -54,9 +61,9 @@ pub struct Router {
     channels: Arc<Channels>,
     requests: Requests,
     post: Arc<Post>,
-    counters: Counters,
+    chronicle: Chronicle,
     rooms: Rooms,
-    work: Semaphore,
+    work: Arc<Semaphore>,
     doubtful: Semaphore,
     seen: Seen,
     tasks: Tasks,
@@ -68,10 +75,11 @@ struct Handled {
     plugin: Arc<Plugin>,
     sender: Sender,
     found: Found,
+    witness: Witness,
     /// What `handle` took.
     usage: Usage,
     /// Until the effects are carried out.
-    in_work: InWork,
+    in_work: (InWork, Option<OwnedSemaphorePermit>),
 }
 
 /// Who sent the message at hand, as verified.
@@ -97,7 +105,7 @@ impl Router {
         services: Services,
         requests: Requests,
         post: Arc<Post>,
-        counters: Counters,
+        chronicle: Chronicle,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -107,9 +115,9 @@ impl Router {
             services,
             requests,
             post,
-            counters,
+            chronicle,
             rooms: Rooms::new(),
-            work: Semaphore::new(IN_WORK),
+            work: Arc::new(Semaphore::new(AT_A_TIME)),
             doubtful: Semaphore::new(DOUBTFUL),
             seen: Seen::default(),
             tasks,
@@ -119,17 +127,22 @@ impl Router {
 
     /// Takes a message in, or counts and drops it when there is no room. Never waits.
     pub fn submit(self: &Arc<Self>, message: OverlayMessage) {
-        let source = message.source.clone();
+        let id = message.id();
+        let trip = self.chronicle.journeys.came(id, &message);
+        // Of the highest level: whatever is logged, it names the message.
+        let span = tracing::error_span!("message", %id, peer = %message.source);
         let place = match self.admit(&message) {
             Ok(place) => place,
-            Err(dropped) => return self.report(&source, &dropped),
+            Err(dropped) => return span.in_scope(|| self.report(&trip, &dropped)),
         };
         let router = self.clone();
-        self.tasks.spawn(async move {
-            if let Err(dropped) = router.treat(message, place).await {
-                router.report(&source, &dropped);
+        let treating = async move {
+            match router.treat(message, place, &trip).await {
+                Ok(()) => trip.end(End::Done),
+                Err(dropped) => router.report(&trip, &dropped),
             }
-        });
+        };
+        self.tasks.spawn(treating.instrument(span));
     }
 
     /// Cancels what may be cancelled, and waits for what may not.
@@ -164,12 +177,17 @@ impl Router {
         self.rooms.enter(standing, message)
     }
 
-    async fn treat(&self, message: OverlayMessage, place: Place) -> Result<(), Dropped> {
+    async fn treat(
+        &self,
+        message: OverlayMessage,
+        place: Place,
+        trip: &Trip,
+    ) -> Result<(), Dropped> {
         let deadline = Instant::now() + MESSAGE_DEADLINE;
         let source = message.source.clone();
         let cancellable = async {
             let _turn = self.rooms.turn(&place, &source).await?;
-            self.handle(message).await
+            self.handle(message, trip).await
         };
         let handled = self
             .stopping
@@ -178,16 +196,22 @@ impl Router {
             .ok_or(Dropped::Stopping)?
             .map_err(|_| Dropped::Deadline)??;
         match handled {
-            Some(handled) => self.finish(handled).await,
+            Some(handled) => self.finish(handled, trip).await,
             None => Ok(()),
         }
     }
 
     /// Everything up to the end of `handle`: changes nothing that outlives it.
-    async fn handle(&self, message: OverlayMessage) -> Result<Option<Handled>, Dropped> {
+    async fn handle(
+        &self,
+        message: OverlayMessage,
+        trip: &Trip,
+    ) -> Result<Option<Handled>, Dropped> {
         let message = Arc::new(message);
         let (inner, assurance) = self.open(&message).await?;
-        self.counters.received(&inner.kind);
+        self.chronicle.metrics.received(&inner.kind);
+        let request = inner.request_id.as_ref().map(ToString::to_string);
+        trip.opened(&inner.kind, request, in_words(assurance));
         let plugin = self.plugin(&inner.kind)?;
         let admitted =
             plugin
@@ -199,6 +223,13 @@ impl Router {
             source: inner.source.to_string(),
             setup: message.setup,
             assurance,
+        };
+        trip.note(|journey| journey.plugin = Some(version_of(&plugin)));
+        let subject = Subject {
+            message: Some(trip.id()),
+            peer: Some(envelope.source.clone()),
+            researcher_id: Some(envelope.researcher_id.clone()),
+            secagg_id: None,
         };
         let sender = Sender {
             researcher: message.researcher_id.clone(),
@@ -212,9 +243,16 @@ impl Router {
             kind: inner.kind,
             request_id: inner.request_id.as_ref().map(ToString::to_string),
         };
-        let in_work = self.plugins.enter(&plugin)?;
+        let witness = Witness::new(&self.chronicle, &plugin, subject);
+        let in_work = match self.plugins.enter(&plugin) {
+            Ok(in_work) => in_work,
+            Err(error) => {
+                self.treated(trip, witness, &Usage::default(), &sender, Some(&error));
+                return Err(error.into());
+            }
+        };
         // Never closed: waits, does not fail.
-        let _work = self.work.acquire().await;
+        let work = self.work.clone().acquire_owned().await.ok();
         let services = self.services.clone();
         let called = plugin.handle(services, envelope, guest_message);
         let Called { usage, result } = plugin
@@ -226,26 +264,41 @@ impl Router {
                 plugin,
                 sender,
                 found,
+                witness,
                 usage,
-                in_work,
+                in_work: (in_work, work),
             })),
             Ok(None) => {
-                self.treated(&plugin, &sender, &usage, None);
+                self.treated(trip, witness, &usage, &sender, None);
                 Ok(None)
             }
             Err(error) => {
-                self.treated(&plugin, &sender, &usage, Some(&error));
+                self.treated(trip, witness, &usage, &sender, Some(&error));
                 Err(error.into())
             }
         }
     }
 
     /// A plugin has treated a message, or failed to: what it took, `handle` and `finalize` together. Here everything that
-    /// is counted of it comes by, once per message that was begun.
-    fn treated(&self, plugin: &Plugin, sender: &Sender, usage: &Usage, error: Option<&CallError>) {
-        tracing::debug!(plugin = plugin.name(), source = %sender.source, ?usage, "treated");
-        if let Some(error) = error.filter(|_| sender.is_assured()) {
-            self.plugins.failed(plugin, sender.source.as_str(), error);
+    /// is counted of it comes by, once per message.
+    fn treated(
+        &self,
+        trip: &Trip,
+        witness: Witness,
+        usage: &Usage,
+        sender: &Sender,
+        error: Option<&CallError>,
+    ) {
+        let plugin = witness.plugin().clone();
+        let seen = witness.end(usage, error);
+        trip.note(|journey| {
+            journey.took = Some(seen.took);
+            journey.rule = seen.rule;
+        });
+        if let Some(error) = error.filter(|_| sender.is_assured())
+            && let Some(quarantine) = self.plugins.failed(&plugin, sender.source.as_str(), error)
+        {
+            witness::quarantined(&self.chronicle, &plugin, &quarantine);
         }
     }
 
@@ -299,16 +352,46 @@ impl Router {
         (!Arc::ptr_eq(&now, known)).then_some(now)
     }
 
-    fn report(&self, source: &NodeId, dropped: &Dropped) {
+    fn report(&self, trip: &Trip, dropped: &Dropped) {
         let cause = dropped.name();
-        self.counters.dropped(cause);
+        self.chronicle.metrics.dropped(cause);
         match dropped {
-            Dropped::Stopping => tracing::debug!(%source, cause, "{dropped}"),
+            Dropped::Stopping => tracing::debug!(cause, "{dropped}"),
             Dropped::Call(_) | Dropped::Channel(_) | Dropped::NotStored(_) => {
-                tracing::error!(%source, cause, "{dropped}")
+                tracing::error!(cause, "{dropped}")
             }
-            _ => tracing::warn!(%source, cause, "{dropped}"),
+            _ => tracing::warn!(cause, "{dropped}"),
         }
+        let rules = &self.chronicle.rules;
+        trip.note(|journey| {
+            let why = dropped.to_string();
+            match dropped {
+                Dropped::Off(plugin) => journey.rule = Some(rules.rule(plugin, "enabled", false)),
+                Dropped::OutOfScope(plugin, why) => {
+                    journey.rule = Some(rules.rule(plugin, why.setting(), why));
+                }
+                _ => {}
+            }
+            if dropped.is_a_security_matter() {
+                self.chronicle.audit.record(Event::MessageRefused {
+                    message: journey.id,
+                    peer: journey.peer.clone(),
+                    researcher_id: journey.researcher.clone(),
+                    reason: cause,
+                    why: why.clone(),
+                });
+            }
+            journey.end = Some(End::Dropped { reason: cause, why });
+        });
+    }
+}
+
+/// How sure this node is of a message's sender.
+fn in_words(assurance: Assurance) -> &'static str {
+    match assurance {
+        Assurance::PublishedKey => "published key: anybody could have sent it",
+        Assurance::ChannelKey => "channel key: whoever set the channel up sent it",
+        Assurance::IdentityKey => "identity key: its sender is who it says",
     }
 }
 

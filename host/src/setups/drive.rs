@@ -9,12 +9,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::runs::Outcome;
 use super::{SetupError, Setups};
+use crate::audit::{Event, SecaggSetup, Subject};
 use crate::handlers::{
     Body, CallError, Called, Datum, Effect, Entry, Outgoing, Plugin, Run, SecaggResult, Setup,
-    today,
+    Usage, today,
 };
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
+use crate::witness::{self, Witness};
 
 /// A researcher of the reference waits so long for its answer; a run that goes on would report to nobody.
 const RUN_DEADLINE: Duration = Duration::from_secs(60);
@@ -28,12 +30,17 @@ impl Setups {
     pub(super) async fn drive(&self, setup: &Setup) -> Outcome {
         let started = Instant::now();
         let (run, kind) = (&setup.run, setup.kind);
+        let (audit, metrics) = (&self.chronicle.audit, &self.chronicle.metrics);
+        audit.record(Event::SecaggSetupStart(told(setup)));
         let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
             let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
             let admitted = plugin.scope().admits_run(setup, today());
             admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
-            let _in_work = self.plugins.enter(plugin)?;
+            let _in_work = self.plugins.enter(plugin).inspect_err(|error| {
+                self.witness(plugin, setup)
+                    .end(&Usage::default(), Some(error));
+            })?;
             // Never closed: waits, does not fail.
             let _work = self.work.acquire().await;
             let ended = plugin.unless_taken_back(self.run(plugin, setup)).await;
@@ -43,9 +50,16 @@ impl Setups {
             Some(ended) => ended.unwrap_or(Err(SetupError::Deadline)),
             None => Err(SetupError::Stopping),
         };
+        let took = started.elapsed();
+        metrics.set_up(kind, ended.is_ok(), took);
+        audit.record(Event::SecaggSetupComplete {
+            setup: told(setup),
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            why: ended.as_ref().err().map(ToString::to_string),
+        });
         match ended {
             Ok(outcome) => {
-                let ms = started.elapsed().as_millis();
+                let ms = took.as_millis();
                 tracing::info!(secagg_id = %run, kind, parties = setup.parties.len(), ms, "set up");
                 outcome
             }
@@ -73,13 +87,15 @@ impl Setups {
         // What an earlier run of this name published must not meet the keys of this one.
         let materials = &self.services.materials;
         materials.withdraw(plugin.shared_name(), setup.run.as_str());
+        let witness = self.witness(plugin, setup);
         let begun = Run::begin(plugin, self.services.clone(), setup).await;
-        let mut run = self.called(plugin, setup, begun)?;
+        let mut run = self.called(witness, setup, begun)?;
         let mut established = None;
         let mut answers = Vec::new();
         for _ in 0..MOST_STEPS {
+            let witness = self.witness(plugin, setup);
             let step = run.step(answers).await;
-            let step = self.called(plugin, setup, step)?;
+            let step = self.called(witness, setup, step)?;
             let (result, entries) = self.publish(plugin, setup, step.effects)?;
             match result {
                 Some(result) => {
@@ -101,12 +117,29 @@ impl Setups {
         })
     }
 
+    fn witness(&self, plugin: &Arc<Plugin>, setup: &Setup) -> Witness {
+        let subject = Subject {
+            secagg_id: Some(setup.run.to_string()),
+            researcher_id: Some(setup.researcher.to_string()),
+            ..Subject::default()
+        };
+        Witness::new(&self.chronicle, plugin, subject)
+    }
+
     /// What came of a call into a run's plugin. Here everything that is counted of it comes by.
-    fn called<T>(&self, plugin: &Plugin, setup: &Setup, called: Called<T>) -> Result<T, CallError> {
+    fn called<T>(
+        &self,
+        witness: Witness,
+        setup: &Setup,
+        called: Called<T>,
+    ) -> Result<T, CallError> {
         let Called { usage, result } = called;
-        tracing::debug!(plugin = plugin.name(), secagg_id = %setup.run, ?usage, "called");
-        if let Err(error) = &result {
-            self.plugins.failed(plugin, setup.run.as_str(), error);
+        let plugin = witness.plugin().clone();
+        witness.end(&usage, result.as_ref().err());
+        if let Err(error) = &result
+            && let Some(quarantine) = self.plugins.failed(&plugin, setup.run.as_str(), error)
+        {
+            witness::quarantined(&self.chronicle, &plugin, &quarantine);
         }
         result
     }
@@ -183,6 +216,19 @@ impl Setups {
                 gathered.silent.iter().map(ToString::to_string).collect(),
             ))
         }
+    }
+}
+
+/// The run as the audit log tells of it.
+fn told(setup: &Setup) -> SecaggSetup {
+    let named = setup.parties.iter().take(SecaggSetup::NAMED);
+    SecaggSetup {
+        researcher_id: setup.researcher.to_string(),
+        experiment_id: setup.experiment.to_string(),
+        secagg_id: setup.run.to_string(),
+        message_type: setup.kind,
+        parties: named.map(ToString::to_string).collect(),
+        party_count: setup.parties.len(),
     }
 }
 

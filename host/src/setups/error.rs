@@ -20,6 +20,9 @@ pub enum SetupError {
     /// The researcher's: more runs than this node remembers.
     #[error("too many set-ups in the last ten minutes")]
     TooManyRuns,
+    /// The relay's, or the researcher's: a request that had its answer is there again.
+    #[error("the request was answered before; ask anew for another run")]
+    AnsweredBefore,
     /// Ours, or the peers': not done in time.
     #[error("the run took more than 60 s")]
     Deadline,

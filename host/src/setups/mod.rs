@@ -14,6 +14,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Event;
+use crate::chronicle::Chronicle;
 use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
 use crate::key_store::records::OpenRequest;
@@ -42,6 +44,7 @@ pub struct Setups {
     requests: Requests,
     post: Arc<Post>,
     randomness: Randomness,
+    chronicle: Chronicle,
     runs: Runs,
     work: Semaphore,
     tasks: Tasks,
@@ -63,6 +66,7 @@ impl Setups {
         requests: Requests,
         post: Arc<Post>,
         randomness: Randomness,
+        chronicle: Chronicle,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -74,6 +78,7 @@ impl Setups {
             requests,
             post,
             randomness,
+            chronicle,
             runs: Runs::default(),
             work: Semaphore::new(IN_WORK),
             tasks,
@@ -163,11 +168,10 @@ impl Setups {
     ) -> ToResearcher {
         let (store, id) = (self.store.clone(), secagg_id.clone());
         let researcher = researcher_id.to_string();
+        let experiment = experiment_id.map_or_else(String::new, |id| id.to_string());
+        let asked_for = experiment.clone();
         let removed = blocking(move || match store.context(&id)? {
-            Some(context)
-                if context.is_of(&researcher)
-                    && experiment_id.is_some_and(|id| id.as_str() == context.experiment) =>
-            {
+            Some(context) if context.is_of(&researcher) && experiment == context.experiment => {
                 store.remove_context(&id)
             }
             _ => Ok(false),
@@ -175,6 +179,11 @@ impl Setups {
         let why = match removed.await {
             Some(Ok(true)) => {
                 tracing::info!(%secagg_id, "deleted");
+                self.chronicle.audit.record(Event::SecaggDeleted {
+                    researcher_id: researcher_id.to_string(),
+                    secagg_id: secagg_id.to_string(),
+                    experiment_id: asked_for,
+                });
                 return ToResearcher::SecaggDeleteReply(SecaggReply {
                     request_id,
                     researcher_id,
@@ -251,24 +260,25 @@ impl Setups {
     }
 
     async fn outcome(self: &Arc<Self>, setup: Setup, request: Option<&RequestId>) -> Outcome {
-        let mut outcome = match self.runs.enter(&setup, request) {
+        let ending = match self.runs.enter(&setup, request) {
             Entry::Begin(report) => {
-                let outcome = report.subscribe();
-                let setups = self.clone();
+                let ending = report.ending();
+                let (setups, request) = (self.clone(), request.cloned());
                 self.tasks.spawn(async move {
-                    let outcome = setups.drive(&setup).await;
-                    // Whoever asked may have gone with the node's transport.
-                    let _ = report.send(Some(outcome));
+                    let outcome = match setups.check_new(request).await {
+                        Ok(()) => setups.drive(&setup).await,
+                        Err(error) => Outcome::Failed(error.to_string()),
+                    };
+                    report.send(outcome);
                 });
-                outcome
+                ending
             }
-            Entry::Join(outcome) => outcome,
+            Entry::Join(ending) => ending,
             Entry::Taken => return Outcome::Failed(SetupError::Busy(setup.run).to_string()),
             Entry::Full => return Outcome::Failed(SetupError::TooManyRuns.to_string()),
         };
-        let ended = outcome.wait_for(Option::is_some).await;
-        let ended = ended.ok().and_then(|outcome| outcome.clone());
-        ended.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
+        let outcome = ending.outcome().await;
+        outcome.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
     }
 
     fn failed_set_up(

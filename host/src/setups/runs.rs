@@ -4,11 +4,11 @@
 //! every sum would be wrong.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::handlers::Setup;
 use crate::message::{Integer, RequestId, SecaggId};
@@ -29,13 +29,54 @@ pub(super) enum Outcome {
 /// What a request comes to.
 pub(super) enum Entry {
     /// A new run: to be driven, and its outcome to be sent.
-    Begin(watch::Sender<Option<Outcome>>),
+    Begin(Report),
     /// The same as one that is under way, or was answered.
-    Join(watch::Receiver<Option<Outcome>>),
+    Join(Ending),
     /// Another set-up runs under this name.
     Taken,
     /// There are too many.
     Full,
+}
+
+/// How a run ends, for all who wait for it. (Not a `watch` channel, which wakes them in an order that no seed repeats.)
+#[derive(Clone, Default)]
+pub(super) struct Ending {
+    outcome: Arc<OnceLock<Outcome>>,
+    ended: CancellationToken,
+}
+
+/// For whoever drives the run. Dropped without a word, the run has ended all the same.
+pub(super) struct Report {
+    ending: Ending,
+    _ended: DropGuard,
+}
+
+impl Report {
+    fn of(ending: &Ending) -> Self {
+        Self {
+            ending: ending.clone(),
+            _ended: ending.ended.clone().drop_guard(),
+        }
+    }
+
+    /// What the others are told.
+    pub(super) fn ending(&self) -> Ending {
+        self.ending.clone()
+    }
+
+    /// Tells it.
+    pub(super) fn send(self, outcome: Outcome) {
+        // Consumed: the first is the only one.
+        let _ = self.ending.outcome.set(outcome);
+    }
+}
+
+impl Ending {
+    /// Waits for the outcome; `None` when the run ended without one.
+    pub(super) async fn outcome(&self) -> Option<Outcome> {
+        self.ended.cancelled().await;
+        self.outcome.get().cloned()
+    }
 }
 
 #[derive(Default)]
@@ -44,7 +85,7 @@ pub(super) struct Runs(Mutex<HashMap<SecaggId, Known>>);
 struct Known {
     setup: Setup,
     requests: BTreeSet<Option<RequestId>>,
-    outcome: watch::Receiver<Option<Outcome>>,
+    ending: Ending,
     begun: Instant,
 }
 
@@ -53,12 +94,12 @@ impl Runs {
         let mut runs = self.runs();
         runs.retain(|_, run| run.begun.elapsed() < REMEMBERED);
         if let Some(run) = runs.get_mut(&setup.run) {
-            let under_way = run.outcome.borrow().is_none() && run.outcome.has_changed().is_ok();
+            let under_way = !run.ending.ended.is_cancelled();
             let same = run.setup == *setup;
             // A request that was answered is answered alike; a new one under an old name begins a new run.
             if same && (under_way || run.requests.contains(&request.cloned())) {
                 run.requests.insert(request.cloned());
-                return Entry::Join(run.outcome.clone());
+                return Entry::Join(run.ending.clone());
             }
             if under_way {
                 return Entry::Taken;
@@ -66,11 +107,12 @@ impl Runs {
         } else if runs.len() >= MOST {
             return Entry::Full;
         }
-        let (report, outcome) = watch::channel(None);
+        let ending = Ending::default();
+        let report = Report::of(&ending);
         let known = Known {
             setup: setup.clone(),
             requests: BTreeSet::from([request.cloned()]),
-            outcome,
+            ending,
             begun: Instant::now(),
         };
         runs.insert(setup.run.clone(), known);
@@ -117,13 +159,13 @@ mod tests {
             runs.enter(&setup("s", "k"), Some(&id("2"))),
             Entry::Join(_)
         ));
-        report.send(Some(Outcome::PairSecrets)).expect("heard");
+        report.send(Outcome::PairSecrets);
 
         let again = runs.enter(&setup("s", "k"), Some(&id("1")));
-        let Entry::Join(outcome) = again else {
+        let Entry::Join(ending) = again else {
             panic!("answered alike");
         };
-        assert!(matches!(*outcome.borrow(), Some(Outcome::PairSecrets)));
+        assert!(matches!(ending.outcome().await, Some(Outcome::PairSecrets)));
         assert!(matches!(
             runs.enter(&setup("s", "k"), Some(&id("3"))),
             Entry::Begin(_)

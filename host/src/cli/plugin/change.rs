@@ -204,10 +204,11 @@ pub(super) fn not_loaded(what: &str, failed: Vec<NotLoaded>) -> Problem {
 
 /// The engine.
 pub(super) fn runtime() -> Result<Runtime, Problem> {
-    Runtime::new().map_err(|error| {
+    let runtime = Runtime::new().map_err(|error| {
         let todo = "raise the limit of address space (ulimit -v)";
         Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
-    })
+    })?;
+    Ok(runtime.compiling_in(std::env::current_exe().ok()))
 }
 
 pub(super) fn wrong_policy(what: &str, error: PolicyError) -> Problem {

@@ -22,6 +22,7 @@ mod verify;
 use clap::Subcommand;
 
 use super::output::foreign;
+use super::top::Top;
 use super::{Exit, Format, Problem};
 use crate::handlers::{Limit, Limits, LoadError, Surface};
 use crate::packages::{NotVouched, PackageError};
@@ -50,6 +51,8 @@ pub(super) enum Plugin {
     Reload(reload::Reload),
     /// Show what is installed, approved and enabled, with what it may do.
     List(list::List),
+    /// Show what each plugin of a running node takes, live.
+    Top(Top),
     /// Make and show keys that sign plugins.
     #[command(subcommand)]
     Key(key::Key),
@@ -80,6 +83,7 @@ impl Plugin {
             Self::Remove(remove) => remove.run(format).await,
             Self::Reload(reload) => reload.run(format).await,
             Self::List(list) => list.run(format).await,
+            Self::Top(top) => top.run(format).await,
             Self::Bundle(bundle) => bundle.run(format),
             Self::Push(push) => push.run(format).await,
             Self::Pull(pull) => pull.run(format).await,

@@ -3,12 +3,13 @@ use p256::elliptic_curve::Generate;
 
 use super::n2n::agreement;
 use super::{Failure, refused};
+use crate::handlers::Capability;
 use crate::handlers::state::{CallState, Subject};
 use crate::primitives;
 
 impl agreement::Host for CallState {
     fn public_key(&mut self) -> wasmtime::Result<Result<Vec<u8>, Failure>> {
-        self.count_call()?;
+        self.count_call(Capability::Agreement)?;
         let Subject::Run(run) = &mut self.subject else {
             return refused("agreement is for initiators: a message has no run");
         };

@@ -1,11 +1,12 @@
 use super::n2n::log::{self, Level};
+use crate::handlers::Capability;
 use crate::handlers::Limit;
 use crate::handlers::state::CallState;
 use crate::message::one_line;
 
 impl log::Host for CallState {
     fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
-        self.count_call()?;
+        self.count_call(Capability::Log)?;
         if self.log_lines == 0 {
             self.cut_off(Limit::LogLines);
             return Ok(());

@@ -1,4 +1,5 @@
 use super::n2n::material;
+use crate::handlers::Capability;
 use crate::handlers::material::LONGEST_WAIT;
 use crate::handlers::state::{CallState, Subject};
 use crate::message::{MAX_ID_BYTES, NodeId};
@@ -6,7 +7,7 @@ use tokio::time::Instant;
 
 impl material::Host for CallState {
     async fn wait(&mut self, run: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        self.count_call()?;
+        self.count_call(Capability::Material)?;
         let (Subject::Message(envelope), Some(limit)) = (&self.subject, self.may_wait_until) else {
             return Ok(None);
         };

@@ -1,11 +1,12 @@
 use super::n2n::sharing;
 use super::{Failure, refused};
+use crate::handlers::Capability;
 use crate::handlers::state::{CallState, SharedKey, Subject};
 use crate::secure_sum::additive::ServerKey;
 
 impl sharing::Host for CallState {
     fn share_for(&mut self, peer: String) -> wasmtime::Result<Result<Vec<u8>, Failure>> {
-        self.count_call()?;
+        self.count_call(Capability::Sharing)?;
         let Subject::Run(run) = &mut self.subject else {
             return refused("sharing is for initiators: a message has no run");
         };

@@ -1,6 +1,8 @@
 //! Speaking for others, and reading what is theirs.
 
-use backchannel_sdk::{Bytes, Datum, Effect, Failure, Outgoing, PeerKey, SecaggContext, material};
+use backchannel_sdk::{
+    Bytes, Datum, Effect, Failure, Outgoing, PeerKey, SecaggContext, material, store,
+};
 use serde::Serialize;
 
 use crate::Finale;
@@ -74,4 +76,11 @@ pub fn establish(peer: &str, pem: Vec<u8>) -> Finale {
     };
     let context = SecaggContext::PairSecrets(vec![key]);
     Finale::Effects(vec![Effect::Establish(context)])
+}
+
+/// All keys that can be seen, and what another plugin keeps under a name that is known.
+pub fn read_store() -> Result<Vec<u8>, Failure> {
+    let mut found = store::keys("")?.concat().into_bytes();
+    found.extend(store::get("secret")?.unwrap_or_default());
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! Saying more than anyone should hear.
 
-use backchannel_sdk::{Bytes, Effect, Failure, Outgoing, log};
+use backchannel_sdk::{Bytes, Effect, Entry, Failure, Outgoing, log};
 
 use crate::memory::claimed;
 use crate::{Finale, Loot, show};
@@ -54,4 +54,19 @@ pub fn reply_with_megabytes() -> Result<Vec<Effect>, Failure> {
     let loot = Bytes::from(vec![7; 9 << 20]);
     let outgoing = Outgoing::new("AttackReply", &Loot { loot })?;
     Ok(vec![Effect::Reply(outgoing)])
+}
+
+pub fn entry(key: &str, value: Vec<u8>) -> Effect {
+    let key = key.to_owned();
+    Effect::Store(Entry {
+        key,
+        value: Some(value),
+    })
+}
+
+pub fn many_entries() -> Vec<Effect> {
+    let key = |number| format!("key {number}");
+    (0..1100)
+        .map(|number| entry(&key(number), vec![7]))
+        .collect()
 }

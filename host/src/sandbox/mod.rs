@@ -1,0 +1,133 @@
+//! Whole networks in one process: the host's own code from router to store, and real wasm guests, with network, clock,
+//! randomness and disks that are simulated. A seed gives the same run again, byte for byte.
+//!
+//! What is not simulated: gRPC, TLS and the connection's coming and going ([`crate::transport`], [`crate::relay`]), which
+//! `tests/transport` and `tests/processes` hold.
+//!
+//! In reading order: [`Faults`] and what is drawn from them; the simulated disk, relay and network; [`Invariant`]; and
+//! [`simulate`], which puts them together.
+
+mod disk;
+mod faults;
+mod invariants;
+mod network;
+mod relay;
+mod shrink;
+mod trace;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use faults::{Fate, Plan, Planned};
+pub use faults::{Faults, FaultsError};
+use invariants::Found;
+pub use invariants::{Invariant, Violation};
+use network::Network;
+pub use shrink::Shrunk;
+pub use trace::Entry;
+
+use crate::handlers::Plugins;
+
+/// How long faults last in a run.
+const FAULTY: Duration = Duration::from_secs(120);
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    /// How many nodes.
+    pub nodes: usize,
+    /// What may happen to them.
+    pub faults: Faults,
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Report {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// What was broken.
+    pub violations: Vec<Violation>,
+    /// How many faults of each kind there were.
+    pub injected: BTreeMap<&'static str, u64>,
+    /// How many of the set-ups succeeded, and how many there were.
+    pub set_ups: (usize, usize),
+    /// What happened.
+    pub entries: Vec<Entry>,
+    /// SHA-256 of that.
+    pub hash: [u8; 32],
+    hits: BTreeMap<u64, Fate>,
+    accidents: Vec<Planned>,
+}
+
+/// Runs a network of `simulation` from `seed`: it sets up contexts while faults last, is healed, and sets up more.
+///
+/// Returns an error when the machine cannot give a runtime.
+pub fn simulate(simulation: &Simulation, plugins: &Plugins, seed: u64) -> std::io::Result<Report> {
+    let plan = Plan::draw(&simulation.faults, simulation.nodes, FAULTY / 2, seed);
+    run(simulation, plugins, seed, plan)
+}
+
+/// Runs it again with fewer and fewer of its faults, as long as it still breaks what it broke.
+pub fn shrink(
+    simulation: &Simulation,
+    plugins: &Plugins,
+    broken: &Report,
+) -> std::io::Result<Shrunk> {
+    shrink::shrink(broken, |plan| run(simulation, plugins, broken.seed, plan))
+}
+
+fn run(
+    simulation: &Simulation,
+    plugins: &Plugins,
+    seed: u64,
+    plan: Plan,
+) -> std::io::Result<Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    runtime.block_on(async {
+        let accidents = plan.accidents.clone();
+        let network = Network::new(simulation.nodes, plugins.clone(), plan, seed);
+        let mut network = network.ok_or(std::io::ErrorKind::InvalidInput)?;
+        network.start();
+        network.pass(Duration::from_secs(1)).await;
+        for round in 0..2 {
+            network
+                .set_up("SecaggRequest", &format!("dh-{round}"))
+                .await;
+            network
+                .set_up("AdditiveSSSetupRequest", &format!("key-{round}"))
+                .await;
+        }
+        network.pass(FAULTY.max(network.relay.now())).await;
+        network.heal().await;
+        network
+            .pass(network.relay.now() + Network::restart_after())
+            .await;
+        network.set_up("SecaggRequest", "dh-healed").await;
+        network.set_up("AdditiveSSSetupRequest", "key-healed").await;
+        let mut found = Found::default();
+        for run in ["dh-healed", "key-healed"] {
+            let outcome = network.outcomes.iter().find(|(id, _)| id.as_str() == run);
+            found.healing(run, outcome.map(|(_, outcome)| outcome));
+        }
+        found.nodes(&network);
+        let secrets = invariants::secrets(&network);
+        let succeeded = network.outcomes.values().filter(|it| it.is_success());
+        let set_ups = (succeeded.count(), network.outcomes.len());
+        let left = network.relay.clone().into_left();
+        found.relay(&left.seen, &secrets);
+        let entries = left.trace.into_entries();
+        Ok(Report {
+            seed,
+            violations: found.0,
+            injected: left.counts,
+            set_ups,
+            hash: trace::hash(&entries),
+            entries,
+            hits: left.hits,
+            accidents,
+        })
+    })
+}

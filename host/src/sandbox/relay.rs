@@ -1,0 +1,432 @@
+//! The relay of a simulated network, with the researcher behind it: mailboxes, links that break, and faults.
+//!
+//! It reads and writes the same bytes as a real one, and keeps all that it saw, for what must not be in it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::faults::{Accident, Fate, Plan, between};
+use super::trace::{Trace, What};
+use crate::message::researcher::reply_address;
+use crate::message::{NodeId, OverlayMessage, RequestId, ToNode, ToResearcher};
+use crate::transport::{self, Malformed};
+
+/// How long a relay keeps a message (reference: 300 s).
+const KEPT: Duration = Duration::from_secs(300);
+/// How many it keeps for one node.
+const MAILBOX: usize = 1000;
+/// What a message takes without any fault.
+const LATENCY: std::ops::RangeInclusive<Duration> =
+    Duration::from_micros(200)..=Duration::from_millis(5);
+
+/// The relay of a run. Clones are the same relay.
+#[derive(Clone)]
+pub(super) struct Relay(Arc<Mutex<Desk>>);
+
+struct Desk {
+    trace: Trace,
+    plan: Plan,
+    rng: ChaCha20Rng,
+    next: u64,
+    boxes: BTreeMap<NodeId, Mailbox>,
+    up: bool,
+    faulty: bool,
+    answers: mpsc::UnboundedSender<ToResearcher>,
+    seen: Seen,
+    counts: BTreeMap<&'static str, u64>,
+    hits: BTreeMap<u64, Fate>,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    queue: VecDeque<Letter>,
+    cut_off: bool,
+    changed: Arc<Notify>,
+}
+
+struct Letter {
+    n: u64,
+    bytes: Vec<u8>,
+    until: Instant,
+}
+
+/// What a relay learns, and what a run owes its researcher.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The ciphertexts.
+    pub(super) overlays: Vec<Vec<u8>>,
+    /// A key and a nonce that were used twice.
+    pub(super) reused: Vec<String>,
+    /// The most messages that one mailbox held.
+    pub(super) fullest: usize,
+    salts: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// Requests that a life of a node got and has not answered.
+    pub(super) owed: BTreeMap<RequestId, Owed>,
+}
+
+/// A request in a node's hands.
+pub(super) struct Owed {
+    /// Who has it.
+    pub(super) node: NodeId,
+    /// Since when.
+    pub(super) since: Instant,
+}
+
+/// What is left of a relay at the end of a run.
+pub(super) struct Left {
+    pub(super) trace: Trace,
+    pub(super) seen: Seen,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    pub(super) hits: BTreeMap<u64, Fate>,
+}
+
+impl Relay {
+    pub(super) fn new(
+        plan: Plan,
+        seed: u64,
+        nodes: &[NodeId],
+    ) -> (Self, mpsc::UnboundedReceiver<ToResearcher>) {
+        let (answers, answered) = mpsc::unbounded_channel();
+        let boxes = nodes.iter().map(|node| (node.clone(), Mailbox::default()));
+        let desk = Desk {
+            trace: Trace::new(),
+            plan,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            next: 0,
+            boxes: boxes.collect(),
+            up: true,
+            faulty: true,
+            answers,
+            seen: Seen::default(),
+            counts: BTreeMap::new(),
+            hits: BTreeMap::new(),
+        };
+        (Self(Arc::new(Mutex::new(desk))), answered)
+    }
+
+    pub(super) fn record(&self, what: What) {
+        self.desk().trace.record(what);
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.desk().trace.now()
+    }
+
+    /// An accident that began or ended, counted when it began.
+    pub(super) fn accident(&self, accident: Accident, node: &NodeId, begins: bool) {
+        let desk = &mut *self.desk();
+        let node = node.clone();
+        if begins {
+            *desk.counts.entry(accident.name()).or_default() += 1;
+            desk.trace.record(What::Began { accident, node });
+        } else {
+            desk.trace.record(What::Ended { accident, node });
+        }
+    }
+
+    /// From now on messages have no faults.
+    pub(super) fn heal(&self) {
+        let desk = &mut *self.desk();
+        desk.faulty = false;
+        desk.up = true;
+        for mailbox in desk.boxes.values_mut() {
+            mailbox.cut_off = false;
+            mailbox.changed.notify_waiters();
+        }
+    }
+
+    /// Goes down with all it holds.
+    pub(super) fn go_down(&self) {
+        let desk = &mut *self.desk();
+        desk.up = false;
+        for mailbox in desk.boxes.values_mut() {
+            for letter in mailbox.queue.drain(..) {
+                desk.trace.record(What::Lost {
+                    n: letter.n,
+                    why: "the relay restarted",
+                });
+            }
+        }
+    }
+
+    /// Comes back.
+    pub(super) fn come_up(&self) {
+        let desk = &mut *self.desk();
+        desk.up = true;
+        for mailbox in desk.boxes.values() {
+            mailbox.changed.notify_waiters();
+        }
+    }
+
+    /// Cuts the link to a node, or mends it.
+    pub(super) fn cut_off(&self, node: &NodeId, cut_off: bool) {
+        if let Some(mailbox) = self.desk().boxes.get_mut(node) {
+            mailbox.cut_off = cut_off;
+            mailbox.changed.notify_waiters();
+        }
+    }
+
+    /// A node is gone: what it had to answer it will not.
+    pub(super) fn excuse(&self, node: &NodeId) {
+        self.desk().seen.owed.retain(|_, owed| owed.node != *node);
+    }
+
+    /// The researcher asks a node.
+    pub(super) fn ask(&self, to: &NodeId, kind: &'static str, run: &str, request: &ToNode) {
+        let bytes = request.encode();
+        let n = self.desk().number();
+        self.record(What::Asked {
+            n,
+            to: to.clone(),
+            kind,
+            run: run.to_owned(),
+        });
+        self.post(n, to, bytes);
+    }
+
+    /// Carries what a node has to say, for as long as it lives.
+    pub(super) async fn carry(self, node: NodeId, mut outgoing: mpsc::Receiver<transport::Letter>) {
+        while let Some(letter) = outgoing.recv().await {
+            if timeout(KEPT, self.reachable(&node)).await.is_err() {
+                continue;
+            }
+            match letter.take() {
+                ToResearcher::Overlay(message) => self.relay(message),
+                answer => self.answered(&node, answer),
+            }
+        }
+    }
+
+    /// Hands a node what is in its mailbox, for as long as it lives.
+    pub(super) async fn deliver(
+        self,
+        node: NodeId,
+        incoming: mpsc::Sender<Result<ToNode, Malformed>>,
+    ) {
+        // What the node does not take yet stays in its mailbox.
+        while let Ok(place) = incoming.reserve().await {
+            self.reachable(&node).await;
+            let Some(letter) = self.next_letter(&node).await else {
+                continue;
+            };
+            let message = ToNode::decode(&letter.bytes).map_err(|error| {
+                let (request_id, researcher_id) = reply_address(&letter.bytes);
+                Malformed {
+                    request_id,
+                    researcher_id,
+                    error,
+                }
+            });
+            let desk = &mut *self.desk();
+            desk.trace.record(What::Delivered {
+                n: letter.n,
+                to: node.clone(),
+            });
+            desk.owe(&node, &message);
+            place.send(message);
+        }
+    }
+
+    /// What is left at the end.
+    pub(super) fn into_left(self) -> Left {
+        let desk = &mut *self.desk();
+        Left {
+            trace: std::mem::replace(&mut desk.trace, Trace::new()),
+            seen: std::mem::take(&mut desk.seen),
+            counts: std::mem::take(&mut desk.counts),
+            hits: std::mem::take(&mut desk.hits),
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn relay(&self, message: OverlayMessage) {
+        let n = {
+            let desk = &mut *self.desk();
+            let n = desk.number();
+            let hash = Sha256::digest(&message.overlay);
+            desk.trace.record(What::Relayed {
+                n,
+                from: message.source.clone(),
+                to: message.dest.clone(),
+                bytes: message.overlay.len(),
+                hash: std::array::from_fn(|i| hash[i]),
+            });
+            let once = (message.salt.clone(), message.nonce.clone());
+            if !desk.seen.salts.insert(once) {
+                desk.seen.reused.push(format!("#{n} of {}", message.source));
+            }
+            desk.seen.overlays.push(message.overlay.clone());
+            n
+        };
+        let to = message.dest.clone();
+        self.post(n, &to, ToNode::Overlay(message).encode());
+    }
+
+    fn answered(&self, node: &NodeId, answer: ToResearcher) {
+        let desk = &mut *self.desk();
+        let with = match &answer {
+            ToResearcher::Error { extra_msg, .. } => extra_msg.clone(),
+            ToResearcher::SecaggReply(reply)
+            | ToResearcher::AdditiveSSSetupReply { reply, .. }
+            | ToResearcher::SecaggDeleteReply(reply) => format!("done: {}", reply.secagg_id),
+            _ => "an answer".to_owned(),
+        };
+        desk.trace.record(What::Answered {
+            from: node.clone(),
+            with,
+        });
+        if let Some(id) = request_of(&answer) {
+            desk.seen.owed.remove(id);
+        }
+        // Only at the end of a run nobody reads any more.
+        let _ = desk.answers.send(answer);
+    }
+
+    /// Puts a message into a mailbox, once its time has come and its fate is met.
+    fn post(&self, n: u64, to: &NodeId, mut bytes: Vec<u8>) {
+        let desk = &mut *self.desk();
+        let mut wait = between(&mut desk.rng, LATENCY);
+        let fate = desk.plan.fate(n).filter(|_| desk.faulty);
+        if let Some(fate) = fate {
+            desk.hit(n, fate);
+        }
+        match fate {
+            Some(Fate::Dropped) => return,
+            Some(Fate::Corrupted { at, by }) => {
+                let at = usize::try_from(at % bytes.len().max(1) as u64).unwrap_or_default();
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = byte.wrapping_add(by);
+                }
+            }
+            Some(Fate::Delayed(by)) => wait += by,
+            Some(Fate::Duplicated(later)) => {
+                self.put_after(wait + later, n, to.clone(), bytes.clone());
+            }
+            None => {}
+        }
+        self.put_after(wait, n, to.clone(), bytes);
+    }
+
+    fn put_after(&self, wait: Duration, n: u64, to: NodeId, bytes: Vec<u8>) {
+        let relay = self.clone();
+        tokio::spawn(async move {
+            sleep(wait).await;
+            relay.put(n, &to, bytes);
+        });
+    }
+
+    fn put(&self, n: u64, to: &NodeId, bytes: Vec<u8>) {
+        let desk = &mut *self.desk();
+        let why = match desk.boxes.get_mut(to) {
+            _ if !desk.up => "the relay is down",
+            None => "no such node",
+            Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
+            Some(mailbox) => {
+                let until = Instant::now() + KEPT;
+                mailbox.queue.push_back(Letter { n, bytes, until });
+                mailbox.changed.notify_waiters();
+                desk.seen.fullest = desk.seen.fullest.max(mailbox.queue.len());
+                return;
+            }
+        };
+        desk.trace.record(What::Lost { n, why });
+    }
+
+    /// The next message that is not too old; `None` after a change that may have brought one.
+    async fn next_letter(&self, node: &NodeId) -> Option<Letter> {
+        let changed = {
+            let desk = &mut *self.desk();
+            let mailbox = desk.boxes.get_mut(node)?;
+            while let Some(letter) = mailbox.queue.pop_front() {
+                if letter.until > Instant::now() {
+                    return Some(letter);
+                }
+                desk.trace.record(What::Lost {
+                    n: letter.n,
+                    why: "it was kept for 300 s",
+                });
+            }
+            mailbox.changed.clone().notified_owned()
+        };
+        changed.await;
+        None
+    }
+
+    /// Waits until the node and the relay can talk.
+    async fn reachable(&self, node: &NodeId) {
+        loop {
+            let changed = {
+                let desk = self.desk();
+                let Some(mailbox) = desk.boxes.get(node) else {
+                    return;
+                };
+                if desk.up && !mailbox.cut_off {
+                    return;
+                }
+                mailbox.changed.clone().notified_owned()
+            };
+            changed.await;
+        }
+    }
+}
+
+impl Desk {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn hit(&mut self, n: u64, fate: Fate) {
+        *self.counts.entry(fate.name()).or_default() += 1;
+        self.hits.insert(n, fate);
+        self.trace.record(What::Hit { n, fate });
+    }
+
+    fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
+        let (Ok(ToNode::Ping { request_id, .. }) | Ok(ToNode::SecaggDelete { request_id, .. })) =
+            message
+        else {
+            let (Ok(ToNode::SecaggSetup(setup)) | Ok(ToNode::ServerKeySetup(setup))) = message
+            else {
+                return;
+            };
+            return self.owed_by(node, setup.request_id.clone());
+        };
+        self.owed_by(node, request_id.clone());
+    }
+
+    fn owed_by(&mut self, node: &NodeId, request: Option<RequestId>) {
+        if let Some(id) = request {
+            self.seen.owed.insert(
+                id,
+                Owed {
+                    node: node.clone(),
+                    since: Instant::now(),
+                },
+            );
+        }
+    }
+}
+
+fn request_of(answer: &ToResearcher) -> Option<&RequestId> {
+    match answer {
+        ToResearcher::PingReply { request_id, .. }
+        | ToResearcher::SearchReply { request_id, .. }
+        | ToResearcher::ListReply { request_id, .. }
+        | ToResearcher::Error { request_id, .. } => request_id.as_ref(),
+        ToResearcher::SecaggReply(reply)
+        | ToResearcher::SecaggDeleteReply(reply)
+        | ToResearcher::AdditiveSSSetupReply { reply, .. } => reply.request_id.as_ref(),
+        ToResearcher::Overlay(_) => None,
+    }
+}
