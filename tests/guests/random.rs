@@ -10,7 +10,7 @@ use backchannel_test_guests::HONEST;
 use crate::RUNNING;
 use crate::made::{manifest, with_manifest};
 
-const GENERATED: usize = 8000;
+const GENERATED: usize = 8150;
 const GENERATED_AND_FLIPPED: usize = 1850;
 const HONEST_AND_FLIPPED: usize = 150;
 /// What chance has to choose from for one component, in bytes.

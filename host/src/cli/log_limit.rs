@@ -10,15 +10,19 @@ use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
+use crate::handlers::PLUGIN_LOG;
+
 /// Lines of one cause within [`WINDOW`].
 const MOST_LINES: u32 = 20;
+/// Lines of one plugin within it: twice what one message lets it write, if its operator has not set another limit.
+const MOST_OF_A_PLUGIN: u32 = 200;
 /// The time that lines are counted over, and after which it is said how many were left out.
 const WINDOW: Duration = Duration::from_secs(1);
 /// The most causes. The code has fewer; further ones are limited together.
 const MOST_CAUSES: usize = 1000;
 
 /// Lets through the first lines of a cause within each second, and says after it how many it has left out. A cause is a place
-/// in the code or, where that writes about many things, what its field `cause` says. Lines below `info` are not limited: who
+/// in the code or, where that writes about many things, what its field `cause` says; each plugin is one. Lines below `info` are not limited: who
 /// asks for them wants them all.
 #[derive(Clone, Default)]
 pub(super) struct LogLimit(Arc<Shared>);
@@ -61,14 +65,23 @@ impl<S: Subscriber> Layer<S> for LogLimit {
         if *about.level() > Level::INFO || about.target() == module_path!() {
             return true;
         }
-        let mut named = NamedCause(None);
+        let of_plugin = about.target() == PLUGIN_LOG;
+        let mut named = Named {
+            field: if of_plugin { "plugin" } else { "cause" },
+            text: None,
+        };
         event.record(&mut named);
         let cause = Cause {
-            place: (about.target(), about.line()),
-            named: named.0,
+            place: (about.target(), about.line().filter(|_| !of_plugin)),
+            named: named.text,
+        };
+        let most = if of_plugin {
+            MOST_OF_A_PLUGIN
+        } else {
+            MOST_LINES
         };
         let mut counted = self.0.counted();
-        if counted.admit(cause, Instant::now()) {
+        if counted.admit(cause, most, Instant::now()) {
             return true;
         }
         if !counted.will_be_told {
@@ -114,7 +127,7 @@ impl Shared {
 
 impl Counted {
     /// Whether a line of this cause may be written now; it is counted in either case.
-    fn admit(&mut self, mut cause: Cause, now: Instant) -> bool {
+    fn admit(&mut self, mut cause: Cause, most: u32, now: Instant) -> bool {
         if self.causes.len() >= MOST_CAUSES && !self.causes.contains_key(&cause) {
             cause = Cause {
                 place: ("(other)", None),
@@ -129,7 +142,7 @@ impl Counted {
         if now.duration_since(lines.since) >= WINDOW {
             (lines.since, lines.written) = (now, 0);
         }
-        if lines.written < MOST_LINES {
+        if lines.written < most {
             lines.written += 1;
             return true;
         }
@@ -147,13 +160,16 @@ impl Counted {
     }
 }
 
-/// The text of an event's field `cause`.
-struct NamedCause(Option<String>);
+/// The text of one field of an event.
+struct Named {
+    field: &'static str,
+    text: Option<String>,
+}
 
-impl Visit for NamedCause {
+impl Visit for Named {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "cause" {
-            self.0 = Some(value.to_owned());
+        if field.name() == self.field {
+            self.text = Some(value.to_owned());
         }
     }
 
@@ -185,6 +201,23 @@ mod tests {
         let counts =
             counts.filter_map(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
         counts.sum()
+    }
+
+    #[test]
+    fn what_one_plugin_writes_hides_nothing_of_another() {
+        logging(|log| {
+            let began = Instant::now();
+            for _ in 0..10_000 {
+                tracing::error!(target: PLUGIN_LOG, plugin = "loud", "a line");
+            }
+            let seconds = began.elapsed().as_secs() as usize + 1;
+            tracing::info!(target: PLUGIN_LOG, plugin = "quiet", "a word");
+
+            let loud = log().matches("a line").count();
+            assert!(loud >= MOST_OF_A_PLUGIN as usize, "{loud} lines");
+            assert!(loud <= seconds * MOST_OF_A_PLUGIN as usize, "{loud} lines");
+            assert_eq!(log().matches("a word").count(), 1);
+        });
     }
 
     #[test]
@@ -233,7 +266,7 @@ mod tests {
         };
         let began = Instant::now();
         let admitted = |counted: &mut Counted, now| {
-            let lines = (0..100).filter(|_| counted.admit(cause("noise"), now));
+            let lines = (0..100).filter(|_| counted.admit(cause("noise"), MOST_LINES, now));
             lines.count()
         };
 
@@ -244,7 +277,7 @@ mod tests {
         assert!(counted.take_left_out().is_empty());
 
         for number in 0..2 * MOST_CAUSES {
-            counted.admit(cause(&number.to_string()), began);
+            counted.admit(cause(&number.to_string()), MOST_LINES, began);
         }
         assert_eq!(counted.causes.len(), MOST_CAUSES + 1);
     }

@@ -40,7 +40,7 @@ pub use bindings::backchannel::n2n::types::{Assurance, Envelope, Message};
 pub use body::Body;
 pub use cache::CompiledCode;
 pub use call::Found;
-pub use capabilities::Capability;
+pub use capabilities::{Capability, PLUGIN_LOG};
 pub use compile::serve as serve_compiler;
 pub use effect::{Datum, Effect, Outgoing, Refused, SecaggResult};
 pub use entry::Entry;

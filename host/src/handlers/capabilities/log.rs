@@ -4,6 +4,9 @@ use crate::handlers::Limit;
 use crate::handlers::state::CallState;
 use crate::message::one_line;
 
+/// The target of the lines that plugins write, whose field `plugin` says which.
+pub const PLUGIN_LOG: &str = "backchannel::plugin";
+
 impl log::Host for CallState {
     fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
         self.count_call(Capability::Log)?;
@@ -22,10 +25,10 @@ impl log::Host for CallState {
         self.log_bytes -= line.len().min(self.log_bytes);
         let plugin = &*self.plugin;
         match level {
-            Level::Debug => tracing::debug!(plugin, "{line}"),
-            Level::Info => tracing::info!(plugin, "{line}"),
-            Level::Warn => tracing::warn!(plugin, "{line}"),
-            Level::Error => tracing::error!(plugin, "{line}"),
+            Level::Debug => tracing::debug!(target: PLUGIN_LOG, plugin, "{line}"),
+            Level::Info => tracing::info!(target: PLUGIN_LOG, plugin, "{line}"),
+            Level::Warn => tracing::warn!(target: PLUGIN_LOG, plugin, "{line}"),
+            Level::Error => tracing::error!(target: PLUGIN_LOG, plugin, "{line}"),
         }
         Ok(())
     }

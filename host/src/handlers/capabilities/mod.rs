@@ -8,6 +8,7 @@ mod random;
 mod sharing;
 mod store;
 
+pub use log::PLUGIN_LOG;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::backchannel::n2n;
