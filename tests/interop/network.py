@@ -33,6 +33,7 @@ class Program:
 
     def __init__(self, name, command, folder, environment):
         self.name = name
+        self.ready = None  # what it says when it is
         self.log = folder / f"{name}.log"
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
@@ -108,15 +109,15 @@ class Network:
 
     def real_researcher(self):
         """A Fed-BioMed researcher, with its server."""
-        return self._python("researcher", "researcher.py", self.port, self.folder / "researcher")
+        return self.python("researcher", "researcher.py", self.port, self.folder / "researcher")
 
     def real_node(self, name):
         """A whole Fed-BioMed node."""
-        return self._python(name, "node.py", name, self.port, self.folder / name)
+        return self.python(name, "node.py", name, self.port, self.folder / name)
 
     def real_peer(self, name):
         """The node-to-node part of a Fed-BioMed node."""
-        return self._python(name, "peer.py", name, self.port, self.folder / name)
+        return self.python(name, "peer.py", name, self.port, self.folder / name)
 
     def our_relay(self):
         """A backchannel relay."""
@@ -134,7 +135,7 @@ class Network:
     def ready(self, *names):
         """Waits until the programs, all by default, have said that they are."""
         for name in names or tuple(self.running):
-            self.running[name].answer(READY_SECONDS)
+            self.running[name].ready = self.running[name].answer(READY_SECONDS)
 
     def stop(self, name, how=signal.SIGTERM):
         """Ends one program."""
@@ -207,7 +208,8 @@ class Network:
         file = self.folder / "relay" / "server-keys" / secagg_id.encode().hex()
         return str(int.from_bytes(file.read_bytes(), "big", signed=True))
 
-    def _python(self, name, script, *arguments):
+    def python(self, name, script, *arguments):
+        """A program of `real/`."""
         return self._start(name, [self.tools.python, REAL / script, *arguments])
 
     def _backchannel(self, name, command):

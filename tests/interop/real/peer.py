@@ -1,4 +1,5 @@
-"""The node-to-node part of a Fed-BioMed node, without the rest: it asks and answers KeyRequests (see `commands.py`).
+"""The node-to-node part of a Fed-BioMed node, without the rest: it asks and answers KeyRequests (see `commands.py`), and
+does what a dishonest node could.
 
     peer.py ID PORT FOLDER
 
@@ -6,6 +7,7 @@ A real node publishes a key only in a set-up, and a key is always as long. This 
 told, so that a relay can be tried with small and large messages, one by one and many at a time.
 """
 
+import asyncio
 import hashlib
 import os
 import sys
@@ -18,7 +20,7 @@ import commands
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fedbiomed.common.logger import logger
-from fedbiomed.common.message import KeyRequest, Message, OverlayMessage, PingReply, PingRequest
+from fedbiomed.common.message import KeyReply, KeyRequest, Message, OverlayMessage, PingReply, PingRequest
 from fedbiomed.common.synchro import EventWaitExchange
 from fedbiomed.node.requests import NodeToNodeRouter, send_nodes
 from fedbiomed.transport.client import ResearcherCredentials
@@ -29,6 +31,7 @@ os.makedirs(folder, exist_ok=True)
 
 researcher = {}
 overlays = []
+asked = []
 met = threading.Event()
 
 
@@ -37,7 +40,8 @@ def treat(raw):
     message = Message.from_dict(raw)
     if isinstance(message, OverlayMessage):
         router.submit(message)
-        overlays.append(message.node_id)
+        if not message.setup:
+            overlays.append(message.node_id)
     elif isinstance(message, PingRequest):
         reply = PingReply(
             request_id=message.request_id, researcher_id=message.researcher_id, node_id=own, node_name=own
@@ -69,7 +73,7 @@ def meet(within):
 
 
 def overlays_from(node):
-    """How many messages have come from a node."""
+    """How many messages have come from a node, those that set up channels aside."""
     return {"count": overlays.count(node)}
 
 
@@ -92,9 +96,7 @@ def ask(peer, run, length, in_flight, count):
     expected = body(run, length)
 
     def once(_):
-        request = KeyRequest(
-            request_id=f"request_{uuid.uuid4()}", node_id=own, dest_node_id=peer, secagg_id=run
-        )
+        request = key_request(peer, run)
         began = time.monotonic()
         _, replies = send_nodes(router, grpc, pending, researcher["id"], [peer], [request], True)
         took = time.monotonic() - began
@@ -113,29 +115,86 @@ def ask(peer, run, length, in_flight, count):
     }
 
 
-def ask_in_vain(peer):
-    """Sends a request that stays without an answer, so that both have set up their channel; does not wait."""
-    request = KeyRequest(
-        request_id=f"request_{uuid.uuid4()}", node_id=own, dest_node_id=peer, secagg_id="a run of nobody"
-    )
-    arguments = (router, grpc, pending, researcher["id"], [peer], [request], True)
+def ask_in_vain(peer, count=1):
+    """Sends requests that stay without an answer; does not wait. The first has both set up their channel."""
+    requests = [key_request(peer, f"run {number} of nobody") for number in range(count)]
+    arguments = (router, grpc, pending, researcher["id"], [peer] * count, requests, False)
     threading.Thread(target=send_nodes, args=arguments, daemon=True).start()
     return {}
 
 
-def forge(source, dest, count):
-    """Sends noise in another node's name. Servers do not check who sends."""
-    for _ in range(count):
+def key_request(peer, run):
+    return KeyRequest(request_id=f"request_{uuid.uuid4()}", node_id=own, dest_node_id=peer, secagg_id=run)
+
+
+def forge(dest, count, source=None, length=300, researcher_id=None):
+    """Sends noise in another node's name, or in those of as many nodes as messages. Servers do not check who sends."""
+    for number in range(count):
         noise = OverlayMessage(
-            researcher_id=researcher["id"],
-            node_id=source,
+            researcher_id=researcher_id or researcher["id"],
+            node_id=source or f"forged-{number}",
             dest_node_id=dest,
-            overlay=os.urandom(300),
+            overlay=os.urandom(length),
             setup=False,
             salt=os.urandom(32),
             nonce=os.urandom(16),
         )
         grpc.send(noise)
+    return {}
+
+
+def ask_twice(peer, run):
+    """Sends one request for what `peer` has published as two equal messages: how many replies come within 5 s."""
+    sealed, before = seal(key_request(peer, run)), len(overlays)
+    grpc.send(sealed)
+    grpc.send(sealed)
+    time.sleep(5)
+    return {"replies": len(overlays) - before}
+
+
+def seal(message, source=own, setup=False):
+    """An inner message as it goes out, or under the key that is published with Fed-BioMed."""
+    channel = router._overlay_channel
+    # The keys derive from the ids of both ends.
+    channel._node_id = source
+    sealing = channel.format_outgoing_overlay(message, researcher["id"], setup)
+    overlay, salt, nonce = asyncio.run_coroutine_threadsafe(sealing, router._loop).result()
+    channel._node_id = own
+    return OverlayMessage(
+        researcher_id=researcher["id"],
+        node_id=source,
+        dest_node_id=message.dest_node_id,
+        overlay=overlay,
+        setup=setup,
+        salt=salt,
+        nonce=nonce,
+    )
+
+
+def begin_to_ask(peer, run):
+    """Asks, and does not wait: the request's id."""
+    request = key_request(peer, run)
+    asked.clear()
+
+    def wait():
+        _, replies = send_nodes(router, grpc, pending, researcher["id"], [peer], [request], False)
+        asked.extend(replies)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return {"request_id": request.request_id}
+
+
+def answers():
+    """What has completed the last request so far: whose name is on it, and its content."""
+    return {"answers": [[reply.node_id, reply.public_key.decode()] for reply in asked]}
+
+
+def lie(to, request_id, run, source=None):
+    """Answers a request that another node was asked: in its own name, or in `source`'s under the published key."""
+    reply = KeyReply(
+        request_id=request_id, node_id=source or own, dest_node_id=to, public_key=b"a lie", secagg_id=run
+    )
+    grpc.send(seal(reply, source or own, setup=source is not None))
     return {}
 
 
@@ -147,5 +206,9 @@ commands.serve(
     publish_key=publish_key,
     ask=ask,
     ask_in_vain=ask_in_vain,
+    ask_twice=ask_twice,
+    begin_to_ask=begin_to_ask,
+    answers=answers,
+    lie=lie,
     forge=forge,
 )
