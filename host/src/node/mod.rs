@@ -1,4 +1,4 @@
-//! A node: everything wired together in one place ([`wiring`]), then connected to its researcher, and stopped.
+//! A node: everything wired together in one place (`wiring.rs`), then connected to its researcher, and stopped.
 //!
 //! ```text
 //! transport ──overlay──▶ router ──▶ handlers ──effects──▶ post ──▶ transport
