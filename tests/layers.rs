@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 32] = [
+const LAYERS: [(&str, &[&str]); 33] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
     ("proto", &[]),
     ("tasks", &[]),
     ("audit", &["message", "files"]),
+    ("trace", &["message"]),
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),

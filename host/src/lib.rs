@@ -21,7 +21,7 @@
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
 //!   [`primitives`].
-//! - [`audit`]: what an operator can read afterwards.
+//! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
@@ -88,5 +88,6 @@ pub mod secure_sum;
 mod setups;
 mod tasks;
 mod telemetry;
+pub mod trace;
 pub mod transport;
 mod witness;

@@ -1,0 +1,334 @@
+//! What is secret in the trace of a node at work, and is left out of it.
+
+use std::collections::HashMap;
+
+use super::bytes::Piece;
+use super::{Bytes, Call, Effect, Ended, Entry, HostCall, Session, Value, Work};
+use crate::message;
+
+/// Shorter than this, bytes are no key or share, and would be found by chance where they are not.
+const SHORTEST: usize = 8;
+/// From this length on, a text or byte string in a message may be anything that two nodes tell each other.
+const LONG_IN_A_MESSAGE: usize = 16;
+/// Public keys stay: handlers parse them.
+const PUBLIC: &[u8] = b"-----BEGIN PUBLIC KEY-----";
+/// What comes from these is secret whatever it is.
+const SECRET_IMPORTS: [&str; 4] = [
+    "random.bytes",
+    "sharing.share-for",
+    "material.wait",
+    "store.get",
+];
+
+/// The secrets met so far, by their bytes: the same bytes are the same secret, wherever they stand.
+///
+/// Secret are random bytes, shares, what was prepared for a run, what a plugin has stored, and in messages every text or byte
+/// string of 16 bytes or more, and every integer as long, that is not a name of the session or a public key. Numbers, short
+/// texts and the fields' names stay.
+#[derive(Default)]
+pub struct Secrets {
+    handles: HashMap<Vec<u8>, u32>,
+    /// All secrets by their first bytes, the longest first.
+    by_start: HashMap<[u8; SHORTEST], Vec<Vec<u8>>>,
+}
+
+impl Secrets {
+    /// Leaves the secrets of a session out.
+    pub fn hide(&mut self, session: &mut Session) {
+        let names = names(session);
+        let mut found = Found {
+            secrets: self,
+            names: &names,
+        };
+        found.gather(session);
+        each_bytes(session, &mut |bytes| {
+            *bytes = self.hidden(&bytes.stand_in())
+        });
+    }
+
+    fn keep(&mut self, secret: &[u8]) {
+        let Some(start) = secret.first_chunk::<SHORTEST>() else {
+            return;
+        };
+        if secret.starts_with(PUBLIC) || self.handles.contains_key(secret) {
+            return;
+        }
+        let id = u32::try_from(self.handles.len() + 1).unwrap_or(u32::MAX);
+        self.handles.insert(secret.to_vec(), id);
+        let same_start = self.by_start.entry(*start).or_default();
+        same_start.push(secret.to_vec());
+        same_start.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
+    fn hidden(&self, bytes: &[u8]) -> Bytes {
+        let mut pieces = Vec::new();
+        let mut clear = Vec::new();
+        let mut rest = bytes;
+        while let Some(first) = rest.first() {
+            let here = rest
+                .first_chunk()
+                .and_then(|start| self.by_start.get(start))
+                .and_then(|secrets| secrets.iter().find(|secret| rest.starts_with(secret)));
+            let Some(secret) = here else {
+                clear.push(*first);
+                rest = &rest[1..];
+                continue;
+            };
+            pieces.push(Piece::Clear(std::mem::take(&mut clear)));
+            pieces.push(Piece::Secret {
+                id: self.handles.get(secret).copied().unwrap_or_default(),
+                length: secret.len(),
+            });
+            rest = &rest[secret.len()..];
+        }
+        pieces.push(Piece::Clear(clear));
+        Bytes::of(pieces)
+    }
+}
+
+/// The search for a session's secrets.
+struct Found<'a> {
+    secrets: &'a mut Secrets,
+    names: &'a [String],
+}
+
+impl Found<'_> {
+    fn gather(&mut self, session: &Session) {
+        if let Work::Message(incoming) = &session.work {
+            self.message(&incoming.fields);
+        }
+        for call in &session.calls {
+            if let Entry::Step(answers) = &call.entry {
+                answers.iter().for_each(|answer| self.message(&answer.body));
+            }
+            call.host_calls.iter().for_each(|call| self.host_call(call));
+            if let Ended::Effects { effects, ask } = &call.ended {
+                effects.iter().for_each(|effect| self.effect(effect));
+                ask.iter().for_each(|asked| self.message(&asked.fields));
+            }
+        }
+    }
+
+    fn host_call(&mut self, call: &HostCall) {
+        if SECRET_IMPORTS.contains(&call.import.as_str())
+            && let Value::Bytes(bytes) = &call.result
+        {
+            self.message(bytes);
+            self.secrets.keep(&bytes.stand_in());
+        }
+    }
+
+    fn effect(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Reply { fields, .. } => self.message(fields),
+            Effect::Deliver { body } => self.message(body),
+            Effect::Publish { body, .. } => self.secrets.keep(&body.stand_in()),
+            Effect::EstablishServerKey { shares } => shares
+                .iter()
+                .for_each(|share| self.secrets.keep(&share.body.stand_in())),
+            Effect::Store { value, .. } => value
+                .iter()
+                .for_each(|value| self.secrets.keep(&value.stand_in())),
+            Effect::SetPeerKey { .. } | Effect::EstablishPairSecrets { .. } => {}
+        }
+    }
+
+    /// What is MessagePack is kept leaf by leaf, so that a plugin that reads it again finds its way; anything else whole.
+    fn message(&mut self, bytes: &Bytes) {
+        let bytes = bytes.stand_in();
+        match message::Value::decode(&bytes) {
+            Ok(value @ message::Value::Map(_)) => self.leaves(&value),
+            _ => self.secrets.keep(&bytes),
+        }
+    }
+
+    fn leaves(&mut self, value: &message::Value) {
+        match value {
+            message::Value::Str(text) if !self.names.contains(text) => self.leaf(text.as_bytes()),
+            message::Value::Bin(bytes) => self.leaf(bytes),
+            message::Value::Int(integer) => self.leaf(&integer.to_signed_bytes_be()),
+            message::Value::List(items)
+            | message::Value::Tuple(items)
+            | message::Value::Set(items) => items.iter().for_each(|item| self.leaves(item)),
+            message::Value::Map(entries) => {
+                entries.iter().for_each(|(_, value)| self.leaves(value));
+            }
+            _ => {}
+        }
+    }
+
+    fn leaf(&mut self, bytes: &[u8]) {
+        if bytes.len() >= LONG_IN_A_MESSAGE {
+            self.secrets.keep(bytes);
+        }
+    }
+}
+
+/// The names that both ends and the researcher know: without them a session makes no sense, and they are in every log.
+fn names(session: &Session) -> Vec<String> {
+    let mut names = vec![session.node.clone()];
+    match &session.work {
+        Work::Message(incoming) => {
+            names.extend([&incoming.source, &incoming.researcher].map(Clone::clone));
+            names.extend(incoming.request.clone());
+        }
+        Work::Run(run) => {
+            names.extend([&run.run, &run.researcher, &run.experiment].map(Clone::clone));
+            names.extend(run.parties.iter().cloned());
+        }
+    }
+    for call in &session.calls {
+        for host_call in &call.host_calls {
+            // Runs and keys that the plugin asks for by name; what it logs is its own affair and shown as it is.
+            names.extend(host_call.given.iter().filter_map(|value| match value {
+                Value::Text(text) if host_call.import != "log.write" => Some(text.clone()),
+                _ => None,
+            }));
+        }
+    }
+    names
+}
+
+/// All bytes of a session, to be looked at or changed.
+fn each_bytes(session: &mut Session, with: &mut impl FnMut(&mut Bytes)) {
+    if let Work::Message(incoming) = &mut session.work {
+        with(&mut incoming.fields);
+    }
+    for Call {
+        entry,
+        host_calls,
+        ended,
+        ..
+    } in &mut session.calls
+    {
+        if let Entry::Step(answers) = entry {
+            answers.iter_mut().for_each(|answer| with(&mut answer.body));
+        }
+        for call in host_calls {
+            call.given
+                .iter_mut()
+                .for_each(|value| of_value(value, with));
+            of_value(&mut call.result, with);
+        }
+        let Ended::Effects { effects, ask } = ended else {
+            continue;
+        };
+        ask.iter_mut().for_each(|asked| with(&mut asked.fields));
+        for effect in effects {
+            match effect {
+                Effect::Reply { fields: bytes, .. }
+                | Effect::Deliver { body: bytes }
+                | Effect::SetPeerKey { pem: bytes }
+                | Effect::Publish { body: bytes, .. } => with(bytes),
+                Effect::Store { value, .. } => value.iter_mut().for_each(&mut *with),
+                Effect::EstablishPairSecrets { keys: of_parties }
+                | Effect::EstablishServerKey { shares: of_parties } => {
+                    of_parties.iter_mut().for_each(|one| with(&mut one.body));
+                }
+            }
+        }
+    }
+}
+
+fn of_value(value: &mut Value, with: &mut impl FnMut(&mut Bytes)) {
+    match value {
+        Value::Bytes(bytes) => with(bytes),
+        Value::List(values) => values.iter_mut().for_each(|value| of_value(value, with)),
+        Value::None | Value::Text(_) | Value::Number(_) | Value::Failed { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cost, Incoming};
+    use super::*;
+
+    const SHARE: &[u8] = b"\x11share that nobody else may see\x22";
+
+    fn session() -> Session {
+        let share =
+            message::Value::Int(message::Integer::from_signed_bytes_be(SHARE).expect("an integer"));
+        let fields = |share| {
+            message::Value::Map(vec![
+                ("secagg_id".into(), "a run with a long name".into()),
+                ("share".into(), share),
+                ("note".into(), "patient 4711 was here".into()),
+            ])
+        };
+        let fields = Bytes::from(fields(share).encode());
+        Session {
+            node: "a".into(),
+            plugin: "p".into(),
+            digest: String::new(),
+            work: Work::Message(Incoming {
+                id: None,
+                researcher: "r".into(),
+                source: "b".into(),
+                setup: false,
+                assurance: "channel-key".into(),
+                kind: "K".into(),
+                request: None,
+                fields: fields.clone(),
+            }),
+            calls: vec![Call {
+                at: 0,
+                entry: Entry::Handle,
+                host_calls: vec![HostCall {
+                    import: "material.wait".into(),
+                    given: vec![Value::Text("a run with a long name".into())],
+                    result: Value::Bytes(Bytes::from(SHARE)),
+                }],
+                ended: Ended::Effects {
+                    effects: vec![Effect::Deliver { body: fields }],
+                    ask: vec![],
+                },
+                cost: Cost::default(),
+            }],
+        }
+    }
+
+    #[test]
+    fn nothing_secret_is_in_what_is_written_and_names_are() {
+        let mut hidden = session();
+        Secrets::default().hide(&mut hidden);
+        let text = serde_json::to_string(&hidden).expect("written");
+
+        for secret in [SHARE, b"patient 4711 was here"] {
+            assert!(!text.contains(&hex::encode(secret)), "{text}");
+        }
+        assert!(
+            text.contains(&hex::encode("a run with a long name")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_same_secret_has_one_handle_and_the_message_keeps_its_form() {
+        let mut hidden = session();
+        Secrets::default().hide(&mut hidden);
+
+        let Value::Bytes(material) = &hidden.calls[0].host_calls[0].result else {
+            panic!("material");
+        };
+        let Work::Message(incoming) = &hidden.work else {
+            panic!("a message");
+        };
+        let handle = material.secrets().next().expect("secret");
+        assert!(incoming.fields.secrets().any(|id| id == handle));
+        let read = message::Value::decode(&incoming.fields.stand_in()).expect("MessagePack");
+        let share = read
+            .get("share")
+            .and_then(message::Value::as_int)
+            .expect("an integer");
+        assert_eq!(&*share.to_signed_bytes_be(), material.stand_in().as_slice());
+    }
+
+    #[test]
+    fn public_keys_stay() {
+        let pem = [PUBLIC, b"\nMFkw...\n"].concat();
+        let mut secrets = Secrets::default();
+        secrets.keep(&pem);
+
+        assert!(!secrets.hidden(&pem).has_secrets());
+    }
+}
