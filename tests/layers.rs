@@ -137,6 +137,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "audit",
             "chronicle",
             "transport",
+            "tasks",
             "node",
         ],
     ),

@@ -129,16 +129,31 @@ impl Relay {
         self.desk().trace.now()
     }
 
-    /// An accident that began or ended, counted when it began.
-    pub(super) fn accident(&self, accident: Accident, node: &NodeId, begins: bool) {
-        let desk = &mut *self.desk();
-        let node = node.clone();
-        if begins {
-            *desk.counts.entry(accident.name()).or_default() += 1;
-            desk.trace.record(What::Began { accident, node });
-        } else {
-            desk.trace.record(What::Ended { accident, node });
+    /// An accident began; counted now, unless it may pass unnoticed.
+    pub(super) fn began(&self, accident: Accident, node: &NodeId) {
+        if !accident.may_pass() {
+            self.count(accident);
         }
+        let node = node.clone();
+        self.record(What::Began { accident, node });
+    }
+
+    /// It ended.
+    pub(super) fn ended(&self, accident: Accident, node: &NodeId) {
+        let node = node.clone();
+        self.record(What::Ended { accident, node });
+    }
+
+    /// It hit something.
+    pub(super) fn count(&self, accident: Accident) {
+        *self.desk().counts.entry(accident.name()).or_default() += 1;
+    }
+
+    /// A node died over an operation of its disk.
+    pub(super) fn died(&self, node: &NodeId) {
+        self.count(Accident::Torn);
+        self.record(What::Died { node: node.clone() });
+        self.excuse(node);
     }
 
     /// From now on messages have no faults.

@@ -25,6 +25,8 @@ pub(super) enum What {
     Started { node: NodeId, life: u32 },
     /// It could not.
     NotStarted { node: NodeId, why: String },
+    /// It died in the middle of writing its store.
+    Died { node: NodeId },
     /// An accident began.
     Began { accident: Accident, node: NodeId },
     /// And ended.
@@ -60,6 +62,7 @@ impl fmt::Display for Entry {
         match &self.what {
             What::Started { node, life } => write!(f, "{node} starts (life {life})"),
             What::NotStarted { node, why } => write!(f, "{node} does not start: {why}"),
+            What::Died { node } => write!(f, "! {node} dies while it writes its store"),
             What::Began { accident, node } => write!(f, "! {} of {node}", accident.name()),
             What::Ended { accident, node } => write!(f, "! {} of {node} over", accident.name()),
             What::Relayed {

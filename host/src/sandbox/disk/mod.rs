@@ -1,140 +1,217 @@
-//! A simulated disk: what was synced survives a power cut, what was only written may not, or in part.
+//! A simulated disk with one node's store: what was synced survives a power cut, what was only written may not, or in part.
+//!
+//! It can refuse operations ([`Trouble`]), and end the life of whoever uses it in the middle of one: each write, sync and change
+//! of length is a point at which a node can die.
+
+mod platter;
+mod trouble;
 
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rand_core::Rng;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
 use redb::StorageBackend;
 
-/// What a disk writes in one piece, in bytes.
-const SECTOR: usize = 512;
+use crate::key_store::{KeyStore, StoreError};
+use crate::message::NodeId;
+use crate::randomness::Randomness;
+use platter::{Change, Platter};
+pub(super) use trouble::Trouble;
+use trouble::{Operation, Troubles};
 
 /// One node's disk. Clones are the same disk; it outlives the node's crashes.
-#[derive(Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<Platter>>);
+#[derive(Clone)]
+pub(super) struct Disk(Arc<Mutex<Inside>>);
 
-/// A disk as one life of its node uses it. What a dead one still writes goes nowhere.
+/// A disk as one life of its node uses it. To a dead one it does nothing any more.
 #[derive(Clone)]
 pub(super) struct Mounted {
     disk: Disk,
     life: u64,
 }
 
-#[derive(Default)]
-struct Platter {
+struct Inside {
+    /// Draws what is left of what failed to be synced.
+    rng: ChaCha20Rng,
     life: u64,
-    /// What programs read.
-    seen: Vec<u8>,
-    /// What a power cut leaves for sure.
-    synced: Vec<u8>,
-    unsynced: Vec<Change>,
-    full: bool,
+    /// Whether a store was ever made here.
+    made: bool,
+    platter: Platter,
+    troubles: Troubles,
+    death: Option<Death>,
+    /// To be told of the death of the life that uses it.
+    mourner: Option<Box<dyn FnOnce() + Send>>,
 }
 
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
-impl Change {
-    fn apply(&self, platter: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, bytes } => {
-                platter[*offset..offset + bytes.len()].copy_from_slice(bytes)
-            }
-            Self::Length(length) => platter.resize(*length, 0),
-        }
-    }
-
-    /// What of it reaches the platter when the power fails: all, nothing, or the first sectors.
-    fn torn(self, rng: &mut impl Rng) -> Option<Self> {
-        match (rng.next_u32() % 3, self) {
-            (0, _) => None,
-            (1, Self::Write { offset, mut bytes }) => {
-                let sectors = bytes.len() / SECTOR;
-                let kept = rng.next_u32() as usize % (sectors + 1);
-                bytes.truncate(kept * SECTOR);
-                Some(Self::Write { offset, bytes })
-            }
-            (_, whole) => Some(whole),
-        }
-    }
+/// The end of a life over one of its operations.
+pub(super) struct Death {
+    /// So many of its writes, syncs and changes of length still succeed.
+    pub(super) after: u64,
+    /// Whether the power fails with it; else what was written is there, synced or not.
+    pub(super) power: bool,
+    /// Draws what is left.
+    pub(super) rng: ChaCha20Rng,
 }
 
 impl Disk {
-    /// The disk for a new life of its node.
-    pub(super) fn mount(&self) -> Mounted {
-        let mut platter = self.platter();
-        platter.life += 1;
-        Mounted {
-            disk: self.clone(),
-            life: platter.life,
+    /// An empty one.
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inside {
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            life: 0,
+            made: false,
+            platter: Platter::default(),
+            troubles: Troubles::default(),
+            death: None,
+            mourner: None,
+        })))
+    }
+
+    /// The store, for a new life of its node; made first if none was ever made here, in the steps of a real one.
+    pub(super) fn open(
+        &self,
+        node: &NodeId,
+        randomness: &Randomness,
+    ) -> (Mounted, Result<KeyStore, StoreError>) {
+        let (mounted, made) = self.mount();
+        let store = || {
+            if !made {
+                KeyStore::make_on(mounted.clone(), node, randomness)?;
+                self.inside().made = true;
+            }
+            KeyStore::on(mounted.clone(), node)
+        };
+        let store = store();
+        (mounted, store)
+    }
+
+    fn mount(&self) -> (Mounted, bool) {
+        let mut inside = self.inside();
+        inside.life += 1;
+        inside.mourner = None;
+        if !inside.made {
+            // What a life left that died over making it has another name.
+            inside.platter = Platter::default();
         }
+        let mounted = Mounted {
+            disk: self.clone(),
+            life: inside.life,
+        };
+        (mounted, inside.made)
     }
 
     /// Ends the life that uses it: what was written is there, synced or not.
     pub(super) fn unmount(&self) {
-        self.platter().life += 1;
+        self.inside().life += 1;
     }
 
-    /// Loses what was not synced: each write wholly, in part, or not at all.
+    /// Loses what was not synced.
     pub(super) fn cut_power(&self, rng: &mut impl Rng) {
-        let mut platter = self.platter();
-        let unsynced = std::mem::take(&mut platter.unsynced);
-        let mut left = std::mem::take(&mut platter.synced);
-        for change in unsynced {
-            match change {
-                // File systems keep the length apart from the content, and grow it first.
-                Change::Length(length) if length >= left.len() => left.resize(length, 0),
-                change => {
-                    if let Some(change) = change.torn(rng) {
-                        change.apply(&mut left);
-                    }
-                }
-            }
-        }
-        platter.seen.clone_from(&left);
-        platter.synced = left;
+        self.inside().platter.cut_power(rng);
     }
 
-    /// From now on writes fail, or succeed again.
-    pub(super) fn set_full(&self, full: bool) {
-        self.platter().full = full;
+    /// From now on something is wrong; see [`Troubles::begin`].
+    pub(super) fn begin(&self, id: u64, trouble: Trouble, after: u64, times: u64) {
+        self.inside().troubles.begin(id, trouble, after, times);
     }
 
-    fn platter(&self) -> MutexGuard<'_, Platter> {
+    /// It is over; whether it was felt.
+    pub(super) fn end(&self, id: u64) -> bool {
+        self.inside().troubles.end(id)
+    }
+
+    /// All troubles are over, and nobody dies any more.
+    pub(super) fn heal(&self) {
+        let mut inside = self.inside();
+        inside.troubles = Troubles::default();
+        inside.death = None;
+    }
+
+    /// Has the life that uses it, or the next one, die over an operation; or not any more.
+    pub(super) fn set_death(&self, death: Option<Death>) {
+        self.inside().death = death;
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Platter {
-    fn change(&mut self, change: Change) -> io::Result<()> {
-        if self.full {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        change.apply(&mut self.seen);
-        self.unsynced.push(change);
-        Ok(())
+impl Mounted {
+    /// Whether the life that uses it goes on.
+    pub(super) fn is_alive(&self) -> bool {
+        self.disk.inside().life == self.life
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        if self.full {
-            return Err(io::ErrorKind::StorageFull.into());
+    /// Has `mourner` told when this life dies over an operation: at once, before the operation returns.
+    pub(super) fn mourned_by(&self, mourner: impl FnOnce() + Send + 'static) {
+        let mut inside = self.disk.inside();
+        if inside.life == self.life {
+            inside.mourner = Some(Box::new(mourner));
         }
-        for change in self.unsynced.drain(..) {
-            change.apply(&mut self.synced);
+    }
+
+    /// Does `work` if this life goes on and the disk does not refuse.
+    fn operate<T>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&mut Platter) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let inside = &mut *self.disk.inside();
+        if inside.life != self.life {
+            return Err(dead());
         }
-        Ok(())
+        let refused = inside.troubles.check(operation);
+        if refused.is_err() && operation == Operation::Sync {
+            inside.platter.fail_to_sync(&mut inside.rng);
+        }
+        refused?;
+        work(&mut inside.platter)
+    }
+
+    /// The same for what changes the disk, over which a life can end.
+    fn alter(&self, operation: Operation, change: Option<Change>) -> io::Result<()> {
+        let mourner = {
+            let inside = &mut *self.disk.inside();
+            let due = |death: &mut Death| {
+                let due = death.after == 0;
+                death.after = death.after.saturating_sub(1);
+                due
+            };
+            if inside.life != self.life {
+                return Err(dead());
+            }
+            inside.death.take_if(due).map(|mut death| {
+                inside.life += 1;
+                if let Some(change) = &change {
+                    inside.platter.tear(change.clone(), &mut death.rng);
+                }
+                if death.power {
+                    inside.platter.cut_power(&mut death.rng);
+                }
+                inside.mourner.take()
+            })
+        };
+        match mourner {
+            Some(mourner) => {
+                mourner.into_iter().for_each(|mourner| mourner());
+                Err(dead())
+            }
+            None => self.operate(operation, |platter| match change {
+                Some(change) => platter.change(change),
+                None => {
+                    platter.sync();
+                    Ok(())
+                }
+            }),
+        }
     }
 }
 
-impl Mounted {
-    /// The platter, for the life that has it.
-    fn living(&self) -> Option<MutexGuard<'_, Platter>> {
-        let platter = self.disk.platter();
-        (platter.life == self.life).then_some(platter)
-    }
+fn dead() -> io::Error {
+    io::Error::other("the node that used the disk is dead")
 }
 
 impl fmt::Debug for Mounted {
@@ -146,119 +223,151 @@ impl fmt::Debug for Mounted {
 
 impl StorageBackend for Mounted {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.disk.platter().seen.len() as u64)
+        self.operate(Operation::Read, |platter| Ok(platter.len() as u64))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let platter = self.disk.platter();
-        let start = usize::try_from(offset).map_err(io::Error::other)?;
-        let found = platter.seen.get(start..start + out.len());
-        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        self.operate(Operation::Read, |platter| platter.read(offset, out))
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        match self.living() {
-            Some(mut platter) => platter.change(Change::Length(length)),
-            None => Ok(()),
-        }
+        self.alter(Operation::Resize, Some(Change::Length(length)))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.living() {
-            Some(mut platter) => platter.sync(),
-            None => Ok(()),
-        }
+        self.alter(Operation::Sync, None)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let Some(mut platter) = self.living() else {
-            return Ok(());
-        };
-        if offset + data.len() > platter.seen.len() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        platter.change(Change::Write {
-            offset,
-            bytes: data.to_vec(),
-        })
+        let bytes = data.to_vec();
+        self.alter(Operation::Write, Some(Change::Write { offset, bytes }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
-    use crate::key_store::KeyStore;
-    use crate::message::NodeId;
-    use crate::randomness::Randomness;
 
     fn node() -> NodeId {
         NodeId::try_from("a").expect("a valid id")
     }
 
-    #[test]
-    fn a_power_cut_takes_only_what_was_not_synced() {
-        let disk = Disk::default();
-        let mounted = disk.mount();
-        mounted.set_len(2048).expect("grown");
-        mounted.write(0, &[1; 1024]).expect("written");
-        mounted.sync_data().expect("synced");
-        mounted.write(1024, &[2; 1024]).expect("written");
+    fn put(store: &KeyStore, der: &[u8]) -> Result<(), StoreError> {
+        store.put_researcher_certificate("r:1", der)
+    }
 
-        let mut outcomes = std::collections::BTreeSet::new();
-        for seed in 0..50 {
-            let copy = Disk::default();
-            {
-                let (mut to, from) = (copy.platter(), disk.platter());
-                to.seen.clone_from(&from.seen);
-                to.synced.clone_from(&from.synced);
-                to.unsynced.push(Change::Write {
-                    offset: 1024,
-                    bytes: vec![2; 1024],
-                });
-            }
-            copy.cut_power(&mut Randomness::from_seed(seed));
-            let left = &copy.platter().seen;
-            assert!(left[..1024].iter().all(|byte| *byte == 1));
-            outcomes.insert(left[1024..].iter().filter(|byte| **byte == 2).count());
-        }
-        assert_eq!(outcomes, [0, 512, 1024].into());
+    fn kept(store: &KeyStore) -> Option<Vec<u8>> {
+        store.researcher_certificate("r:1").expect("read")
+    }
+
+    /// A store with something in it.
+    fn store(disk: &Disk, seed: u64) -> (Mounted, KeyStore) {
+        let (mounted, store) = disk.open(&node(), &Randomness::from_seed(seed));
+        let store = store.expect("a new store");
+        put(&store, b"first").expect("kept");
+        (mounted, store)
     }
 
     #[test]
     fn a_store_works_again_once_a_full_disk_has_room() {
-        let (disk, rng) = (Disk::default(), Randomness::from_seed(1));
-        let store = KeyStore::on(disk.mount(), &node(), &rng).expect("a new store");
-        disk.set_full(true);
-        let put = || store.put_researcher_certificate("r:1", b"der");
-        assert!(put().is_err() && put().is_err());
+        let disk = Disk::new(1);
+        let (_, store) = store(&disk, 1);
+        disk.begin(1, Trouble::Full, 0, u64::MAX);
+        assert!(put(&store, b"second").is_err() && put(&store, b"second").is_err());
         assert!(store.researcher_certificate("r:1").is_err());
 
-        disk.set_full(false);
-        put().expect("kept");
-        let kept = store.researcher_certificate("r:1").expect("read");
-        assert_eq!(kept.as_deref(), Some(b"der".as_slice()));
+        assert!(disk.end(1));
+        put(&store, b"third").expect("kept");
+        assert_eq!(kept(&store).as_deref(), Some(b"third".as_slice()));
     }
 
     #[test]
     fn a_store_is_there_after_any_power_cut() {
         for seed in 0..20 {
-            let (disk, mut rng) = (Disk::default(), Randomness::from_seed(seed));
-            let store = KeyStore::on(disk.mount(), &node(), &rng).expect("a new store");
-            let first = *store.seed().as_bytes();
-            store
-                .put_researcher_certificate("r:1", b"der")
-                .expect("kept");
+            let (disk, mut rng) = (Disk::new(seed), Randomness::from_seed(seed));
+            let (_, before) = store(&disk, seed);
+            let first = *before.seed().as_bytes();
             disk.unmount();
-            drop(store);
+            drop(before);
             disk.cut_power(&mut rng);
 
-            let store = KeyStore::on(disk.mount(), &node(), &rng).expect("still a store");
-            assert_eq!(*store.seed().as_bytes(), first);
-            let kept = store.researcher_certificate("r:1").expect("read");
-            assert_eq!(kept.as_deref(), Some(b"der".as_slice()));
+            let (_, after) = disk.open(&node(), &rng);
+            let after = after.expect("still a store");
+            assert_eq!(*after.seed().as_bytes(), first);
+            assert_eq!(kept(&after).as_deref(), Some(b"first".as_slice()));
         }
+    }
+
+    #[test]
+    fn a_store_is_there_whichever_operation_its_node_dies_over() {
+        let mut died = 0;
+        for seed in 0..120 {
+            let disk = Disk::new(seed);
+            let (mounted, before) = store(&disk, seed);
+            let first = *before.seed().as_bytes();
+            let told = Arc::new(AtomicBool::new(false));
+            let tell = told.clone();
+            mounted.mourned_by(move || tell.store(true, Ordering::SeqCst));
+            disk.set_death(Some(Death {
+                after: seed / 2,
+                power: seed % 2 == 0,
+                rng: ChaCha20Rng::seed_from_u64(seed),
+            }));
+            let acknowledged = (0..10_u8)
+                .take_while(|n| put(&before, &[*n]).is_ok())
+                .last();
+            assert_eq!(mounted.is_alive(), !told.load(Ordering::SeqCst));
+            died += u32::from(!mounted.is_alive());
+            disk.unmount();
+            drop(before);
+
+            let (_, after) = disk.open(&node(), &Randomness::from_seed(seed));
+            let after = after.expect("still a store");
+            assert_eq!(*after.seed().as_bytes(), first);
+            // What it was told of is there, or what it was about to be told of.
+            let kept = kept(&after).expect("something");
+            match acknowledged {
+                Some(last) => assert!(kept == [last] || kept == [last + 1], "{kept:?}"),
+                None => assert!(kept == b"first" || kept == [0], "{kept:?}"),
+            }
+        }
+        assert!(died > 60, "{died} of 120");
+    }
+
+    #[test]
+    fn a_node_that_dies_over_making_its_store_starts_with_none() {
+        for after in 0.. {
+            let disk = Disk::new(after);
+            disk.set_death(Some(Death {
+                after,
+                power: true,
+                rng: ChaCha20Rng::seed_from_u64(after),
+            }));
+            let (mounted, store) = disk.open(&node(), &Randomness::from_seed(1));
+            if mounted.is_alive() {
+                store.expect("a new store");
+                assert!(after > 10, "{after} operations");
+                break;
+            }
+            assert!(store.is_err(), "dead over operation {after}");
+            let (_, store) = disk.open(&node(), &Randomness::from_seed(2));
+            store.expect("a new store");
+        }
+    }
+
+    #[test]
+    fn refuses_a_store_that_was_emptied_and_never_makes_another() {
+        let disk = Disk::new(1);
+        drop(store(&disk, 1));
+        disk.unmount();
+        disk.inside().platter.damage(Vec::clear);
+
+        let (_, refused) = disk.open(&node(), &Randomness::from_seed(2));
+        assert!(matches!(refused, Err(StoreError::Unreadable(_))));
     }
 }
