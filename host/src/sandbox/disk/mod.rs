@@ -252,6 +252,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::message::RequestId;
 
     fn node() -> NodeId {
         NodeId::try_from("a").expect("a valid id")
@@ -369,5 +370,33 @@ mod tests {
 
         let (_, refused) = disk.open(&node(), &Randomness::from_seed(2));
         assert!(matches!(refused, Err(StoreError::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_store_loses_nothing_over_failed_operations() {
+        let (mut failed, id) = (0, RequestId::try_from("1").expect("a valid id"));
+        for seed in 0..108 {
+            let trouble = [Trouble::Writes, Trouble::Syncs, Trouble::Reads][seed as usize % 3];
+            let times = if seed % 2 == 0 { 1 } else { u64::MAX };
+            let disk = Disk::new(seed);
+            let (_, before) = store(&disk, seed);
+            disk.begin(1, trouble, seed % 12, times);
+            for n in 0..10 {
+                failed += u32::from(put(&before, &[n]).is_err());
+            }
+            disk.end(1);
+            // Elsewhere, so that what failed to be written stays as it is.
+            before.remember_answered(&id).expect("kept");
+            let expected = kept(&before);
+            disk.unmount();
+            drop(before);
+            disk.cut_power(&mut Randomness::from_seed(seed));
+
+            let (_, after) = disk.open(&node(), &Randomness::from_seed(1));
+            let after = after.unwrap_or_else(|error| panic!("{seed}, {trouble:?}: {error}"));
+            assert_eq!(kept(&after), expected, "{seed}");
+            assert!(after.was_answered(&id).expect("read"), "{seed}");
+        }
+        assert!(failed > 50, "{failed} failed");
     }
 }
