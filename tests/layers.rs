@@ -42,6 +42,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "channels",
             "secure_sum",
             "audit",
+            "trace",
         ],
     ),
     ("packages", &["files", "handlers"]),

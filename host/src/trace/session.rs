@@ -1,8 +1,12 @@
 //! One instance of a plugin, from its message or run to its last call.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
+use crate::message::one_line;
 
 /// One instance of a plugin, with all that went in and came out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +136,8 @@ pub enum Value {
     /// Nothing.
     #[default]
     None,
+    /// The call never came back: it waited when its guest was cancelled.
+    Unanswered,
     /// A text.
     Text(String),
     /// Bytes.
@@ -239,4 +245,90 @@ pub struct Cost {
     pub fuel: Option<u64>,
     /// The most memory that the instance had so far, in bytes.
     pub memory: u64,
+}
+
+/// A long text or byte string in a line, in bytes.
+const SHOWN: usize = 60;
+
+impl Session {
+    /// The secrets among what the plugin is given: from these it can make others, and what it hands on of them it must hand on
+    /// unchanged.
+    pub fn secrets_given(&self) -> BTreeSet<u32> {
+        let mut given = BTreeSet::new();
+        if let Work::Message(incoming) = &self.work {
+            given.extend(incoming.fields.secrets());
+        }
+        for call in &self.calls {
+            if let Entry::Step(answers) = &call.entry {
+                given.extend(answers.iter().flat_map(|answer| answer.body.secrets()));
+            }
+            for host_call in &call.host_calls {
+                host_call.result.add_secrets(&mut given);
+            }
+        }
+        given
+    }
+}
+
+impl Value {
+    fn add_secrets(&self, to: &mut BTreeSet<u32>) {
+        match self {
+            Self::Bytes(bytes) => to.extend(bytes.secrets()),
+            Self::List(values) => values.iter().for_each(|value| value.add_secrets(to)),
+            _ => {}
+        }
+    }
+
+    /// Whether a guest may have meant this by `other`: what is secret and not among `known` may be anything of its length.
+    pub fn may_be(&self, other: &Self, known: &BTreeSet<u32>) -> bool {
+        match (self, other) {
+            (Self::Bytes(own), Self::Bytes(other)) => {
+                own.may_be(&other.stand_in(), |id| known.contains(&id))
+            }
+            (Self::List(own), Self::List(other)) => {
+                own.len() == other.len()
+                    && own
+                        .iter()
+                        .zip(other)
+                        .all(|(own, other)| own.may_be(other, known))
+            }
+            _ => self == other,
+        }
+    }
+}
+
+impl HostCall {
+    /// Whether `other` is the same call, whatever it gave back; see [`Value::may_be`].
+    pub fn asks_for_the_same(&self, other: &Self, known: &BTreeSet<u32>) -> bool {
+        let given = self.given.iter().zip(&other.given);
+        self.import == other.import
+            && self.given.len() == other.given.len()
+            && given
+                .into_iter()
+                .all(|(own, other)| own.may_be(other, known))
+    }
+}
+
+impl fmt::Display for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given: Vec<_> = self.given.iter().map(ToString::to_string).collect();
+        write!(f, "{}({})", self.import, given.join(", "))
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing"),
+            Self::Unanswered => f.write_str("no answer"),
+            Self::Text(text) => write!(f, "\"{}\"", one_line(text, SHOWN)),
+            Self::Bytes(bytes) => write!(f, "{}", one_line(&bytes.to_string(), SHOWN)),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::List(values) => {
+                let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", values.join(", "))
+            }
+            Self::Failed { kind, text } => write!(f, "{kind}: {}", one_line(text, SHOWN)),
+        }
+    }
 }
