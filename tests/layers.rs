@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 33] = [
+const LAYERS: [(&str, &[&str]); 34] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "trace",
         ],
     ),
+    ("replay", &["trace", "handlers"]),
     ("packages", &["files", "handlers"]),
     ("policy", &["files", "handlers", "packages"]),
     ("plugins", &["files", "handlers", "packages", "policy"]),
@@ -188,6 +189,8 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "logs",
             "telemetry",
             "sandbox",
+            "trace",
+            "replay",
         ],
     ),
 ];
