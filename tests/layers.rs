@@ -126,6 +126,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "tasks",
             "audit",
             "metrics",
+            "trace",
         ],
     ),
     (
