@@ -81,6 +81,7 @@ pub mod primitives;
 pub mod proto;
 pub mod randomness;
 pub mod relay;
+pub mod replay;
 pub mod report;
 mod requests;
 mod router;

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
-use crate::handlers::{CompiledCode, Plugins, Runtime};
+use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
@@ -119,6 +119,7 @@ impl Opened {
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
             chronicle,
+            recorder: Recorder::none(),
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;

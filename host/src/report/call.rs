@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use super::shown::{self, Field};
 use super::lane;
 use crate::message::{LONGEST_LINE, one_line};
+use crate::trace::shown::{self, Field};
 use crate::trace::{self, Entry, Work};
+
+/// Of an effect with all that is in it, in bytes.
+const LONGEST_EFFECT: usize = 1000;
 
 /// An instance of a plugin, at work for a message or a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,9 +46,9 @@ pub struct Call {
     /// Why, if it failed or was stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// What it asked for.
+    /// What it asked for, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub effects: Vec<Effect>,
+    pub effects: Vec<String>,
     /// Instructions, if they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
@@ -62,16 +65,6 @@ pub struct HostCall {
     pub given: Vec<String>,
     /// What it gave back.
     pub result: String,
-}
-
-/// An effect, or a request of a run's step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Effect {
-    /// In words.
-    pub what: String,
-    /// With what.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<Field>,
 }
 
 /// How a call ended.
@@ -136,10 +129,10 @@ impl Call {
         let (ended, why, effects) = match &call.ended {
             trace::Ended::Nothing => (Ended::Nothing, None, vec![]),
             trace::Ended::Found => (Ended::Found, None, vec![]),
-            trace::Ended::Effects { effects, ask } => {
-                let effects = effects.iter().map(Effect::of);
-                let all = effects.chain(ask.iter().map(Effect::request)).collect();
-                (Ended::Effects, None, all)
+            trace::Ended::Effects { .. } => {
+                let lines = call.ended.lines();
+                let lines = lines.iter().map(|line| one_line(line, LONGEST_EFFECT));
+                (Ended::Effects, None, lines.collect())
             }
             trace::Ended::Failed { kind, text } => {
                 let why = format!("{}: {}", name(kind), one_line(text, LONGEST_LINE));
@@ -170,57 +163,6 @@ impl HostCall {
             import: name(&call.import),
             given: call.given.iter().map(shown::value).collect(),
             result: shown::value(&call.result),
-        }
-    }
-}
-
-impl Effect {
-    fn of(effect: &trace::Effect) -> Self {
-        use trace::Effect;
-        let (what, fields) = match effect {
-            Effect::Reply { kind, fields } => {
-                (format!("reply {}", name(kind)), shown::fields(fields))
-            }
-            Effect::Deliver { body } => (
-                "complete the request with what came".into(),
-                shown::fields(body),
-            ),
-            Effect::SetPeerKey { pem } => (
-                "use the peer's public key on this channel".into(),
-                vec![field("", shown::bytes(pem))],
-            ),
-            Effect::Publish {
-                run,
-                audience,
-                body,
-            } => {
-                let whom = audience.as_deref().map_or("all parties".into(), lane::node);
-                let what = format!("prepare for {whom} in run {}", name(run));
-                (what, vec![field("", shown::bytes(body))])
-            }
-            Effect::EstablishPairSecrets { keys } => (
-                "keep a secret with each party".into(),
-                keys.iter().map(answer).collect(),
-            ),
-            Effect::EstablishServerKey { shares } => (
-                "keep the server key".into(),
-                shares.iter().map(answer).collect(),
-            ),
-            Effect::Store { key, value } => match value {
-                Some(value) => (
-                    format!("store under {}", name(key)),
-                    vec![field("", shown::bytes(value))],
-                ),
-                None => (format!("remove what is stored under {}", name(key)), vec![]),
-            },
-        };
-        Self { what, fields }
-    }
-
-    fn request(request: &trace::Request) -> Self {
-        Self {
-            what: format!("ask {}: {}", lane::node(&request.to), name(&request.kind)),
-            fields: shown::fields(&request.fields),
         }
     }
 }

@@ -10,9 +10,9 @@ use super::call::{Session, name};
 use super::fault::Fault;
 
 use super::finding::{Broken, mentions};
-use super::{Moment, lane, shown};
+use super::{Moment, lane};
 use crate::message::{LONGEST_LINE, one_line};
-use crate::trace::{self, Ended, Trace, What, Work};
+use crate::trace::{self, Ended, Trace, What, Work, shown};
 
 /// What the researcher calls the run of a message, in its fields.
 const RUN_FIELD: &str = "secagg_id";

@@ -24,12 +24,11 @@ mod text;
 use serde::Serialize;
 
 pub use arrow::{Arrow, Hit, Lost, State, Treatment, Way};
-pub use call::{Call, Effect, Ended, HostCall, Session};
+pub use call::{Call, Ended, HostCall, Session};
 pub use fault::Fault;
 pub use finding::{Evidence, Finding};
 pub use lane::{Lane, Role};
 pub use run::{Party, Run};
-pub use shown::Field;
 
 use crate::message::{LONGEST_LINE, one_line};
 use crate::trace::{Made, Trace};
@@ -162,7 +161,7 @@ impl About {
         };
         let events = trace.events.iter().map(|event| event.at);
         let calls = trace.sessions.iter().flat_map(|session| &session.calls);
-        let plugins = trace.header.plugins.iter().map(|plugin| Plugin {
+        let plugins = trace.plugins.iter().map(|plugin| Plugin {
             name: call::name(&plugin.name),
             version: call::name(&plugin.version),
             digest: call::name(&plugin.digest),

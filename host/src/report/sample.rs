@@ -40,6 +40,8 @@ impl Sample {
             name: name.into(),
             version: "0.1.0".into(),
             digest: digit.repeat(64),
+            grants: vec![],
+            limits: [("memory-mib".to_owned(), 32)].into(),
         };
         Self {
             trace: Trace {
@@ -50,11 +52,11 @@ impl Sample {
                     }),
                     build: "0.1.0".into(),
                     contract: "0.1.0".into(),
-                    plugins: vec![
-                        plugin("additive-sharing", "a"),
-                        plugin("channel-setup", "c"),
-                    ],
                 },
+                plugins: vec![
+                    plugin("additive-sharing", "a"),
+                    plugin("channel-setup", "c"),
+                ],
                 events: vec![],
                 sessions: vec![],
                 whole: true,
