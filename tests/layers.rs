@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 34] = [
+const LAYERS: [(&str, &[&str]); 35] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
     ("tasks", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
+    ("report", &["message", "trace"]),
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),
@@ -191,6 +192,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "telemetry",
             "sandbox",
             "trace",
+            "report",
             "replay",
         ],
     ),

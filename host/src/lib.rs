@@ -82,6 +82,7 @@ pub mod proto;
 pub mod randomness;
 pub mod relay;
 pub mod replay;
+pub mod report;
 mod requests;
 mod router;
 pub mod sandbox;
