@@ -5,6 +5,7 @@ mod column;
 mod daemon;
 mod demo;
 mod explain;
+mod fuzz;
 mod import;
 mod log_limit;
 mod logs;
@@ -74,6 +75,8 @@ enum Command {
     Import(import::Import),
     /// Run whole networks in this process, with faults, and check what must hold.
     Sim(sim::Sim),
+    /// Feed a plugin inputs that nobody means well with.
+    Fuzz(fuzz::Fuzz),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
@@ -119,6 +122,7 @@ impl Cli {
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
+                Command::Fuzz(fuzz) => fuzz.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
