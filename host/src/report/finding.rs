@@ -1,6 +1,7 @@
 //! What broke, and the lines that lead up to it.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
@@ -52,7 +53,7 @@ pub struct Evidence {
 
 impl Finding {
     pub(super) fn of(broken: &Broken, joined: &Joined, lanes: &[Lane]) -> Self {
-        let (evidence, more) = evidence(&broken.how, 0, broken.at, joined, lanes);
+        let (evidence, more) = evidence(&broken.how, 0..=broken.at, joined, lanes, |_| true);
         Self {
             at: broken.at,
             invariant: broken.invariant.clone(),
@@ -63,22 +64,23 @@ impl Finding {
     }
 }
 
-/// What a reader of `text` needs to see: what happened to the nodes, runs and messages that it names. How many lines are left
-/// out comes with it.
+/// What a reader of `text` needs to see: what happened within a time to the nodes, runs and messages that it names, if it is
+/// `wanted`. How many lines are left out comes with it.
 pub(super) fn evidence(
     text: &str,
-    from: u64,
-    until: u64,
+    within: RangeInclusive<u64>,
     joined: &Joined,
     lanes: &[Lane],
+    wanted: impl Fn(&Arrow) -> bool,
 ) -> (Vec<Evidence>, usize) {
     let named = Named::of(text, joined, lanes);
+    let (from, until) = within.into_inner();
     let from = named.began(joined).unwrap_or(from).max(from);
     let mut found: Vec<(u8, Evidence)> = Vec::new();
     let first = joined.arrows.partition_point(|arrow| arrow.at < from);
     let arrows = joined.arrows.iter().enumerate().skip(first);
     for (place, arrow) in arrows.take_while(|(_, arrow)| arrow.at <= until) {
-        if let Some(weight) = named.weighs(arrow) {
+        if let Some(weight) = named.weighs(arrow).filter(|_| wanted(arrow)) {
             found.push((weight, Evidence::of_arrow(place, arrow)));
         }
     }

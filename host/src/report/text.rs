@@ -56,7 +56,7 @@ impl Report {
     /// What a reader needs first: what was run, what broke, how the rest went.
     pub fn head(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let about = &self.about;
-        writeln!(f, "{}: {}", about.title, self.verdict())?;
+        writeln!(f, "{}: {}", about.title, self.verdict)?;
         if !about.whole {
             writeln!(
                 f,
@@ -79,54 +79,10 @@ impl Report {
             writeln!(f, "\nfailed     {} more runs", failed.len() - MOST_FAILED)?;
         }
         writeln!(f)?;
-        for (name, value) in self.facts() {
-            writeln!(f, "{name:<10} {value}")?;
+        for fact in &self.facts {
+            writeln!(f, "{:<10} {}", fact.name, fact.value)?;
         }
         Ok(())
-    }
-
-    /// Whether something broke, in a few words.
-    pub fn verdict(&self) -> String {
-        match self.findings.len() {
-            0 if self.about.checked => "nothing broke that must hold".into(),
-            0 => "not checked for what must hold".into(),
-            1 => "one thing broke that must hold".into(),
-            many => format!("{many} things broke that must hold"),
-        }
-    }
-
-    /// How all of it went, in a few lines with a name each.
-    pub fn facts(&self) -> Vec<(&'static str, String)> {
-        let (messages, states) = self.counts();
-        let states = states
-            .iter()
-            .map(|(state, count)| format!("{count} {}", state.name()));
-        let mut facts = vec![
-            ("time", time(self.about.until)),
-            (
-                "messages",
-                listed(format!("{messages} between nodes"), states.collect()),
-            ),
-        ];
-        if !self.runs.is_empty() {
-            let done = self.runs.iter().filter(|run| run.done).count();
-            facts.push((
-                "runs",
-                format!("{done} of {} done by all their nodes", self.runs.len()),
-            ));
-        }
-        let hit = self.arrows.iter().filter(|arrow| !arrow.hits.is_empty());
-        let lasting = self.faults.iter().map(ToString::to_string);
-        let mut faults: Vec<_> = lasting.collect();
-        let of_messages = hit.count();
-        if of_messages > 0 {
-            faults.push(format!("{of_messages} messages hit"));
-        }
-        if !faults.is_empty() {
-            facts.push(("faults", faults.join("; ")));
-        }
-        facts.push(("made by", format!("backchannel {}", self.about.build)));
-        facts
     }
 
     fn evidence(&self, f: &mut impl fmt::Write, evidence: &[Evidence], more: usize) -> fmt::Result {
@@ -196,13 +152,6 @@ impl Line {
     }
 }
 
-fn listed(first: String, rest: Vec<String>) -> String {
-    if rest.is_empty() {
-        return first;
-    }
-    format!("{first}: {}", rest.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::Sample;
@@ -212,6 +161,33 @@ mod tests {
     fn tmp() {
         let report = Report::of(&Sample::faulty().trace);
         println!("{report}");
-        println!("{}", serde_json::to_string(&report).unwrap().len());
+        std::fs::write("/tmp/faulty.json", serde_json::to_string(&report).unwrap()).unwrap();
+        let mut sample = Sample::new();
+        let nodes = ["node-0", "node-1", "node-2", "node-3", "node-4"];
+        for run in 0..60 {
+            let name = format!("key-{run}");
+            sample.ask(&name, &nodes, true);
+            sample.begin(&name, &nodes);
+            for (i, from) in nodes.into_iter().enumerate() {
+                for (j, to) in nodes.into_iter().enumerate() {
+                    use super::super::sample::Fate::*;
+                    let fate = match (run * 7 + i * 3 + j * 5) % 41 {
+                        1 => Dropped,
+                        2 => Delayed(2100 + run as u64 * 31),
+                        3 => Doubled(900),
+                        4 => Changed,
+                        5 => Lost,
+                        _ => Fine,
+                    };
+                    if from != to { sample.share(from, to, &name, fate, if (run + i * j) % 31 == 1 { Delayed(300) } else {Fine}); }
+                }
+            }
+            if run % 9 == 3 { sample.fault("partition", nodes[run % 5], 4300); }
+            if run % 13 == 3 { sample.fault("relay", nodes[run % 5], 800); }
+            sample.pass(3000);
+            for node in nodes { if (run + node.len()) % 7 == 1 && node != "node-1" { sample.answer(node, &format!("FB318: cannot set up secure aggregation {name} on node {node}: these nodes did not answer: node-2")); } else { sample.end(node, &name, &nodes); sample.answer(node, &format!("done: {name}")); } }
+        }
+        let report = Report::of(&sample.trace);
+        std::fs::write("/tmp/large.json", serde_json::to_string(&report).unwrap()).unwrap();
     }
 }
