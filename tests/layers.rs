@@ -127,6 +127,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "tasks",
             "audit",
             "metrics",
+            "trace",
         ],
     ),
     (
