@@ -88,12 +88,17 @@ mod tests {
     fn no_text_of_a_trace_becomes_markup() {
         let page = Report::of(&Sample::hostile()).to_html();
 
-        let expected = PAGE.matches('<').count() + STYLE.matches('<').count() + SCRIPT.matches('<').count();
+        let expected =
+            PAGE.matches('<').count() + STYLE.matches('<').count() + SCRIPT.matches('<').count();
         assert!(!page.contains(HOSTILE));
         assert_eq!(page.matches('<').count(), expected);
         let json = between(&page, "id=\"report\">", "</script>");
         let report: serde_json::Value = serde_json::from_str(json).expect("JSON");
-        assert!(report["findings"][0]["how"].as_str().is_some_and(|how| how.contains(HOSTILE)));
+        assert!(
+            report["findings"][0]["how"]
+                .as_str()
+                .is_some_and(|how| how.contains(HOSTILE))
+        );
     }
 
     #[test]
@@ -112,7 +117,16 @@ mod tests {
     fn the_page_names_nothing_outside_itself() {
         let page = Report::of(&Sample::faulty().trace).to_html();
 
-        for outside in ["src=", "href=", "url(", "@import", "import ", "fetch(", "XMLHttp", "WebSocket"] {
+        for outside in [
+            "src=",
+            "href=",
+            "url(",
+            "@import",
+            "import ",
+            "fetch(",
+            "XMLHttp",
+            "WebSocket",
+        ] {
             assert!(!page.contains(outside), "{outside}");
         }
         // The only address is the name of SVG's elements.

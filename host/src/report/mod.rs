@@ -4,12 +4,13 @@
 //! as one page without a network ([`Report::to_html`]), or as JSON ([`serde::Serialize`]).
 //!
 //! In reading order: [`Lane`]; [`Arrow`], a message; [`Session`], what a plugin did with it; [`Fault`]; [`Run`] and [`Finding`], the
-//! short answers with the lines that lead up to them; `join`, where events and sessions meet; `text` and `html`, how it is shown.
+//! short answers with the lines that lead up to them; `join` and `exchange`, where events and sessions meet; `text` and `html`, how it is shown.
 //!
 //! What peers and plugins wrote is in here as single lines without control characters, cut where it is too long.
 
 mod arrow;
 mod call;
+mod exchange;
 mod fault;
 mod finding;
 mod html;

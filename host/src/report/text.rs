@@ -154,40 +154,72 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::Sample;
+    use super::super::sample::{HOSTILE, Sample};
     use super::*;
 
+    fn shown(sample: &Sample) -> String {
+        Report::of(&sample.trace).to_string()
+    }
+
     #[test]
-    fn tmp() {
-        let report = Report::of(&Sample::faulty().trace);
-        println!("{report}");
-        std::fs::write("/tmp/faulty.json", serde_json::to_string(&report).unwrap()).unwrap();
+    fn nothing_of_a_trace_commands_the_terminal_or_makes_lines() {
         let mut sample = Sample::new();
-        let nodes = ["node-0", "node-1", "node-2", "node-3", "node-4"];
-        for run in 0..60 {
-            let name = format!("key-{run}");
-            sample.ask(&name, &nodes, true);
-            sample.begin(&name, &nodes);
-            for (i, from) in nodes.into_iter().enumerate() {
-                for (j, to) in nodes.into_iter().enumerate() {
-                    use super::super::sample::Fate::*;
-                    let fate = match (run * 7 + i * 3 + j * 5) % 41 {
-                        1 => Dropped,
-                        2 => Delayed(2100 + run as u64 * 31),
-                        3 => Doubled(900),
-                        4 => Changed,
-                        5 => Lost,
-                        _ => Fine,
-                    };
-                    if from != to { sample.share(from, to, &name, fate, if (run + i * j) % 31 == 1 { Delayed(300) } else {Fine}); }
-                }
-            }
-            if run % 9 == 3 { sample.fault("partition", nodes[run % 5], 4300); }
-            if run % 13 == 3 { sample.fault("relay", nodes[run % 5], 800); }
-            sample.pass(3000);
-            for node in nodes { if (run + node.len()) % 7 == 1 && node != "node-1" { sample.answer(node, &format!("FB318: cannot set up secure aggregation {name} on node {node}: these nodes did not answer: node-2")); } else { sample.end(node, &name, &nodes); sample.answer(node, &format!("done: {name}")); } }
+        sample.broken("a\u{1b}[2J", "b\nbroken     c\r");
+        sample.answer("node\n-0", "done\u{202e}: x");
+
+        let text = shown(&sample);
+
+        assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text}");
+        let broken = text.lines().filter(|line| line.starts_with("broken"));
+        assert_eq!(broken.count(), 1, "{text}");
+    }
+
+    #[test]
+    fn says_first_what_broke_and_which_lines_lead_up_to_it() {
+        let text = shown(&Sample::faulty());
+
+        let mut lines = text.lines();
+        let title = "simulation of 3 nodes, seed 7: one thing broke that must hold";
+        assert_eq!(lines.next(), Some(title));
+        let told: Vec<_> = lines.by_ref().skip(1).take(3).collect();
+        let expected = [
+            "broken     what was stored is there: node-2 reported key-1 and does not have it",
+            "           33.093 s  node-2 answered the researcher: done: key-1",
+            "           33.243 s  node-2 without power for 7.5 s",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn each_message_has_a_line_with_what_became_of_it() {
+        let text = shown(&Sample::faulty());
+
+        for line in [
+            " 1.003 s   #4  node-0 → node-1      ChannelSetupRequest 227 B      treated by channel-setup, answered by #5",
+            " 1.024 s  #11  node-1 → node-0      AdditiveSSharingReply 577 B    delayed by a fault (by 2100 ms), delivered 2.1 s later, treated by additive-sharing",
+            " 1.039 s  #16  node-1 → node-2      AdditiveSSharingRequest 227 B  ! dropped by a fault at the relay",
+            "33.243 s  #35  node-0 → node-1      AdditiveSSharingRequest 260 B  ! node-1 was killed before it was done",
+            "33.243 s       ! node-2 without power for 7.5 s",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }
-        let report = Report::of(&sample.trace);
-        std::fs::write("/tmp/large.json", serde_json::to_string(&report).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn says_that_a_trace_has_no_end() {
+        let mut sample = Sample::faulty();
+        sample.trace.whole = false;
+        assert!(shown(&sample).contains("the trace has no end"));
+    }
+
+    #[test]
+    fn a_long_name_does_not_push_all_lines_away() {
+        let mut sample = Sample::new();
+        sample.set_up_channel(&"n".repeat(250), HOSTILE, super::super::sample::Fate::Fine);
+        sample.set_up_channel("a", "b", super::super::sample::Fate::Fine);
+
+        let text = shown(&sample);
+        let line = text.lines().find(|line| line.contains("a → b"));
+        assert!(line.is_some_and(|line| line.len() < 200), "{text}");
     }
 }
