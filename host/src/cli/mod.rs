@@ -14,6 +14,7 @@ mod plugin;
 mod problem;
 mod relay;
 mod replay;
+mod report;
 mod secagg;
 mod sim;
 mod status;
@@ -76,6 +77,8 @@ enum Command {
     Sim(sim::Sim),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
+    /// Show what happened in a recorded run, as text or as a page.
+    Report(report::ReportCommand),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -120,6 +123,7 @@ impl Cli {
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
+                Command::Report(report) => report.run(format),
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }

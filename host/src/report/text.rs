@@ -24,7 +24,7 @@ struct Line {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.head(f)?;
+        f.write_str(&self.head())?;
         let lines = self.lines();
         let width = |column: fn(&Line) -> &String| {
             let messages = lines.iter().filter(|line| !line.what.is_empty());
@@ -54,7 +54,14 @@ impl fmt::Display for Report {
 
 impl Report {
     /// What a reader needs first: what was run, what broke, how the rest went.
-    pub fn head(&self, f: &mut impl fmt::Write) -> fmt::Result {
+    pub fn head(&self) -> String {
+        let mut head = String::new();
+        // Writing to a text cannot fail.
+        let _ = self.write_head(&mut head);
+        head
+    }
+
+    fn write_head(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let about = &self.about;
         writeln!(f, "{}: {}", about.title, self.verdict)?;
         if !about.whole {

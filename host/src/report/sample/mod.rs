@@ -336,3 +336,45 @@ fn hostile(value: serde_json::Value) -> serde_json::Value {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Writer;
+
+    /// What the tests in `tests/` read.
+    const FIXTURE: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/fixtures/traces/faulty.trace"
+    );
+
+    fn written(trace: &Trace) -> Vec<u8> {
+        let mut writer = Writer::new(Vec::new(), &trace.header).expect("written");
+        for plugin in &trace.plugins {
+            writer.plugin(plugin.clone()).expect("written");
+        }
+        for event in &trace.events {
+            writer.event(event.clone()).expect("written");
+        }
+        for session in &trace.sessions {
+            writer.session(session.clone()).expect("written");
+        }
+        writer.end().expect("written").0
+    }
+
+    #[test]
+    fn the_fixture_is_the_faulty_sample() {
+        let faulty = written(&Sample::faulty().trace);
+        if std::env::var_os("BACKCHANNEL_WRITE_FIXTURES").is_some() {
+            std::fs::write(FIXTURE, &faulty).expect("written");
+        }
+
+        let there = std::fs::read(FIXTURE).expect("the fixture");
+        assert!(
+            there == faulty,
+            "run this test once with BACKCHANNEL_WRITE_FIXTURES=1 to write the fixture anew"
+        );
+        let read = Trace::read(&there[..]).expect("a trace");
+        assert_eq!(read, Sample::faulty().trace);
+    }
+}
