@@ -15,6 +15,7 @@ mod plugin;
 mod problem;
 mod relay;
 mod replay;
+mod report;
 mod secagg;
 mod sim;
 mod status;
@@ -79,6 +80,8 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
+    /// Show what happened in a recorded run, as text or as a page.
+    Report(report::ReportCommand),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -124,6 +127,7 @@ impl Cli {
                 Command::Sim(sim) => sim.run(format).await,
                 Command::Fuzz(fuzz) => fuzz.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
+                Command::Report(report) => report.run(format),
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }
