@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 33] = [
+const LAYERS: [(&str, &[&str]); 35] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
     ("tasks", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
+    ("report", &["message", "trace"]),
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),
@@ -42,8 +43,10 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "channels",
             "secure_sum",
             "audit",
+            "trace",
         ],
     ),
+    ("replay", &["trace", "handlers"]),
     ("packages", &["files", "handlers"]),
     ("policy", &["files", "handlers", "packages"]),
     ("plugins", &["files", "handlers", "packages", "policy"]),
@@ -124,6 +127,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "tasks",
             "audit",
             "metrics",
+            "trace",
         ],
     ),
     (
@@ -187,6 +191,9 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "logs",
             "telemetry",
             "sandbox",
+            "trace",
+            "report",
+            "replay",
         ],
     ),
 ];

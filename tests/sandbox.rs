@@ -10,7 +10,7 @@ const FAULTS: &str =
     "drop=0.1,dup=0.1,corrupt=0.05,delay=10ms..20s,kill=2,power=1,partition=2,relay=1,full=1";
 
 fn plugins() -> Plugins {
-    let runtime = Runtime::without_clock().expect("an engine");
+    let runtime = Runtime::metered().expect("an engine");
     Plugins::new(PluginSet::built_in(&runtime, None).expect("the built-in plugins"))
 }
 

@@ -81,6 +81,8 @@ pub mod primitives;
 pub mod proto;
 pub mod randomness;
 pub mod relay;
+pub mod replay;
+pub mod report;
 mod requests;
 mod router;
 pub mod sandbox;

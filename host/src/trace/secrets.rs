@@ -234,7 +234,11 @@ fn of_value(value: &mut Value, with: &mut impl FnMut(&mut Bytes)) {
     match value {
         Value::Bytes(bytes) => with(bytes),
         Value::List(values) => values.iter_mut().for_each(|value| of_value(value, with)),
-        Value::None | Value::Text(_) | Value::Number(_) | Value::Failed { .. } => {}
+        Value::None
+        | Value::Unanswered
+        | Value::Text(_)
+        | Value::Number(_)
+        | Value::Failed { .. } => {}
     }
 }
 
