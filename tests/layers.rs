@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 33] = [
+const LAYERS: [(&str, &[&str]); 36] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
     ("tasks", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
+    ("report", &["message", "trace"]),
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),
@@ -42,6 +43,20 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "channels",
             "secure_sum",
             "audit",
+            "trace",
+        ],
+    ),
+    ("replay", &["trace", "handlers"]),
+    (
+        "fuzz",
+        &[
+            "message",
+            "randomness",
+            "key_store",
+            "trace",
+            "handlers",
+            "replay",
+            "fuzz",
         ],
     ),
     ("packages", &["files", "handlers"]),
@@ -124,6 +139,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "tasks",
             "audit",
             "metrics",
+            "trace",
         ],
     ),
     (
@@ -188,6 +204,9 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "logs",
             "telemetry",
             "sandbox",
+            "trace",
+            "report",
+            "replay",
         ],
     ),
 ];

@@ -14,7 +14,7 @@ fn plugins() -> Plugins {
     // Compiled once.
     static SET: OnceLock<PluginSet> = OnceLock::new();
     let set = SET.get_or_init(|| {
-        let runtime = Runtime::without_clock().expect("an engine");
+        let runtime = Runtime::metered().expect("an engine");
         PluginSet::built_in(&runtime, None).expect("the built-in plugins")
     });
     Plugins::new(set.clone())

@@ -104,7 +104,7 @@ impl Sim {
             let todo = "raise the limit of address space (ulimit -v)";
             Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
         };
-        let runtime = Runtime::without_clock().map_err(engine)?;
+        let runtime = Runtime::metered().map_err(engine)?;
         let plugins = PluginSet::built_in(&runtime, None).map_err(|error| {
             let todo = error.advice();
             Problem::new(

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::ResourceAny;
-use wasmtime::{PoolConcurrencyLimitError, Store};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use super::bindings::backchannel::n2n::types::Failure;
 use super::bindings::exports::backchannel::n2n::handler;
-use super::effect;
 use super::limits::Crossed;
 use super::plugin::root_cause;
+use super::runtime::FUEL_PER_MS;
 use super::state::{CallState, Subject};
 use super::{CallError, Called, Effect, Envelope, Limit, Message, Plugin, Services, Usage};
+use super::{effect, recorder, traced};
 use crate::message::one_line;
+use crate::trace::{Ended, Entry, Work};
 
 /// A failure's text in the log, in bytes.
 const LONGEST_TEXT: usize = 500;
@@ -42,7 +44,9 @@ impl Plugin {
         if let Err(error) = self.can_read(message.fields.len()) {
             return Called::new(Usage::default(), Err(error));
         }
-        let mut store = self.store(services, Subject::Message(envelope.clone()));
+        let work = || Work::Message(traced::incoming(&envelope, &message));
+        let mut store = self.store(services, Subject::Message(envelope.clone()), work);
+        store.data_mut().call_begins(|| Entry::Handle);
         let bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
         store.data_mut().may_wait_until = Some(bounds.deadline);
         let call = async {
@@ -52,15 +56,24 @@ impl Plugin {
             Ok((guest, outcome))
         };
         let (called, took) = bounds.within(call).await;
-        let usage = took.with(store.data_mut().usage());
-        let found = called.and_then(|(guest, outcome)| {
+        let usage = took.of(&mut store);
+        let outcome = called.and_then(|(guest, outcome)| {
             let outcome = outcome.map_err(|why| failure(self.name(), &why))?;
-            Ok(outcome.map(|outcome| Found {
+            Ok(outcome.map(|outcome| (guest, outcome)))
+        });
+        let ended = || match &outcome {
+            Ok(Some(_)) => Ended::Found,
+            Ok(None) => Ended::Nothing,
+            Err(error) => recorder::ended(error),
+        };
+        store.data_mut().call_ends(ended, &usage);
+        let found = outcome.map(|found| {
+            found.map(|(guest, outcome)| Found {
                 plugin: self.clone(),
                 store,
                 guest,
                 outcome,
-            }))
+            })
         });
         Called::new(usage, found)
     }
@@ -76,16 +89,29 @@ impl Found {
             outcome,
         } = self;
         store.data_mut().may_wait_until = None;
+        store.data_mut().call_begins(|| Entry::Finalize);
         let bounds = Bounds::begin(&plugin, &mut store, Limit::FinalCpuMs, Limit::FinalWallMs);
         let guest = guest.outcome();
         let (called, took) = bounds
             .within(guest.call_finalize(&mut store, outcome))
             .await;
-        let mut usage = took.with(store.data_mut().usage());
+        let mut usage = took.of(&mut store);
+        let mut asked_for = Vec::new();
         let effects = called.and_then(|effects| {
             let effects = effects.map_err(|why| failure(plugin.name(), &why))?;
+            if store.data().is_recorded() {
+                asked_for = traced::effects(&effects);
+            }
             effect::check(effects, &plugin, &store.data().subject, &mut usage)
         });
+        let ended = || match &effects {
+            Ok(_) => Ended::Effects {
+                effects: asked_for,
+                ask: Vec::new(),
+            },
+            Err(error) => recorder::ended(error),
+        };
+        store.data_mut().call_ends(ended, &usage);
         Called::new(usage, effects)
     }
 }
@@ -95,23 +121,37 @@ pub(super) struct Bounds<'a> {
     plugin: &'a Plugin,
     begun: Instant,
     pub(super) deadline: Instant,
+    cpu: Limit,
     wall: Limit,
+    fuel: u64,
 }
 
 /// How long a call took.
 pub(super) struct Took {
     wall: Duration,
     computing: Duration,
+    /// What it had, of a metered engine.
+    fuel: u64,
 }
 
 impl Took {
-    pub(super) fn with(self, usage: Usage) -> Usage {
+    /// All that the last call with `store` used.
+    pub(super) fn of(self, store: &mut Store<CallState>) -> Usage {
+        // Without a meter there is an error in place of what is left.
+        let left = store.get_fuel().ok();
+        let fuel = left.map(|left| self.fuel.saturating_sub(left));
         Usage {
             wall: self.wall,
-            computing: self.computing,
-            ..usage
+            computing: fuel.map_or(self.computing, computing),
+            fuel,
+            ..store.data_mut().usage()
         }
     }
+}
+
+/// Instructions taken for time.
+fn computing(fuel: u64) -> Duration {
+    Duration::from_nanos(fuel.saturating_mul(1_000_000) / FUEL_PER_MS)
 }
 
 impl<'a> Bounds<'a> {
@@ -123,13 +163,21 @@ impl<'a> Bounds<'a> {
         wall: Limit,
     ) -> Self {
         store.data_mut().may_compute(cpu);
-        store.set_epoch_deadline(1);
+        let fuel = plugin.limits().get(cpu).saturating_mul(FUEL_PER_MS);
+        if plugin.is_metered() {
+            // Fails only without a meter.
+            let _ = store.set_fuel(fuel);
+        } else {
+            store.set_epoch_deadline(1);
+        }
         let begun = Instant::now();
         Self {
             plugin,
             begun,
             deadline: begun + plugin.limits().time(wall),
+            cpu,
             wall,
+            fuel,
         }
     }
 
@@ -156,6 +204,9 @@ impl<'a> Bounds<'a> {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(match Crossed::from_error(&error, plugin.limits()) {
                 Some(Crossed::Own(hit)) => stopped(hit),
+                None if error.downcast_ref() == Some(&Trap::OutOfFuel) => {
+                    stopped(plugin.limits().hit(self.cpu))
+                }
                 Some(Crossed::Fixed(limit)) => CallError::FixedLimit {
                     plugin: plugin.name().into(),
                     limit,
@@ -171,17 +222,17 @@ impl<'a> Bounds<'a> {
             }),
             Err(_) => Err(stopped(plugin.limits().hit(self.wall))),
         };
-        let wall = self.begun.elapsed();
-        (done, Took { wall, computing })
+        let took = Took {
+            wall: self.begun.elapsed(),
+            computing,
+            fuel: self.fuel,
+        };
+        (done, took)
     }
 }
 
 pub(super) fn failure(plugin: &str, failure: &Failure) -> CallError {
-    let (kind, text) = match failure {
-        Failure::Malformed(text) => ("malformed", text),
-        Failure::Unavailable(text) => ("unavailable", text),
-        Failure::Refused(text) => ("refused", text),
-    };
+    let (kind, text) = traced::parts(failure);
     CallError::Failure {
         plugin: plugin.into(),
         kind,

@@ -56,6 +56,28 @@ async fn handle_and_finalize_compute_no_longer_than_each_may() {
     assert_eq!(found, hit(Limit::FinalCpuMs, 20));
 }
 
+#[tokio::test]
+async fn a_metered_engine_stops_a_guest_at_the_same_instruction_each_time() {
+    let runtime = Runtime::metered().expect("an engine");
+    let endless = Guest {
+        handle: ENDLESS,
+        ..Guest::default()
+    };
+    let plugin = endless.load_on(&runtime, &[(Limit::HandleCpuMs, 2)]);
+    let mut costs = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let Called { usage, result } = treat(&plugin).await;
+        let Err(CallError::Limit { hit: found, .. }) = result else {
+            panic!("not stopped: {result:?}");
+        };
+        assert_eq!(found, hit(Limit::HandleCpuMs, 2));
+        costs.insert((usage.fuel, usage.computing));
+    }
+
+    let all_of_it = (Some(2_000_000), Duration::from_millis(2));
+    assert_eq!(costs.into_iter().collect::<Vec<_>>(), [all_of_it]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn code_that_runs_at_the_start_is_part_of_handle() {
     let endless = Guest {

@@ -7,14 +7,10 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::{
-    Assurance, Called, Capability, Effect, Envelope, Found, Limit, Materials, Message, Plugin,
-    Runtime, Services, Terms,
+    Assurance, Called, Capability, Effect, Envelope, Found, Limit, Message, Plugin, Runtime,
+    Services, Terms,
 };
-use crate::audit::Audit;
-use crate::channels::Channels;
-use crate::key_store::KeyStore;
 use crate::message::NodeId;
-use crate::randomness::Randomness;
 
 /// A guest's parts, each WAT.
 #[derive(Clone, Copy)]
@@ -107,25 +103,21 @@ impl Guest<'_> {
     }
 
     pub(super) fn load(&self, limits: &[(Limit, u64)]) -> Arc<Plugin> {
+        self.load_on(&Runtime::new().expect("an engine"), limits)
+    }
+
+    pub(super) fn load_on(&self, runtime: &Runtime, limits: &[(Limit, u64)]) -> Arc<Plugin> {
         let mut terms = Terms::granting(&Capability::ALL);
         for (limit, value) in limits {
             terms.limits.set(*limit, *value).expect("in range");
         }
-        let runtime = Runtime::new().expect("an engine");
-        Arc::new(Plugin::load(&runtime, &self.component(), terms, None).expect("loaded"))
+        Arc::new(Plugin::load(runtime, &self.component(), terms, None).expect("loaded"))
     }
 }
 
 pub(super) fn services() -> Services {
     let node = NodeId::try_from("me").expect("valid");
-    let randomness = Randomness::from_seed(1);
-    let store = Arc::new(KeyStore::in_memory(&node, &randomness).expect("a store"));
-    Services {
-        channels: Arc::new(Channels::load(store.clone(), Audit::none()).expect("loaded")),
-        materials: Materials::default(),
-        randomness,
-        store,
-    }
+    Services::blank(&node, 1).expect("a store")
 }
 
 /// Lets `plugin` begin on a message with `fields`.

@@ -4,7 +4,7 @@
 //! [`Found::finalize`] treat a message, [`Run`] drives an exchange that a researcher asked for; [`Effect`] is what
 //! comes out, already checked against the plugin's grants. [`Capability`] lists what a plugin may import, with
 //! one file per WIT interface; [`Terms`] say what it was granted, and how much of what it may use up ([`Limit`]);
-//! [`Runtime`] is the wasm engine with its cache of compiled code.
+//! [`Runtime`] is the wasm engine with its cache of compiled code; a [`Recorder`] is told of all that an instance did.
 //!
 //! A guest has no WASI: no files, sockets, environment, clock. It cannot reach the network or the key store either: it
 //! reads through capabilities and acts through effects, which `router` and `setups` carry out.
@@ -28,12 +28,15 @@ mod material;
 mod plugin;
 mod plugins;
 mod quarantine;
+mod recorder;
+mod replay;
 mod run;
 mod runtime;
 mod scope;
 mod state;
 mod surface;
 mod terms;
+mod traced;
 mod usage;
 
 pub use bindings::backchannel::n2n::types::{Assurance, Envelope, Message};
@@ -51,10 +54,13 @@ pub use material::Materials;
 pub use plugin::Plugin;
 pub use plugins::{BUILT_IN, BuiltIn, PluginSet, Plugins};
 pub use quarantine::{InWork, Quarantine};
+pub use recorder::Recorder;
+pub use replay::ReplayError;
 pub use run::{Run, Setup, Step};
-pub use runtime::Runtime;
+pub use runtime::{FUEL_PER_MS, Runtime};
 pub use scope::{OutOfScope, Scope, today};
 pub use state::Services;
 pub use surface::Surface;
 pub use terms::Terms;
+pub use traced::{assurance_name, assurance_of};
 pub use usage::{Called, Usage};

@@ -16,6 +16,7 @@ use super::state::{CallState, Services, Subject};
 use super::{
     CallError, CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms,
 };
+use crate::trace::Work;
 
 /// A plugin, ready to treat messages.
 pub struct Plugin {
@@ -169,17 +170,28 @@ impl Plugin {
     }
 
     /// A store for one message or run.
-    pub(super) fn store(&self, services: Services, subject: Subject) -> Store<CallState> {
-        let state = CallState::new(self, services, subject);
+    pub(super) fn store(
+        &self,
+        services: Services,
+        subject: Subject,
+        work: impl FnOnce() -> Work,
+    ) -> Store<CallState> {
+        let state = CallState::new(self, services, subject, work);
         let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(LIFTED);
         store.set_max_component_handles(HANDLES);
-        store.epoch_deadline_callback(|mut context| {
-            context.data_mut().tick()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
+        if !self.runtime.is_metered() {
+            store.epoch_deadline_callback(|mut context| {
+                context.data_mut().tick()?;
+                Ok(UpdateDeadline::Yield(1))
+            });
+        }
         store
+    }
+
+    pub(super) fn is_metered(&self) -> bool {
+        self.runtime.is_metered()
     }
 
     /// A fresh instance. Its start code is part of the call that it is made for.

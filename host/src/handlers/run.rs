@@ -11,8 +11,10 @@ use super::call::{Bounds, failure};
 use super::effect::{self, other_party, outgoing_of};
 use super::state::{CallState, RunState, Subject};
 use super::{Body, CallError, Called, Effect, Limit, Outgoing, Plugin, Refused, Services, Usage};
+use super::{recorder, traced};
 use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId};
 use crate::secure_sum::additive::{ServerKey, Share};
+use crate::trace::{Ended, Entry, Work};
 
 /// What a researcher asks to be set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,11 @@ pub struct Setup {
     pub own: NodeId,
     /// Everybody, this node among them, each once.
     pub parties: Vec<NodeId>,
+}
+
+impl Setup {
+    /// The requests that begin runs.
+    pub const KINDS: [&'static str; 2] = ["SecaggRequest", "AdditiveSSSetupRequest"];
 }
 
 /// A run under way. Dropping it ends it; the secrets that the host drew for it go with it.
@@ -73,7 +80,9 @@ impl Run {
             node_id: setup.own.to_string(),
             parties: setup.parties.iter().map(ToString::to_string).collect(),
         };
-        let mut store = plugin.store(services, subject);
+        let work = || Work::Run(traced::run_of(setup));
+        let mut store = plugin.store(services, subject, work);
+        store.data_mut().call_begins(|| Entry::Begin);
         let bounds = Bounds::begin(plugin, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
         let call = async {
             let instance = plugin.instantiate(&mut store).await?;
@@ -82,14 +91,20 @@ impl Run {
             Ok((guest, run))
         };
         let (called, took) = bounds.within(call).await;
-        let usage = took.with(store.data_mut().usage());
-        let begun = called.and_then(|(guest, run)| {
-            Ok(Self {
-                run: run.map_err(|why| failure(name, &why))?,
-                plugin: plugin.clone(),
-                store,
-                guest,
-            })
+        let usage = took.of(&mut store);
+        let begun =
+            called.and_then(|(guest, run)| Ok((guest, run.map_err(|why| failure(name, &why))?)));
+        let ended = || {
+            begun
+                .as_ref()
+                .map_or_else(recorder::ended, |_| Ended::Found)
+        };
+        store.data_mut().call_ends(ended, &usage);
+        let begun = begun.map(|(guest, run)| Self {
+            run,
+            plugin: plugin.clone(),
+            store,
+            guest,
         });
         Called::new(usage, begun)
     }
@@ -109,13 +124,20 @@ impl Run {
             .collect();
         let (plugin, store) = (&self.plugin, &mut self.store);
         store.data_mut().refill();
+        store
+            .data_mut()
+            .call_begins(|| Entry::Step(traced::answers(&answers)));
         let bounds = Bounds::begin(plugin, store, Limit::HandleCpuMs, Limit::HandleWallMs);
         let guest = self.guest.run();
         let call = guest.call_step(&mut *store, self.run, &answers);
         let (called, took) = bounds.within(call).await;
-        let mut usage = took.with(store.data_mut().usage());
+        let mut usage = took.of(store);
+        let mut asked_for = (Vec::new(), Vec::new());
         let step = called.and_then(|step| {
             let step = step.map_err(|why| failure(plugin.name(), &why))?;
+            if store.data().is_recorded() {
+                asked_for = (traced::effects(&step.effects), traced::requests(&step.ask));
+            }
             let effects = effect::check(step.effects, plugin, &store.data().subject, &mut usage)?;
             Ok((effects, step.ask))
         });
@@ -126,6 +148,14 @@ impl Run {
             })?;
             Ok(Step { effects, ask })
         });
+        let ended = || match &step {
+            Ok(_) => Ended::Effects {
+                effects: asked_for.0,
+                ask: asked_for.1,
+            },
+            Err(error) => recorder::ended(error),
+        };
+        self.store.data_mut().call_ends(ended, &usage);
         Called::new(usage, step)
     }
 

@@ -30,12 +30,16 @@ pub(super) const MEMORIES: u32 = 1;
 /// A guest that computes is interrupted this often, yields to other tasks, and has one tick of its budget taken.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
+/// What a metered engine counts as a millisecond of computing: about as many instructions as a machine does in that time.
+pub const FUEL_PER_MS: u64 = 1_000_000;
+
 /// The engine all plugins of a process share. Clones are the same engine.
 #[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
     ticker: Arc<Ticker>,
     compiler: Option<Arc<Path>>,
+    metered: bool,
 }
 
 impl Runtime {
@@ -57,6 +61,7 @@ impl Runtime {
             engine,
             ticker,
             compiler: None,
+            metered: false,
         })
     }
 
@@ -79,14 +84,21 @@ impl Runtime {
         }
     }
 
-    /// An engine whose clock stands still, as simulations need it: a guest is never interrupted, so the order of a run does not
-    /// depend on the machine.
-    pub fn without_clock() -> wasmtime::Result<Self> {
+    /// An engine that counts instructions instead of looking at a clock, as simulations need it: a guest is stopped at the same
+    /// instruction on every machine. A millisecond of a limit is [`FUEL_PER_MS`] of them.
+    pub fn metered() -> wasmtime::Result<Self> {
+        let mut config = config();
+        config.epoch_interruption(false).consume_fuel(true);
         Ok(Self {
-            engine: Engine::new(&config())?,
+            engine: Engine::new(&config)?,
             ticker: Arc::default(),
             compiler: None,
+            metered: true,
         })
+    }
+
+    pub(super) fn is_metered(&self) -> bool {
+        self.metered
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -8,13 +8,17 @@ use p256::SecretKey;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
+use super::recorder::{Account, Answered};
 use super::runtime::{MEMORIES, TICK, Ticking};
-use super::{Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Usage};
+use super::traced::Traced;
+use super::{Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Usage};
+use crate::audit::Audit;
 use crate::channels::Channels;
-use crate::key_store::KeyStore;
+use crate::key_store::{KeyStore, StoreError};
 use crate::message::NodeId;
 use crate::randomness::Randomness;
 use crate::secure_sum::additive::{ServerKey, Share};
+use crate::trace::{Ended, Entry, Value, Work};
 
 /// What capabilities draw on: the parts of the node that a plugin may see a sliver of.
 #[derive(Clone)]
@@ -27,6 +31,23 @@ pub struct Services {
     pub randomness: Randomness,
     /// For `store`: a plugin sees the entries under its own name only.
     pub store: Arc<KeyStore>,
+    /// Who is told of every instance.
+    pub recorder: Recorder,
+}
+
+impl Services {
+    /// Those of a node that has nothing, in memory: for whoever runs a plugin without a node.
+    pub fn blank(node: &NodeId, seed: u64) -> Result<Self, StoreError> {
+        let randomness = Randomness::from_seed(seed);
+        let store = Arc::new(KeyStore::in_memory(node, &randomness)?);
+        Ok(Self {
+            channels: Arc::new(Channels::load(store.clone(), Audit::none())?),
+            materials: Materials::default(),
+            randomness,
+            store,
+            recorder: Recorder::none(),
+        })
+    }
 }
 
 /// The store data of one instance.
@@ -44,6 +65,7 @@ pub(super) struct CallState {
     pub(super) log_bytes: usize,
     memory: Memory,
     usage: Usage,
+    account: Option<Account>,
     _ticking: Ticking,
 }
 
@@ -82,8 +104,14 @@ pub(super) struct SharedKey {
 }
 
 impl CallState {
-    pub(super) fn new(plugin: &Plugin, services: Services, subject: Subject) -> Self {
+    pub(super) fn new(
+        plugin: &Plugin,
+        services: Services,
+        subject: Subject,
+        work: impl FnOnce() -> Work,
+    ) -> Self {
         let limits = *plugin.limits();
+        let account = services.recorder.open(plugin, work);
         Self {
             plugin: plugin.shared_name().clone(),
             limits,
@@ -99,6 +127,7 @@ impl CallState {
                 all: plugin.memory().clone(),
             },
             usage: Usage::default(),
+            account,
             _ticking: plugin.ticking(),
         }
     }
@@ -142,15 +171,69 @@ impl CallState {
         Ok(())
     }
 
-    /// Takes one call off the budget; every import begins with this.
-    pub(super) fn count_call(&mut self, capability: Capability) -> wasmtime::Result<()> {
+    /// Whether anybody listens.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// The call of a function that the instance exports begins: told to whoever listens.
+    pub(super) fn call_begins(&mut self, entry: impl FnOnce() -> Entry) {
+        if let Some(account) = &mut self.account {
+            account.call_begins(entry());
+        }
+    }
+
+    /// And has ended.
+    pub(super) fn call_ends(&mut self, ended: impl FnOnce() -> Ended, usage: &Usage) {
+        if let Some(account) = &mut self.account {
+            account.call_ends(ended(), usage);
+        }
+    }
+
+    /// A call of an import that does not wait, from the budget to the recording.
+    pub(super) fn host_call<T: Traced>(
+        &mut self,
+        capability: Capability,
+        function: &str,
+        given: impl FnOnce() -> Vec<Value>,
+        answer: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<T> {
+        if let Some(played) = self.host_call_begins(capability, function, given)? {
+            return Ok(played);
+        }
+        let answer = answer(self)?;
+        self.host_call_ends(&answer);
+        Ok(answer)
+    }
+
+    /// Every import begins with this: takes one call off the budget. The answer, if a recording is played.
+    pub(super) fn host_call_begins<T: Traced>(
+        &mut self,
+        capability: Capability,
+        function: &str,
+        given: impl FnOnce() -> Vec<Value>,
+    ) -> wasmtime::Result<Option<T>> {
         self.usage.grants.insert(capability);
         self.host_calls = self
             .host_calls
             .checked_sub(1)
             .ok_or_else(|| self.hit(Limit::HostCalls))?;
         self.usage.host_calls += 1;
-        Ok(())
+        let Some(account) = &mut self.account else {
+            return Ok(None);
+        };
+        let import = format!("{}.{function}", capability.name());
+        match account.host_call_begins(import, given())? {
+            Answered::ByHost => Ok(None),
+            Answered::ByScript(answer) => Ok(Some(answer)),
+        }
+    }
+
+    /// And ends with this.
+    pub(super) fn host_call_ends(&mut self, answer: &impl Traced) {
+        if let Some(account) = &mut self.account {
+            account.host_call_ends(answer.to_value());
+        }
     }
 
     fn hit(&self, limit: Limit) -> wasmtime::Error {

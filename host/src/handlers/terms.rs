@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Capability, Limits, Scope};
+use super::{Capability, Limit, Limits, LoadError, Scope, Surface};
 
 /// On what terms a plugin is loaded: what its operator allows it, how much of it, and for whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,5 +20,18 @@ impl Terms {
             grants: grants.iter().copied().collect(),
             ..Self::default()
         }
+    }
+
+    /// All that `component` asks for: where nothing can come of it, in the sandbox. It may be as large as an operator could
+    /// allow; nothing of it is compiled.
+    pub fn as_asked(component: &[u8]) -> Result<Self, LoadError> {
+        let mut limits = Limits::default();
+        // Within its own range.
+        let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
+        Ok(Self {
+            grants: Surface::read(component, &limits)?.asks_for(),
+            limits,
+            scope: Scope::default(),
+        })
     }
 }

@@ -9,9 +9,12 @@ use super::{CallError, Capability, LimitHit};
 pub struct Usage {
     /// From begin to end.
     pub wall: Duration,
-    /// Of it, computing: in the guest, and in the host for it. Measured around each poll of the call. The engine could count
-    /// instructions (fuel) too; beside the epochs, which interrupt, that made a tight loop 3 to 5 % slower and told less.
+    /// Of it, computing: in the guest, and in the host for it. Measured around each poll of the call; a metered engine's
+    /// instructions are taken for time.
     pub computing: Duration,
+    /// Instructions, as a metered engine counts them. (Beside the epochs, which interrupt elsewhere, counting them made a tight
+    /// loop 3 to 5 % slower and told less.)
+    pub fuel: Option<u64>,
     /// The most memory that the instance had, in bytes.
     pub peak_memory: usize,
     /// Calls of imports.
@@ -31,6 +34,10 @@ impl AddAssign<&Self> for Usage {
     fn add_assign(&mut self, other: &Self) {
         self.wall += other.wall;
         self.computing += other.computing;
+        self.fuel = match (self.fuel, other.fuel) {
+            (Some(own), Some(other)) => Some(own.saturating_add(other)),
+            (own, other) => own.or(other),
+        };
         self.peak_memory = self.peak_memory.max(other.peak_memory);
         self.host_calls += other.host_calls;
         self.effects += other.effects;
@@ -74,6 +81,7 @@ mod tests {
         let call = Usage {
             wall: Duration::from_millis(3),
             computing: Duration::from_millis(2),
+            fuel: Some(5),
             peak_memory: 7,
             host_calls: 1,
             effects: 1,
@@ -85,6 +93,7 @@ mod tests {
         both += &call;
         assert_eq!((both.wall, both.peak_memory), (Duration::from_millis(6), 7));
         assert_eq!((both.host_calls, both.effect_bytes), (2, 20));
+        assert_eq!(both.fuel, Some(10));
         assert_eq!(both.hits.len(), 1);
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
-use crate::handlers::{Materials, Plugins, Services};
+use crate::handlers::{Materials, Plugins, Recorder, Services};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
 use crate::post::Post;
@@ -38,6 +38,8 @@ pub(crate) struct Ground {
     pub(crate) randomness: Randomness,
     /// What is kept of what happens.
     pub(crate) chronicle: Chronicle,
+    /// Who is told of every call of a plugin.
+    pub(crate) recorder: Recorder,
 }
 
 /// The parts of a node that works.
@@ -70,6 +72,7 @@ impl Wiring {
             plugins,
             randomness,
             chronicle,
+            recorder,
         } = ground;
         let tasks = Tasks::default();
         let channels = Arc::new(Channels::load(store.clone(), chronicle.audit.clone())?);
@@ -79,6 +82,7 @@ impl Wiring {
             materials: Materials::default(),
             randomness: randomness.clone(),
             store: store.clone(),
+            recorder,
         };
         let (outbox, outgoing) = mpsc::channel(BETWEEN);
         let post = Arc::new(Post::new(

@@ -253,7 +253,8 @@ impl Router {
         };
         // Never closed: waits, does not fail.
         let work = self.work.clone().acquire_owned().await.ok();
-        let services = self.services.clone();
+        let mut services = self.services.clone();
+        services.recorder = services.recorder.about(trip.id());
         let called = plugin.handle(services, envelope, guest_message);
         let Called { usage, result } = plugin
             .unless_taken_back(called)

@@ -17,7 +17,7 @@ use super::relay::Relay;
 use super::trace::What;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
-use crate::handlers::Plugins;
+use crate::handlers::{Plugins, Recorder};
 use crate::key_store::KeyStore;
 use crate::message::researcher::SetupRequest;
 use crate::message::{
@@ -233,6 +233,7 @@ impl Network {
                 plugins: self.plugins.clone(),
                 randomness,
                 chronicle: Chronicle::new(Audit::none()),
+                recorder: Recorder::none(),
             };
             Ok((Wiring::start(ground)?, store))
         });

@@ -1,5 +1,6 @@
 //! The file: JSON lines. The first says what it is, the last that it is whole.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use super::{Event, Session};
 
 /// The format that this build writes, and the only one it reads.
 const FORMAT: u32 = 1;
+
+/// The contract whose values traces hold (`wit/0.1`).
+const CONTRACT: &str = "0.1.0";
 
 /// The longest line that is read, in bytes: above the largest message in hex with what its plugin made of it.
 const LONGEST_LINE: u64 = 256 << 20;
@@ -23,8 +27,17 @@ pub struct Header {
     pub build: String,
     /// The version of the contract between host and guests.
     pub contract: String,
-    /// The plugins in it.
-    pub plugins: Vec<Plugin>,
+}
+
+impl Header {
+    /// Of a trace that this build makes.
+    pub fn of_this_build(made: Made) -> Self {
+        Self {
+            made,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            contract: CONTRACT.to_owned(),
+        }
+    }
 }
 
 /// Who made a trace.
@@ -61,6 +74,10 @@ pub struct Plugin {
     pub version: String,
     /// SHA-256 of the component, hex.
     pub digest: String,
+    /// What it was granted.
+    pub grants: Vec<String>,
+    /// Its limits, by name.
+    pub limits: BTreeMap<String, u64>,
 }
 
 /// A trace that was read whole.
@@ -68,6 +85,8 @@ pub struct Plugin {
 pub struct Trace {
     /// What it says of itself.
     pub header: Header,
+    /// The plugins in it, each version before its first session.
+    pub plugins: Vec<Plugin>,
     /// What happened in the network; nothing in traces of tests, fuzzers and nodes.
     pub events: Vec<Event>,
     /// Every instance of a plugin, in the order in which they ended.
@@ -116,6 +135,7 @@ enum Line {
         #[serde(flatten)]
         header: Header,
     },
+    Plugin(Plugin),
     Event(Event),
     Session(Session),
     End {
@@ -138,6 +158,11 @@ impl<W: Write> Writer<W> {
         let format = FORMAT;
         writer.line(&Line::Trace { format, header })?;
         Ok(writer)
+    }
+
+    /// A plugin of which sessions follow.
+    pub fn plugin(&mut self, plugin: Plugin) -> io::Result<()> {
+        self.line(&Line::Plugin(plugin))
     }
 
     /// Something happened.
@@ -182,6 +207,7 @@ impl Trace {
         let header = header(&first)?;
         let mut trace = Self {
             header,
+            plugins: Vec::new(),
             events: Vec::new(),
             sessions: Vec::new(),
             whole: false,
@@ -205,6 +231,7 @@ impl Trace {
             };
             match line {
                 Line::Trace { .. } => return Err(wrong("a second beginning".into())),
+                Line::Plugin(plugin) => trace.plugins.push(plugin),
                 Line::Event(event) => trace.events.push(event),
                 Line::Session(session) => trace.sessions.push(session),
                 Line::End { sha256 } => {
@@ -285,12 +312,20 @@ mod tests {
             }),
             build: "0.1.0".into(),
             contract: "0.1.0".into(),
-            plugins: vec![],
         }
     }
 
     fn written() -> Vec<u8> {
         let mut writer = Writer::new(Vec::new(), &header()).expect("written");
+        writer
+            .plugin(Plugin {
+                name: "p".into(),
+                version: "1.0.0".into(),
+                digest: "00".into(),
+                grants: vec!["store".into()],
+                limits: [("memory-mib".into(), 32)].into(),
+            })
+            .expect("written");
         let (n, to) = (1, "node-0".to_owned());
         let what = What::Delivered { n, to };
         writer.event(Event { at: 5, what }).expect("written");
@@ -335,7 +370,7 @@ mod tests {
             Trace::read(&b"{}\n"[..]),
             Err(TraceError::NotATrace)
         ));
-        let other = br#"{"trace":{"format":9,"build":"9.1.0","plugins":"renamed"}}"#;
+        let other = br#"{"trace":{"format":9,"build":"9.1.0","made":"renamed"}}"#;
         let error = Trace::read(&other[..]).expect_err("another format");
         assert!(
             error
@@ -372,6 +407,7 @@ mod tests {
         assert!(trace.whole);
         assert_eq!(trace.header, header());
         assert_eq!((trace.events.len(), trace.sessions.len()), (1, 1));
+        assert_eq!(trace.plugins.len(), 1);
         let again = Trace::read(&written()[..]).expect("read");
         assert_eq!(trace, again);
     }

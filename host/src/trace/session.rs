@@ -1,8 +1,11 @@
 //! One instance of a plugin, from its message or run to its last call.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
+use super::{Bytes, shown};
 
 /// One instance of a plugin, with all that went in and came out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +135,8 @@ pub enum Value {
     /// Nothing.
     #[default]
     None,
+    /// The call never came back: it waited when its guest was cancelled.
+    Unanswered,
     /// A text.
     Text(String),
     /// Bytes.
@@ -239,4 +244,168 @@ pub struct Cost {
     pub fuel: Option<u64>,
     /// The most memory that the instance had so far, in bytes.
     pub memory: u64,
+}
+
+impl Session {
+    /// How much the plugin is given to read, in bytes.
+    pub fn input_len(&self) -> usize {
+        let message = match &self.work {
+            Work::Message(incoming) => incoming.fields.len(),
+            Work::Run(_) => 0,
+        };
+        let answers = self.calls.iter().map(|call| match &call.entry {
+            Entry::Step(answers) => answers.iter().map(|answer| answer.body.len()).sum(),
+            _ => 0,
+        });
+        message + answers.sum::<usize>()
+    }
+
+    /// The secrets among what the plugin is given: from these it can make others, and what it hands on of them it must hand on
+    /// unchanged.
+    pub fn secrets_given(&self) -> BTreeSet<u32> {
+        let mut given = BTreeSet::new();
+        if let Work::Message(incoming) = &self.work {
+            given.extend(incoming.fields.secrets());
+        }
+        for call in &self.calls {
+            if let Entry::Step(answers) = &call.entry {
+                given.extend(answers.iter().flat_map(|answer| answer.body.secrets()));
+            }
+            for host_call in &call.host_calls {
+                host_call.result.add_secrets(&mut given);
+            }
+        }
+        given
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(incoming) => {
+                let Incoming { kind, source, .. } = incoming;
+                match &incoming.id {
+                    Some(id) => write!(f, "{kind} {id} from {source}"),
+                    None => write!(f, "{kind} from {source}"),
+                }
+            }
+            Self::Run(run) => write!(f, "{} {}", run.kind, run.run),
+        }
+    }
+}
+
+impl Value {
+    fn add_secrets(&self, to: &mut BTreeSet<u32>) {
+        match self {
+            Self::Bytes(bytes) => to.extend(bytes.secrets()),
+            Self::List(values) => values.iter().for_each(|value| value.add_secrets(to)),
+            _ => {}
+        }
+    }
+
+    /// Whether a guest may have meant this by `other`: what is secret and not among `known` may be anything of its length.
+    pub fn may_be(&self, other: &Self, known: &BTreeSet<u32>) -> bool {
+        match (self, other) {
+            (Self::Bytes(own), Self::Bytes(other)) => {
+                own.may_be(&other.stand_in(), |id| known.contains(&id))
+            }
+            (Self::List(own), Self::List(other)) => {
+                own.len() == other.len()
+                    && own
+                        .iter()
+                        .zip(other)
+                        .all(|(own, other)| own.may_be(other, known))
+            }
+            _ => self == other,
+        }
+    }
+}
+
+impl HostCall {
+    /// Whether `other` is the same call, whatever it gave back; see [`Value::may_be`].
+    pub fn asks_for_the_same(&self, other: &Self, known: &BTreeSet<u32>) -> bool {
+        let given = self.given.iter().zip(&other.given);
+        self.import == other.import
+            && self.given.len() == other.given.len()
+            && given
+                .into_iter()
+                .all(|(own, other)| own.may_be(other, known))
+    }
+}
+
+impl fmt::Display for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given: Vec<_> = self.given.iter().map(ToString::to_string).collect();
+        write!(f, "{}({})", self.import, given.join(", "))
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown::value(self))
+    }
+}
+
+impl Ended {
+    /// What it comes to, a line each, for people and for comparing.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Nothing => vec!["nothing to be done".into()],
+            Self::Found => vec!["found something".into()],
+            Self::Effects { effects, ask } if effects.is_empty() && ask.is_empty() => {
+                vec!["no effects".into()]
+            }
+            Self::Effects { effects, ask } => {
+                let effects = effects.iter().map(ToString::to_string);
+                let ask = ask.iter().map(|asked| {
+                    format!(
+                        "ask {} with {} {}",
+                        asked.to,
+                        asked.kind,
+                        shown::bytes(&asked.fields)
+                    )
+                });
+                effects.chain(ask).collect()
+            }
+            Self::Failed { kind, text } => vec![format!("failure {kind}: {text}")],
+            Self::Stopped(why) => vec![format!("stopped: {why}")],
+            Self::Cancelled => vec!["cancelled".into()],
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parties = |parties: &[Answer]| -> String {
+            let parties = parties.iter();
+            let shown: Vec<_> = parties
+                .map(|one| format!("{} = {}", one.from, shown::bytes(&one.body)))
+                .collect();
+            shown.join(", ")
+        };
+        match self {
+            Self::Reply { kind, fields } => write!(f, "reply {kind} {}", shown::bytes(fields)),
+            Self::Deliver { body } => write!(f, "deliver {}", shown::bytes(body)),
+            Self::SetPeerKey { pem } => write!(f, "set-peer-key {}", shown::bytes(pem)),
+            Self::Publish {
+                run,
+                audience,
+                body,
+            } => {
+                let audience = audience.as_deref().unwrap_or("all parties");
+                write!(f, "publish for {run}, {audience}: {}", shown::bytes(body))
+            }
+            Self::EstablishPairSecrets { keys } => {
+                write!(f, "establish pair-secrets {}", parties(keys))
+            }
+            Self::EstablishServerKey { shares } => {
+                write!(f, "establish server-key {}", parties(shares))
+            }
+            Self::Store {
+                key,
+                value: Some(value),
+            } => write!(f, "store {key} = {}", shown::bytes(value)),
+            Self::Store { key, value: None } => write!(f, "store {key} removed"),
+        }
+    }
 }

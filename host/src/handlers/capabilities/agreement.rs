@@ -9,16 +9,17 @@ use crate::primitives;
 
 impl agreement::Host for CallState {
     fn public_key(&mut self) -> wasmtime::Result<Result<Vec<u8>, Failure>> {
-        self.count_call(Capability::Agreement)?;
-        let Subject::Run(run) = &mut self.subject else {
-            return refused("agreement is for initiators: a message has no run");
-        };
-        let randomness = &mut self.services.randomness;
-        let key = run
-            .agreement
-            .get_or_insert_with(|| SecretKey::generate_from_rng(randomness));
-        Ok(Ok(
-            primitives::public_key_pem(&key.public_key())?.into_bytes()
-        ))
+        self.host_call(Capability::Agreement, "public-key", Vec::new, |state| {
+            let Subject::Run(run) = &mut state.subject else {
+                return refused("agreement is for initiators: a message has no run");
+            };
+            let randomness = &mut state.services.randomness;
+            let key = run
+                .agreement
+                .get_or_insert_with(|| SecretKey::generate_from_rng(randomness));
+            Ok(Ok(
+                primitives::public_key_pem(&key.public_key())?.into_bytes()
+            ))
+        })
     }
 }

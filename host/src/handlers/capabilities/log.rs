@@ -3,25 +3,34 @@ use crate::handlers::Capability;
 use crate::handlers::Limit;
 use crate::handlers::state::CallState;
 use crate::message::one_line;
+use crate::trace::Value;
 
 /// The target of the lines that plugins write, whose field `plugin` says which.
 pub const PLUGIN_LOG: &str = "backchannel::plugin";
 
 impl log::Host for CallState {
     fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
-        self.count_call(Capability::Log)?;
+        let given = || vec![Value::Text(name(level).into()), Value::Text(text.clone())];
+        self.host_call(Capability::Log, "write", given, |state| {
+            state.log(level, &text);
+            Ok(())
+        })
+    }
+}
+
+impl CallState {
+    fn log(&mut self, level: Level, text: &str) {
         if self.log_lines == 0 {
-            self.cut_off(Limit::LogLines);
-            return Ok(());
+            return self.cut_off(Limit::LogLines);
         }
         if text.len() > self.log_bytes {
             self.cut_off(Limit::LogKib);
         }
         if self.log_bytes == 0 {
-            return Ok(());
+            return;
         }
         self.log_lines -= 1;
-        let line = one_line(&text, self.log_bytes);
+        let line = one_line(text, self.log_bytes);
         self.log_bytes -= line.len().min(self.log_bytes);
         let plugin = &*self.plugin;
         match level {
@@ -30,6 +39,14 @@ impl log::Host for CallState {
             Level::Warn => tracing::warn!(target: PLUGIN_LOG, plugin, "{line}"),
             Level::Error => tracing::error!(target: PLUGIN_LOG, plugin, "{line}"),
         }
-        Ok(())
+    }
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }

@@ -3,10 +3,19 @@ use super::{Failure, refused};
 use crate::handlers::Capability;
 use crate::handlers::state::{CallState, SharedKey, Subject};
 use crate::secure_sum::additive::ServerKey;
+use crate::trace::Value;
 
 impl sharing::Host for CallState {
     fn share_for(&mut self, peer: String) -> wasmtime::Result<Result<Vec<u8>, Failure>> {
-        self.count_call(Capability::Sharing)?;
+        let given = || vec![Value::Text(peer.clone())];
+        self.host_call(Capability::Sharing, "share-for", given, |state| {
+            state.share_for(&peer)
+        })
+    }
+}
+
+impl CallState {
+    fn share_for(&mut self, peer: &str) -> wasmtime::Result<Result<Vec<u8>, Failure>> {
         let Subject::Run(run) = &mut self.subject else {
             return refused("sharing is for initiators: a message has no run");
         };

@@ -3,22 +3,27 @@ use super::n2n::store;
 use crate::handlers::Capability;
 use crate::handlers::state::CallState;
 use crate::key_store::StoreError;
+use crate::trace::Value;
 
 impl store::Host for CallState {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Failure>> {
-        self.count_call(Capability::Store)?;
-        match self.services.store.plugin_entry(&self.plugin, &key) {
-            Ok(value) => Ok(Ok(value.map(|value| value.to_vec()))),
-            Err(error) => self.unreadable(&error),
-        }
+        let given = || vec![Value::Text(key.clone())];
+        self.host_call(Capability::Store, "get", given, |state| {
+            match state.services.store.plugin_entry(&state.plugin, &key) {
+                Ok(value) => Ok(Ok(value.map(|value| value.to_vec()))),
+                Err(error) => state.unreadable(&error),
+            }
+        })
     }
 
     fn keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, Failure>> {
-        self.count_call(Capability::Store)?;
-        match self.services.store.plugin_keys(&self.plugin, &prefix) {
-            Ok(keys) => Ok(Ok(keys)),
-            Err(error) => self.unreadable(&error),
-        }
+        let given = || vec![Value::Text(prefix.clone())];
+        self.host_call(Capability::Store, "keys", given, |state| {
+            match state.services.store.plugin_keys(&state.plugin, &prefix) {
+                Ok(keys) => Ok(Ok(keys)),
+                Err(error) => state.unreadable(&error),
+            }
+        })
     }
 }
 
