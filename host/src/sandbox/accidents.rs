@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::disk::{Death, Trouble};
 use super::faults::{Accident, Planned};
-use super::network::Network;
+use super::network::{Copy, Network};
 
 /// A node dies over one of so many writes, syncs and changes of length: some set-ups' worth.
 const MOST_BEFORE_DEATH: u64 = 40;
@@ -31,7 +31,7 @@ impl Network {
     pub(super) async fn turn(&mut self, turn: Turn) {
         match turn {
             Turn::Begin(planned) => self.begin(&planned).await,
-            Turn::End(planned) => self.end(&planned),
+            Turn::End(planned) => self.end(&planned).await,
             Turn::Restart(n) => self.revive(n),
         }
     }
@@ -60,10 +60,27 @@ impl Network {
                     .disk
                     .begin(planned.draw, trouble, after, times);
             }
+            Accident::Damage => {
+                self.kill(n, None).await;
+                let node = &mut self.nodes[n];
+                node.down -= 1;
+                if let Some((content, done)) = node.disk.damage(&mut rng) {
+                    let at = self.relay.now();
+                    node.good = Some(Copy { at, content });
+                    self.relay.told(accident, &node.id, done);
+                }
+                self.revive(n);
+            }
+            Accident::Backup => {
+                let at = self.relay.now();
+                let node = &mut self.nodes[n];
+                let copy = node.disk.copy().map(|content| Copy { at, content });
+                node.backups.insert(planned.draw, copy);
+            }
         }
     }
 
-    fn end(&mut self, planned: &Planned) {
+    async fn end(&mut self, planned: &Planned) {
         let (accident, n) = (planned.accident, self.place(planned));
         self.relay.ended(accident, &self.nodes[n].id);
         let node = &mut self.nodes[n];
@@ -78,6 +95,23 @@ impl Network {
             Accident::DiskFull | Accident::ReadOnly | Accident::Io => {
                 if node.disk.end(planned.draw) {
                     self.relay.count(accident);
+                }
+            }
+            Accident::Damage => {
+                // A store that was refused is not replaced by itself.
+                if let Some(good) = node.good.take().filter(|_| !node.is_alive()) {
+                    self.relay.count(accident);
+                    let older = planned.rng().next_u32().is_multiple_of(4);
+                    let at_start = node.at_start.take().filter(|_| older);
+                    node.restore(at_start.unwrap_or(good), self.relay.now());
+                }
+            }
+            Accident::Backup => {
+                if let Some(copy) = node.backups.remove(&planned.draw).flatten() {
+                    self.kill(n, None).await;
+                    let node = &mut self.nodes[n];
+                    node.down -= 1;
+                    node.restore(copy, self.relay.now());
                 }
             }
         }
@@ -110,8 +144,10 @@ impl Accident {
     /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
     pub(super) fn may_pass(self) -> bool {
         match self {
-            Self::Torn | Self::DiskFull | Self::ReadOnly | Self::Io => true,
-            Self::Kill | Self::PowerCut | Self::Partition | Self::RelayRestart => false,
+            Self::Torn | Self::DiskFull | Self::ReadOnly | Self::Io | Self::Damage => true,
+            Self::Kill | Self::PowerCut | Self::Partition | Self::RelayRestart | Self::Backup => {
+                false
+            }
         }
     }
 }

@@ -83,8 +83,13 @@ impl Found {
 
     /// What nodes keep, against what they told their researcher.
     pub(super) fn nodes(&mut self, network: &Network) {
+        for node in network.nodes.iter().filter(|node| node.is_another) {
+            let how = format!("{} came back as another", node.id);
+            self.add(Invariant::Durability, how);
+        }
         for (run, outcome) in &network.outcomes {
             let mut secrets = BTreeMap::new();
+            let mut lost = false;
             for node in &network.nodes {
                 let Some(life) = &node.life else {
                     self.add(Invariant::Durability, format!("{} is not back", node.id));
@@ -94,6 +99,7 @@ impl Found {
                     Ok(Some(context)) => {
                         secrets.insert(node.id.clone(), context.secret.clone());
                     }
+                    Ok(None) if node.may_have_lost(outcome.ended) => lost = true,
                     Ok(None) if outcome.done.contains_key(&node.id) => self.add(
                         Invariant::Durability,
                         format!("{} reported {run} and does not have it", node.id),
@@ -106,7 +112,7 @@ impl Found {
                     self.add(Invariant::Bounds, format!("{pending} requests pending"));
                 }
             }
-            self.agreement(run, outcome, &secrets);
+            self.agreement(run, outcome, &secrets, lost);
         }
     }
 
@@ -115,6 +121,7 @@ impl Found {
         run: &SecaggId,
         outcome: &Outcome,
         secrets: &BTreeMap<NodeId, ContextSecret>,
+        lost: bool,
     ) {
         for (node, secret) in secrets {
             let ContextSecret::Pairs(pairs) = secret else {
@@ -133,7 +140,7 @@ impl Found {
                 }
             }
         }
-        if outcome.kind == "AdditiveSSSetupRequest" && outcome.is_success() {
+        if outcome.kind == "AdditiveSSSetupRequest" && outcome.is_success() && !lost {
             match sums_to_zero(outcome, secrets) {
                 Some(true) => {}
                 _ => self.add(

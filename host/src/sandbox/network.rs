@@ -57,6 +57,24 @@ pub(super) struct SimulatedNode {
     pub(super) down: u32,
     /// Accidents that keep it from the relay.
     pub(super) cut_off: u32,
+    /// Its store before it was damaged.
+    pub(super) good: Option<Copy>,
+    /// Its store when it started last.
+    pub(super) at_start: Option<Copy>,
+    /// Copies of its store that are to be put back, by the accident that does.
+    pub(super) backups: BTreeMap<u64, Option<Copy>>,
+    /// When copies were put back, and of when they were.
+    pub(super) restored: Vec<(Duration, Duration)>,
+    /// The seed that it was given first.
+    seed: Option<[u8; 32]>,
+    /// Whether it ever came back with another.
+    pub(super) is_another: bool,
+}
+
+/// A copy of a store, and when it was made.
+pub(super) struct Copy {
+    pub(super) at: Duration,
+    pub(super) content: Vec<u8>,
 }
 
 /// A node between start and death.
@@ -80,6 +98,8 @@ pub(super) struct Outcome {
     pub(super) silent: BTreeSet<NodeId>,
     /// How long it took to hear of all.
     pub(super) took: Duration,
+    /// When that was, from the beginning of the run.
+    pub(super) ended: Duration,
 }
 
 impl Network {
@@ -203,6 +223,7 @@ impl Network {
             }
         }
         outcome.took = began.elapsed();
+        outcome.ended = self.relay.now();
         outcome.silent = waiting.into_values().collect();
         self.outcomes.insert(id, outcome);
     }
@@ -254,6 +275,10 @@ impl Network {
             node: node.id.clone(),
             life: node.lives,
         });
+        let seed = *store.seed().as_bytes();
+        node.is_another |= *node.seed.get_or_insert(seed) != seed;
+        let at = self.relay.now();
+        node.at_start = node.disk.copy().map(|content| Copy { at, content });
         let links = CancellationToken::new();
         let (relay, id) = (self.relay.clone(), node.id.clone());
         let carry = relay.clone().carry(id.clone(), ends.outgoing);
@@ -296,10 +321,28 @@ impl SimulatedNode {
             lives: 0,
             down: 0,
             cut_off: 0,
+            good: None,
+            at_start: None,
+            backups: BTreeMap::new(),
+            restored: Vec::new(),
+            seed: None,
+            is_another: false,
         }
     }
 
-    fn is_alive(&self) -> bool {
+    /// Puts a copy of its store in place of what it is.
+    pub(super) fn restore(&mut self, copy: Copy, now: Duration) {
+        self.restored.push((now, copy.at));
+        self.disk.restore(copy.content);
+    }
+
+    /// Whether what it reported by then may be gone with a copy of its store that was put back.
+    pub(super) fn may_have_lost(&self, reported: Duration) -> bool {
+        let lost = |(now, of): &(Duration, Duration)| (*of..=*now).contains(&reported);
+        self.restored.iter().any(lost)
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
         let life = self.life.as_ref();
         life.is_some_and(|life| life.mounted.is_alive())
     }

@@ -138,6 +138,16 @@ impl Relay {
         self.record(What::Began { accident, node });
     }
 
+    /// What it did.
+    pub(super) fn told(&self, accident: Accident, node: &NodeId, how: String) {
+        let node = node.clone();
+        self.record(What::Told {
+            accident,
+            node,
+            how,
+        });
+    }
+
     /// It ended.
     pub(super) fn ended(&self, accident: Accident, node: &NodeId) {
         let node = node.clone();

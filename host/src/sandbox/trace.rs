@@ -29,6 +29,12 @@ pub(super) enum What {
     Died { node: NodeId },
     /// An accident began.
     Began { accident: Accident, node: NodeId },
+    /// What it did.
+    Told {
+        accident: Accident,
+        node: NodeId,
+        how: String,
+    },
     /// And ended.
     Ended { accident: Accident, node: NodeId },
     /// A node gave the relay a message for another.
@@ -64,6 +70,11 @@ impl fmt::Display for Entry {
             What::NotStarted { node, why } => write!(f, "{node} does not start: {why}"),
             What::Died { node } => write!(f, "! {node} dies while it writes its store"),
             What::Began { accident, node } => write!(f, "! {} of {node}", accident.name()),
+            What::Told {
+                accident,
+                node,
+                how,
+            } => write!(f, "! {} of {node}: {how}", accident.name()),
             What::Ended { accident, node } => write!(f, "! {} of {node} over", accident.name()),
             What::Relayed {
                 n,

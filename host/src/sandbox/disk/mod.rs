@@ -129,6 +129,24 @@ impl Disk {
         inside.death = None;
     }
 
+    /// A copy of the store, as a file system's snapshot has it; `None` where there is none yet.
+    pub(super) fn copy(&self) -> Option<Vec<u8>> {
+        let inside = self.inside();
+        inside.made.then(|| inside.platter.copy())
+    }
+
+    /// Puts a copy of the store in place of what is there. Nobody must be using it.
+    pub(super) fn restore(&self, copy: Vec<u8>) {
+        self.inside().platter.restore(copy);
+    }
+
+    /// Does damage to the store: what it was before, and what was done; `None` where there is none yet. Nobody must be using
+    /// it.
+    pub(super) fn damage(&self, rng: &mut impl Rng) -> Option<(Vec<u8>, String)> {
+        let mut inside = self.inside();
+        inside.made.then(|| inside.platter.damage(rng))
+    }
+
     /// Has the life that uses it, or the next one, die over an operation; or not any more.
     pub(super) fn set_death(&self, death: Option<Death>) {
         self.inside().death = death;
@@ -366,7 +384,7 @@ mod tests {
         let disk = Disk::new(1);
         drop(store(&disk, 1));
         disk.unmount();
-        disk.inside().platter.damage(Vec::clear);
+        disk.restore(Vec::new());
 
         let (_, refused) = disk.open(&node(), &Randomness::from_seed(2));
         assert!(matches!(refused, Err(StoreError::Unreadable(_))));

@@ -125,11 +125,49 @@ impl Platter {
         self.seen = content;
     }
 
-    /// Changes what is on it, synced and all, behind everybody's back.
-    pub fn damage(&mut self, damage: impl FnOnce(&mut Vec<u8>)) {
-        let mut content = std::mem::take(&mut self.seen);
-        damage(&mut content);
+    /// Does damage to what is on it, synced and all; what was there before, and what was done.
+    pub fn damage(&mut self, rng: &mut impl Rng) -> (Vec<u8>, String) {
+        let before = self.seen.clone();
+        let mut content = before.clone();
+        let done = damage(&mut content, rng);
         self.restore(content);
+        (before, done)
+    }
+}
+
+fn damage(content: &mut Vec<u8>, rng: &mut impl Rng) -> String {
+    let length = content.len().max(1);
+    // Where it hurts most: databases begin with what leads to the rest.
+    let within = if rng.next_u32().is_multiple_of(2) {
+        SECTOR
+    } else {
+        length
+    };
+    let mut place = || rng.next_u64() as usize % within.min(length);
+    match place() % 4 {
+        0 => {
+            content.clear();
+            "it is empty".into()
+        }
+        1 => {
+            content.truncate(place());
+            format!("cut off after {} bytes", content.len())
+        }
+        2 => {
+            let sector = place() / SECTOR;
+            let end = ((sector + 1) * SECTOR).min(content.len());
+            content[sector * SECTOR..end].fill(0);
+            format!("zeros in place of sector {sector}")
+        }
+        _ => {
+            let flipped: Vec<_> = (0..=place() % 8).map(|_| place()).collect();
+            for at in &flipped {
+                if let Some(byte) = content.get_mut(*at) {
+                    *byte ^= 1 << (at % 8);
+                }
+            }
+            format!("a bit of each of the bytes {flipped:?} is another")
+        }
     }
 }
 

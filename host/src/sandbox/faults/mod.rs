@@ -112,6 +112,8 @@ pub(super) enum Accident {
     DiskFull,
     ReadOnly,
     Io,
+    Damage,
+    Backup,
 }
 
 /// What stands in one row of the table: the name, how long it lasts (in ms), and what it is.
@@ -119,7 +121,7 @@ struct Row(&'static str, RangeInclusive<u64>, &'static str);
 
 impl Accident {
     /// All there are, in the order in which they are shown.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Kill,
         Self::PowerCut,
         Self::Torn,
@@ -128,6 +130,8 @@ impl Accident {
         Self::DiskFull,
         Self::ReadOnly,
         Self::Io,
+        Self::Damage,
+        Self::Backup,
     ];
 
     const fn row(self) -> Row {
@@ -155,6 +159,16 @@ impl Accident {
                 "io",
                 100..=30_000,
                 "a node's disk fails to read, to write or to sync, once or all the while",
+            ),
+            Self::Damage => Row(
+                "damage",
+                1_000..=20_000,
+                "a node dies and its store is cut off, overwritten or changed; once it was refused, its operator restores it",
+            ),
+            Self::Backup => Row(
+                "backup",
+                1_000..=40_000,
+                "a node's store is copied, and the copy put back later in place of what it has become",
             ),
         }
     }
