@@ -96,7 +96,8 @@ impl Sim {
             ),
             first.broken.join("; "),
             format!("see it happen: {}", first.again),
-        ))
+        )
+        .beside_result())
     }
 
     fn simulate(self) -> Result<Summary, Problem> {
