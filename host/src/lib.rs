@@ -65,6 +65,9 @@ pub mod cli;
 mod control;
 pub mod fedbiomed;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 mod journeys;
 pub mod key_store;
