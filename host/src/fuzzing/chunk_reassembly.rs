@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -19,18 +21,20 @@ pub fn chunk_reassembly(input: &[u8]) -> bool {
     };
     match what % 3 {
         0 => collect(rest, None),
-        1 => collect(rest, Some(vec![0x5a; MAX_SLICE].into())),
+        1 => collect(rest, Some(&FULL)),
         _ => cut_and_collect(rest),
     }
 }
 
-fn collect(mut wire: &[u8], filling: Option<Bytes>) -> bool {
+static FULL: LazyLock<Bytes> = LazyLock::new(|| vec![0x5a; MAX_SLICE].into());
+
+fn collect(mut wire: &[u8], filling: Option<&Bytes>) -> bool {
     let mut message = Reassembly::default();
     let mut model = Model::default();
     let mut came_out = false;
     while let Ok(part) = TaskResult::decode_length_delimited(&mut wire) {
         let mut slice = Slice::from(part);
-        if let Some(filling) = &filling {
+        if let Some(filling) = filling {
             slice.bytes = filling.clone();
         }
         let expected = model.push(&slice);
