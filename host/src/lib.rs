@@ -67,6 +67,9 @@ mod control;
 pub mod fedbiomed;
 mod files;
 pub mod fuzz;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 mod journeys;
 pub mod key_store;
