@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 33] = [
+const LAYERS: [(&str, &[&str]); 34] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -42,6 +42,17 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "channels",
             "secure_sum",
             "audit",
+            "trace",
+        ],
+    ),
+    (
+        "cases",
+        &[
+            "message",
+            "randomness",
+            "files",
+            "key_store",
+            "handlers",
             "trace",
         ],
     ),
@@ -188,6 +199,8 @@ const LAYERS: [(&str, &[&str]); 33] = [
             "logs",
             "telemetry",
             "sandbox",
+            "cases",
+            "trace",
         ],
     ),
 ];

@@ -30,7 +30,8 @@
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
-//! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
+//! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults. [`cases`]: tests of one
+//!   plugin.
 //! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
@@ -59,6 +60,7 @@
 //! ```
 
 pub mod audit;
+pub mod cases;
 pub mod channels;
 mod chronicle;
 pub mod cli;
