@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 34] = [
+const LAYERS: [(&str, &[&str]); 35] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -49,13 +49,13 @@ const LAYERS: [(&str, &[&str]); 34] = [
         "cases",
         &[
             "message",
-            "randomness",
             "files",
             "key_store",
             "handlers",
             "trace",
         ],
     ),
+    ("replay", &["trace", "handlers"]),
     ("packages", &["files", "handlers"]),
     ("policy", &["files", "handlers", "packages"]),
     ("plugins", &["files", "handlers", "packages", "policy"]),
@@ -199,8 +199,9 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "logs",
             "telemetry",
             "sandbox",
-            "cases",
             "trace",
+            "replay",
+            "cases",
         ],
     ),
 ];

@@ -83,6 +83,7 @@ pub mod primitives;
 pub mod proto;
 pub mod randomness;
 pub mod relay;
+pub mod replay;
 mod requests;
 mod router;
 pub mod sandbox;

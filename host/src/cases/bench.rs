@@ -1,9 +1,7 @@
 //! Where cases run: one plugin, an engine that counts instructions, and virtual time.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep_until};
 
 use super::case::{Case, CaseFile, Incoming, Material, Place, Work};
@@ -12,37 +10,26 @@ use super::form::Form;
 use super::meet::Names;
 use super::CasesError;
 use crate::handlers::{
-    Body, CallError, Capability, CompiledCode, Datum, Effect, Entry, Envelope, Manifest, Message,
-    Plugin, Recorder, Runtime, Services, Terms,
+    Body, CallError, Datum, Effect, Entry, Envelope, LoadError, Message, Plugin, Recorder, Runtime,
+    Services, Terms,
 };
-use crate::key_store::records::Seed;
 use crate::message::NodeId;
-use crate::randomness::Randomness;
 use crate::trace::{self, Ended, Session};
 
 /// A plugin and what its cases run on.
 pub struct Bench {
     component: Vec<u8>,
-    manifest: Manifest,
+    terms: Terms,
     runtime: Runtime,
-    /// So that it is compiled once, whatever the limits of its cases.
-    compiled: CompiledCode,
-    _folder: TempDir,
 }
 
 impl Bench {
-    /// A bench for `component`, of which `manifest` was read. Nothing of it runs yet.
-    pub fn new(component: Vec<u8>, manifest: Manifest) -> Result<Self, CasesError> {
-        let machine = |error: &dyn std::fmt::Display| CasesError::Machine(error.to_string());
-        let folder = tempfile::tempdir().map_err(|error| machine(&error))?;
-        let random = Randomness::from_system().map_err(|error| machine(&error))?;
-        let compiled = CompiledCode::new(folder.path(), &Seed::draw(&random));
+    /// A bench for `component`, which is granted all that it declares. Nothing of it runs yet.
+    pub fn new(runtime: &Runtime, component: Vec<u8>) -> Result<Self, LoadError> {
         Ok(Self {
+            terms: Terms::as_asked(&component)?,
             component,
-            manifest,
-            runtime: Runtime::metered().map_err(|error| machine(&error))?,
-            compiled: compiled.map_err(|error| machine(&error))?,
-            _folder: folder,
+            runtime: runtime.clone(),
         })
     }
 
@@ -64,20 +51,15 @@ impl Bench {
         cases.collect()
     }
 
-    /// The plugin with all that it declares, or what the file grants of it, and with the limits of a case.
+    /// The plugin with what the file grants of what it declares, and with the limits of a case.
     fn plugin(
         &self,
         file: &CaseFile,
         case: &Case,
         loaded: &mut Vec<Arc<Plugin>>,
     ) -> Result<Arc<Plugin>, CasesError> {
-        let declared = self.manifest.capabilities().map(|(capability, _)| capability);
-        let declared: BTreeSet<Capability> = declared.collect();
-        let mut terms = Terms {
-            grants: file.grants.clone().unwrap_or(declared),
-            limits: self.manifest.wanted_limits(),
-            ..Terms::default()
-        };
+        let mut terms = self.terms.clone();
+        terms.grants = file.grants.clone().unwrap_or(terms.grants);
         for (limit, value) in &case.limits {
             // Read within its range.
             let _ = terms.limits.set(*limit, *value);
@@ -85,7 +67,7 @@ impl Bench {
         if let Some(same) = loaded.iter().find(|plugin| *plugin.terms() == terms) {
             return Ok(same.clone());
         }
-        let plugin = Plugin::load(&self.runtime, &self.component, terms, Some(&self.compiled));
+        let plugin = Plugin::load(&self.runtime, &self.component, terms, None);
         let plugin = Arc::new(plugin.map_err(|source| CasesError::Load {
             file: file.path.display().to_string(),
             line: case.line,
@@ -281,7 +263,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    pub(super) fn told(&self) -> std::sync::MutexGuard<'_, Vec<(trace::Plugin, Session)>> {
+    pub(super) fn told(&self) -> MutexGuard<'_, Vec<(trace::Plugin, Session)>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

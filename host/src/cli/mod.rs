@@ -13,11 +13,13 @@ mod output;
 mod plugin;
 mod problem;
 mod relay;
+mod replay;
 mod secagg;
 mod sim;
 mod status;
 mod telemetry;
 mod top;
+mod tried;
 mod trust;
 
 use std::process::ExitCode;
@@ -72,6 +74,8 @@ enum Command {
     Import(import::Import),
     /// Run whole networks in this process, with faults, and check what must hold.
     Sim(sim::Sim),
+    /// Run recorded calls of plugins again, and say what is different.
+    Replay(replay::Replay),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -115,6 +119,7 @@ impl Cli {
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
+                Command::Replay(replay) => replay.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Capability, Limits, Scope};
+use super::{Capability, Limit, Limits, LoadError, Scope, Surface};
 
 /// On what terms a plugin is loaded: what its operator allows it, how much of it, and for whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,5 +20,26 @@ impl Terms {
             grants: grants.iter().copied().collect(),
             ..Self::default()
         }
+    }
+
+    /// All that `component` declares and wants: where nothing can come of it, in the sandbox. It may be as large as an operator
+    /// could allow; nothing of it is compiled.
+    pub fn as_asked(component: &[u8]) -> Result<Self, LoadError> {
+        let any_size = |limits: &mut Limits| {
+            // Within its own range.
+            let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
+        };
+        let mut limits = Limits::default();
+        any_size(&mut limits);
+        let manifest = Surface::read(component, &limits)?.into_manifest();
+        let mut limits = manifest.wanted_limits();
+        any_size(&mut limits);
+        let declared = manifest.capabilities();
+        Ok(Self {
+            // More than its imports: effects need grants too.
+            grants: declared.map(|(capability, _)| capability).collect(),
+            limits,
+            scope: Scope::default(),
+        })
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,10 +9,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Bytes(Vec<Piece>);
 
+/// A part of bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Piece {
+pub enum Piece {
+    /// Shown.
     Clear(Vec<u8>),
-    Secret { id: u32, length: usize },
+    /// Left out.
+    Secret {
+        /// Its handle.
+        id: u32,
+        /// How many bytes.
+        length: usize,
+    },
 }
 
 /// Not bytes as a trace shows them.
@@ -57,6 +66,11 @@ impl Bytes {
         self.secrets().next().is_some()
     }
 
+    /// The parts, in order; none is empty.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
     /// The handles of the secrets in them.
     pub fn secrets(&self) -> impl Iterator<Item = u32> {
         self.0.iter().filter_map(|piece| match piece {
@@ -70,10 +84,7 @@ impl Bytes {
     pub fn stand_in(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
         for piece in &self.0 {
-            match piece {
-                Piece::Clear(clear) => bytes.extend_from_slice(clear),
-                Piece::Secret { id, length } => bytes.extend(letters(*id, *length)),
-            }
+            bytes.extend_from_slice(&piece.stand_in());
         }
         bytes
     }
@@ -99,6 +110,14 @@ impl Bytes {
 }
 
 impl Piece {
+    /// It, or what [stands in](Bytes::stand_in) for it.
+    pub fn stand_in(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Clear(bytes) => Cow::Borrowed(bytes),
+            Self::Secret { id, length } => Cow::Owned(letters(*id, *length)),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Clear(bytes) => bytes.len(),

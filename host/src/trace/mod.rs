@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`Session`] is one instance of a plugin, from its message or run to its last [`Call`], with every
 //! [`HostCall`] and what it gave back; [`Event`] is what happened around it; [`Bytes`] are shown, or, where they are secret, left
-//! out; [`Trace`] is the file.
+//! out; [`Trace`] is the file; [`shown`] is how people read it.
 //!
 //! What is not here: who writes one ([`crate::handlers`], [`crate::sandbox`]), and what is done with it.
 
@@ -12,8 +12,9 @@ mod event;
 mod file;
 mod secrets;
 mod session;
+pub mod shown;
 
-pub use bytes::{Bytes, NotBytes};
+pub use bytes::{Bytes, NotBytes, Piece};
 pub use event::{Event, What};
 pub use file::{Header, Made, Plugin, Simulated, Trace, TraceError, Writer};
 pub use secrets::Secrets;

@@ -5,8 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
-use crate::message::one_line;
+use super::{Bytes, shown};
 
 /// One instance of a plugin, with all that went in and came out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,9 +246,6 @@ pub struct Cost {
     pub memory: u64,
 }
 
-/// A long text or byte string in a line, in bytes.
-const SHOWN: usize = 60;
-
 impl Session {
     /// The secrets among what the plugin is given: from these it can make others, and what it hands on of them it must hand on
     /// unchanged.
@@ -267,6 +263,21 @@ impl Session {
             }
         }
         given
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(incoming) => {
+                let Incoming { kind, source, .. } = incoming;
+                match &incoming.id {
+                    Some(id) => write!(f, "{kind} {id} from {source}"),
+                    None => write!(f, "{kind} from {source}"),
+                }
+            }
+            Self::Run(run) => write!(f, "{} {}", run.kind, run.run),
+        }
     }
 }
 
@@ -318,17 +329,70 @@ impl fmt::Display for HostCall {
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown::value(self))
+    }
+}
+
+impl Ended {
+    /// What it comes to, a line each, for people and for comparing.
+    pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::None => f.write_str("nothing"),
-            Self::Unanswered => f.write_str("no answer"),
-            Self::Text(text) => write!(f, "\"{}\"", one_line(text, SHOWN)),
-            Self::Bytes(bytes) => write!(f, "{}", one_line(&bytes.to_string(), SHOWN)),
-            Self::Number(number) => write!(f, "{number}"),
-            Self::List(values) => {
-                let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-                write!(f, "[{}]", values.join(", "))
+            Self::Nothing => vec!["nothing to be done".into()],
+            Self::Found => vec!["found something".into()],
+            Self::Effects { effects, ask } if effects.is_empty() && ask.is_empty() => {
+                vec!["no effects".into()]
             }
-            Self::Failed { kind, text } => write!(f, "{kind}: {}", one_line(text, SHOWN)),
+            Self::Effects { effects, ask } => {
+                let effects = effects.iter().map(ToString::to_string);
+                let ask = ask.iter().map(|asked| {
+                    format!(
+                        "ask {} with {} {}",
+                        asked.to,
+                        asked.kind,
+                        shown::bytes(&asked.fields)
+                    )
+                });
+                effects.chain(ask).collect()
+            }
+            Self::Failed { kind, text } => vec![format!("failure {kind}: {text}")],
+            Self::Stopped(why) => vec![format!("stopped: {why}")],
+            Self::Cancelled => vec!["cancelled".into()],
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parties = |parties: &[Answer]| -> String {
+            let parties = parties.iter();
+            let shown: Vec<_> = parties
+                .map(|one| format!("{} = {}", one.from, shown::bytes(&one.body)))
+                .collect();
+            shown.join(", ")
+        };
+        match self {
+            Self::Reply { kind, fields } => write!(f, "reply {kind} {}", shown::bytes(fields)),
+            Self::Deliver { body } => write!(f, "deliver {}", shown::bytes(body)),
+            Self::SetPeerKey { pem } => write!(f, "set-peer-key {}", shown::bytes(pem)),
+            Self::Publish {
+                run,
+                audience,
+                body,
+            } => {
+                let audience = audience.as_deref().unwrap_or("all parties");
+                write!(f, "publish for {run}, {audience}: {}", shown::bytes(body))
+            }
+            Self::EstablishPairSecrets { keys } => {
+                write!(f, "establish pair-secrets {}", parties(keys))
+            }
+            Self::EstablishServerKey { shares } => {
+                write!(f, "establish server-key {}", parties(shares))
+            }
+            Self::Store {
+                key,
+                value: Some(value),
+            } => write!(f, "store {key} = {}", shown::bytes(value)),
+            Self::Store { key, value: None } => write!(f, "store {key} removed"),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod approve;
 mod bundle;
 mod change;
+mod diff;
 mod inspect;
 mod install;
 mod key;
@@ -31,6 +32,8 @@ use crate::packages::{NotVouched, PackageError};
 pub(super) enum Plugin {
     /// Show what a plugin is, what it treats and what it could do, without running it.
     Inspect(inspect::Inspect),
+    /// Hold two versions of a plugin against each other, over recorded sessions: the page a reviewer signs.
+    Diff(diff::Diff),
     /// Check who vouches for a plugin.
     Verify(verify::Verify),
     /// Copy a component and its signatures into a node's data directory. That allows nothing yet.
@@ -71,6 +74,7 @@ impl Plugin {
     pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
         match self {
             Self::Inspect(inspect) => inspect.run(format),
+            Self::Diff(diff) => diff.run(format).await,
             Self::Key(key) => key.run(format),
             Self::Sign(sign) => sign.run(format),
             Self::Verify(verify) => verify.run(format),

@@ -1,0 +1,67 @@
+//! Plugins that commands of the sandbox run: built in, or from a file that nobody had to approve.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::output::foreign;
+use super::{Exit, Problem};
+use crate::handlers::{BUILT_IN, LoadError, Plugin, Runtime, Terms};
+use crate::packages::Package;
+
+/// The engine of the sandbox.
+pub(super) fn runtime() -> Result<Runtime, Problem> {
+    Runtime::metered().map_err(|error| {
+        let todo = "raise the limit of address space (ulimit -v)";
+        Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
+    })
+}
+
+/// A plugin by the name of a built-in one, or from a component or bundle.
+pub(super) fn plugin(runtime: &Runtime, name: &str) -> Result<Arc<Plugin>, Problem> {
+    let built_in = BUILT_IN.iter().find(|built_in| built_in.name == name);
+    if let Some(built_in) = built_in {
+        let plugin = load(runtime, built_in.component, |_| {});
+        return plugin.map_err(|error| not_loaded(name, &error));
+    }
+    from_file(runtime, Path::new(name), |_| {})
+}
+
+/// A plugin from a component or bundle, on terms that are changed before it is loaded.
+pub(super) fn from_file(
+    runtime: &Runtime,
+    file: &Path,
+    change: impl FnOnce(&mut Terms),
+) -> Result<Arc<Plugin>, Problem> {
+    let name = file.display().to_string();
+    let package = Package::read(file).map_err(|error| {
+        let what = format!("{name} cannot be used as a plugin");
+        Problem::new(
+            Exit::Input,
+            what,
+            foreign(&error.to_string()),
+            error.advice(),
+        )
+    })?;
+    load(runtime, &package.component, change).map_err(|error| not_loaded(&name, &error))
+}
+
+/// A plugin on all terms it asks for, changed before it is loaded.
+pub(super) fn load(
+    runtime: &Runtime,
+    component: &[u8],
+    change: impl FnOnce(&mut Terms),
+) -> Result<Arc<Plugin>, LoadError> {
+    let mut terms = Terms::as_asked(component)?;
+    change(&mut terms);
+    Plugin::load(runtime, component, terms, None).map(Arc::new)
+}
+
+pub(super) fn not_loaded(name: &str, error: &LoadError) -> Problem {
+    let what = format!("{name} cannot be used as a plugin");
+    Problem::new(
+        Exit::Refused,
+        what,
+        foreign(&error.to_string()),
+        error.advice(),
+    )
+}
