@@ -47,13 +47,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ),
     (
         "cases",
-        &[
-            "message",
-            "files",
-            "key_store",
-            "handlers",
-            "trace",
-        ],
+        &["message", "files", "key_store", "handlers", "trace"],
     ),
     ("replay", &["trace", "handlers"]),
     ("packages", &["files", "handlers"]),

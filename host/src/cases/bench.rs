@@ -1,14 +1,15 @@
 //! Where cases run: one plugin, an engine that counts instructions, and virtual time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::CasesError;
 use super::case::{Case, CaseFile, Incoming, Material, Place, Work};
 use super::check::{Check, Outcome};
 use super::form::Form;
 use super::meet::Names;
-use super::CasesError;
 use crate::handlers::{
     Body, CallError, Datum, Effect, Entry, Envelope, LoadError, Message, Plugin, Recorder, Runtime,
     Services, Terms,
@@ -46,7 +47,13 @@ impl Bench {
                 .build()
                 .map_err(|error| CasesError::Machine(error.to_string()))?;
             let seed = seed.unwrap_or(file.seed);
-            runtime.block_on(async { Stage::new(file, case, plugin, seed)?.play().await })
+            let begun = std::time::Instant::now();
+            let played =
+                runtime.block_on(async { Stage::new(file, case, plugin, seed)?.play().await });
+            played.map(|outcome| Outcome {
+                took: begun.elapsed(),
+                ..outcome
+            })
         });
         cases.collect()
     }
@@ -128,7 +135,8 @@ impl<'a> Stage<'a> {
             value: Some(Body::from(value.clone())),
         });
         if let Some(full) = stage.store(kept.collect())? {
-            return Err(stage.too_much(&full.to_string()));
+            let why = full.limit().map_or(full.to_string(), |hit| hit.to_string());
+            return Err(stage.too_much(&why));
         }
         Ok(stage)
     }
@@ -143,6 +151,7 @@ impl<'a> Stage<'a> {
             number: self.case.number,
             checks: self.checks,
             sessions: std::mem::take(&mut told),
+            took: Duration::ZERO,
         })
     }
 
@@ -204,7 +213,9 @@ impl<'a> Stage<'a> {
             return Ok((Form::of_ended(&full.ended()), None));
         }
         let told = self.told();
-        let last = told.get(before).and_then(|(_, session)| session.calls.last());
+        let last = told
+            .get(before)
+            .and_then(|(_, session)| session.calls.last());
         let ended = last.map_or(&Ended::Cancelled, |call| &call.ended);
         Ok((Form::of_ended(ended), delivered))
     }
@@ -231,9 +242,9 @@ impl<'a> Stage<'a> {
         let mut material: Vec<&Material> = self.case.material.iter().collect();
         material.sort_by_key(|part| part.after);
         for (at, part) in material.iter().enumerate() {
-            let together = material.get(at + 1).filter(|next| {
-                next.after == part.after && next.run == part.run
-            });
+            let together = material
+                .get(at + 1)
+                .filter(|next| next.after == part.after && next.run == part.run);
             if together.is_some() {
                 continue;
             }
@@ -258,7 +269,10 @@ impl<'a> Stage<'a> {
         CasesError::Line {
             file: self.file.path.display().to_string(),
             line: self.case.line,
-            why: format!("what the case {:?} gives cannot be had: {why}", self.case.name),
+            why: format!(
+                "what the case {:?} gives cannot be had: {why}",
+                self.case.name
+            ),
             todo: "give it less, or set the limit with `limits = { … }`".into(),
         }
     }

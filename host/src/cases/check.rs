@@ -1,5 +1,7 @@
 //! What came of a case: each expectation with what came in its place.
 
+use std::time::Duration;
+
 use super::case::Place;
 use super::form::Form;
 use super::meet::{Names, meet};
@@ -16,6 +18,8 @@ pub struct Outcome {
     pub checks: Vec<Check>,
     /// What the plugin did, with what it was as it did it.
     pub sessions: Vec<(Plugin, Session)>,
+    /// What it took of real time.
+    pub took: Duration,
 }
 
 impl Outcome {

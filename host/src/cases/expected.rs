@@ -77,7 +77,10 @@ impl Reader<'_> {
                 let parties = self.table(parties, result)?.iter();
                 let parties =
                     parties.map(|(party, body)| Ok((party.as_ref().clone(), self.body(body)?)));
-                Form::one(result, Form::Table(parties.collect::<Result<_, CasesError>>()?))
+                Form::one(
+                    result,
+                    Form::Table(parties.collect::<Result<_, CasesError>>()?),
+                )
             }
             "store" => {
                 let [key, value_of] = self.keys(value, effect, ["key", "value"])?;
@@ -114,7 +117,10 @@ impl Reader<'_> {
             Some(fields) => self.fields(fields)?,
             None => Form::Table(Vec::new()),
         };
-        Ok(vec![("kind".to_owned(), kind), ("fields".to_owned(), fields)])
+        Ok(vec![
+            ("kind".to_owned(), kind),
+            ("fields".to_owned(), fields),
+        ])
     }
 
     fn failure(&self, at: &Spanned<Written>) -> Result<Form, CasesError> {
@@ -128,6 +134,9 @@ impl Reader<'_> {
         // Nothing said of the text is in every text.
         let part = text.map_or(Ok(""), |text| self.text(text, "text"))?;
         let text = ("text".to_owned(), Form::Part(part.to_owned()));
-        Ok(Form::Table(vec![("kind".to_owned(), Form::text(name)), text]))
+        Ok(Form::Table(vec![
+            ("kind".to_owned(), Form::text(name)),
+            text,
+        ]))
     }
 }

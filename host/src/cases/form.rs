@@ -84,7 +84,9 @@ impl Form {
 
     fn of_effect(effect: &Effect) -> Self {
         match effect {
-            Effect::Reply { kind, fields } => Self::one("reply", Self::Table(outgoing(kind, fields))),
+            Effect::Reply { kind, fields } => {
+                Self::one("reply", Self::Table(outgoing(kind, fields)))
+            }
             Effect::Deliver { body } => Self::one("deliver", Self::body(body)),
             Effect::SetPeerKey { pem } => Self::one("set-peer-key", Self::body(pem)),
             // The run is the one at hand: the host refuses any other.
@@ -100,7 +102,10 @@ impl Form {
                 let key = ("key".to_owned(), Self::text(key));
                 let value = value.iter().map(Self::body);
                 let value = value.map(|value| ("value".to_owned(), value));
-                Self::one("store", Self::Table([key].into_iter().chain(value).collect()))
+                Self::one(
+                    "store",
+                    Self::Table([key].into_iter().chain(value).collect()),
+                )
             }
         }
     }

@@ -67,7 +67,9 @@ mod tests {
     fn refuses_what_is_no_integer_or_too_long() {
         let long = "9".repeat(MOST_DIGITS + 1);
         let too_large = format!("0x{}", "f".repeat(2 * MAX_INTEGER_BYTES + 2));
-        for text in ["", "-", "0x", "--1", "+1", "-+1", "1.0", "0xg", " 1", &long, &too_large] {
+        for text in [
+            "", "-", "0x", "--1", "+1", "-+1", "1.0", "0xg", " 1", &long, &too_large,
+        ] {
             assert!(parse(text).is_none(), "{text:.20}");
         }
     }
@@ -77,10 +79,13 @@ mod tests {
         for exponent in [0, 1, 7, 8, 63, 64, 65, 256, 2040] {
             for offset in -2..=2 {
                 for sign in [-1, 1] {
-                    let value = sign * (BigInt::from(2).pow(exponent) + offset);
+                    let value: BigInt = sign * (BigInt::from(2).pow(exponent) + offset);
                     let expected = Integer::from_signed_bytes_be(&value.to_signed_bytes_be());
                     let expected = expected.expect("short enough");
-                    assert!(parse(&value.to_string()) == Some(expected.clone()), "{value}");
+                    assert!(
+                        parse(&value.to_string()) == Some(expected.clone()),
+                        "{value}"
+                    );
                     assert!(parse(&text(&expected)) == Some(expected), "{value}");
                 }
             }

@@ -98,7 +98,11 @@ fn tables(
         kept.push((key.clone(), met.kept));
     }
     let common = |(key, _): &&(String, Form)| shown.contains_key(key);
-    let missing: Vec<_> = expected.iter().filter(|one| !common(one)).cloned().collect();
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|one| !common(one))
+        .cloned()
+        .collect();
     let more: Vec<_> = got.iter().filter(|one| !common(one)).cloned().collect();
     fits &= more.is_empty();
     kept.extend(more);
@@ -130,9 +134,7 @@ fn is_met(expected: &Form, got: &Form, names: &mut Names) -> bool {
 fn bytes(form: &Form) -> Option<&[u8]> {
     match form {
         Form::Body(bytes) => Some(bytes),
-        Form::Leaf(value) => value
-            .as_bin()
-            .or_else(|| value.as_str().map(str::as_bytes)),
+        Form::Leaf(value) => value.as_bin().or_else(|| value.as_str().map(str::as_bytes)),
         _ => None,
     }
 }
@@ -152,7 +154,11 @@ mod tests {
 
     fn table(entries: &[(&str, Form)]) -> Form {
         let entries = entries.iter();
-        Form::Table(entries.map(|(key, form)| ((*key).into(), form.clone())).collect())
+        Form::Table(
+            entries
+                .map(|(key, form)| ((*key).into(), form.clone()))
+                .collect(),
+        )
     }
 
     fn number(number: i64) -> Form {
@@ -192,7 +198,10 @@ mod tests {
         assert!(fits(&body, &body));
         assert!(fits(&Form::Fields(vec![("a".into(), number(1))]), &body));
         assert!(!fits(&Form::Fields(vec![("a".into(), number(2))]), &body));
-        assert!(!fits(&Form::Fields(vec![]), &Form::Body(b"\x80\x80".to_vec())));
+        assert!(!fits(
+            &Form::Fields(vec![]),
+            &Form::Body(b"\x80\x80".to_vec())
+        ));
     }
 
     #[test]

@@ -34,16 +34,12 @@ impl CaseFile {
             file: &file,
             text: &text,
         };
-        let root: Written = toml::from_str(&text).map_err(|error| {
-            let why = error.message().replace('\n', " ");
-            let todo = "correct that line; it is not TOML";
-            source.wrong(&error.span().unwrap_or_default(), why, todo)
-        })?;
+        let root = source.read()?;
         let parser = Parser {
             given: Reader::given(source),
             expected: Reader::expected(source),
         };
-        let read = parser.file(&Spanned::new(0..0, root))?;
+        let read = parser.file(&root)?;
         Ok(Self {
             path: path.to_owned(),
             text,
@@ -109,7 +105,11 @@ impl Parser<'_> {
         let refuse = |found: Option<At<'_>>, key: &str, of: &str| match found {
             Some(at) => {
                 let why = format!("a case of a {of} has no {key}");
-                Err(read.wrong(&at.span(), why, "take it away, or make it a case of its own"))
+                Err(read.wrong(
+                    &at.span(),
+                    why,
+                    "take it away, or make it a case of its own",
+                ))
             }
             None => Ok(()),
         };
@@ -180,9 +180,7 @@ impl Parser<'_> {
         let after = after.map_or(Ok(0), |at| read.number(at, "after-ms"))?;
         Ok(Material {
             run: run.to_owned(),
-            audience: audience
-                .map(|at| read.parsed(at, "audience"))
-                .transpose()?,
+            audience: audience.map(|at| read.parsed(at, "audience")).transpose()?,
             body: read.given_body(body)?,
             after: Duration::from_millis(after),
         })
@@ -200,8 +198,16 @@ impl Parser<'_> {
             "setup",
             "researcher",
         ];
-        let [kind, from, to, request, fields, assurance, setup, researcher] =
-            read.keys(at, what, names)?;
+        let [
+            kind,
+            from,
+            to,
+            request,
+            fields,
+            assurance,
+            setup,
+            researcher,
+        ] = read.keys(at, what, names)?;
         let from: NodeId = self.id(from, "from", PEER)?;
         let researcher: ResearcherId = self.id(researcher, "researcher", RESEARCHER)?;
         let request: Option<RequestId> =
@@ -247,9 +253,9 @@ impl Parser<'_> {
     ) -> Result<T, CasesError> {
         match at {
             Some(at) => self.given.parsed(at, what),
-            None => otherwise.parse().map_err(|error: T::Err| {
-                self.given.wrong(&(0..0), error.to_string(), "write one")
-            }),
+            None => otherwise
+                .parse()
+                .map_err(|error: T::Err| self.given.wrong(&(0..0), error.to_string(), "write one")),
         }
     }
 

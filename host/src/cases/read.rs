@@ -16,7 +16,8 @@ use crate::message::Value;
 type At<'a> = &'a Spanned<Written>;
 
 /// What may stand for bytes.
-const BYTES: &str = "write a text, { hex = \"…\" }, { base64 = \"…\" }, { int = \"…\" } or { fields = { … } }";
+const BYTES: &str =
+    "write a text, { hex = \"…\" }, { base64 = \"…\" }, { int = \"…\" } or { fields = { … } }";
 
 /// Reads one kind of place: what is given, or what is expected, where parts may be left open.
 #[derive(Clone, Copy)]
@@ -138,7 +139,11 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let why = format!("{what} is false, which says nothing");
-        Err(self.wrong(&at.span(), why, format!("write `{what} = true`, or leave it out")))
+        Err(self.wrong(
+            &at.span(),
+            why,
+            format!("write `{what} = true`, or leave it out"),
+        ))
     }
 
     /// A text of a type's own form, such as an id.
@@ -309,7 +314,11 @@ impl<'a> Reader<'a> {
         let text: String = text.split_ascii_whitespace().collect();
         hex::decode(text).map_err(|error| {
             let why = format!("this is not hex: {error}");
-            self.wrong(&at.span(), why, "write two digits of 0-9 and a-f for each byte")
+            self.wrong(
+                &at.span(),
+                why,
+                "write two digits of 0-9 and a-f for each byte",
+            )
         })
     }
 
@@ -319,8 +328,13 @@ impl<'a> Reader<'a> {
             _ => integer::parse(self.text(at, "int")?),
         };
         integer.ok_or_else(|| {
-            let todo = "write it in decimal, or in hex after 0x, with - before it if it is below zero";
-            self.wrong(&at.span(), "this is not an integer of up to 4096 bytes", todo)
+            let todo =
+                "write it in decimal, or in hex after 0x, with - before it if it is below zero";
+            self.wrong(
+                &at.span(),
+                "this is not an integer of up to 4096 bytes",
+                todo,
+            )
         })
     }
 

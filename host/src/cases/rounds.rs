@@ -43,7 +43,8 @@ impl Stage<'_> {
             self.check(Place::Round(round), expected, &Form::of_ended(&ended));
             let expected = written.map_or(&nothing, |round| &round.asks);
             self.check(Place::Asks(round), Some(expected), &Form::of_asks(&ended));
-            let is_next = |answer: &Answered| matches!(answer.place, Place::Answer(of, _) if of == round);
+            let is_next =
+                |answer: &Answered| matches!(answer.place, Place::Answer(of, _) if of == round);
             while let Some(answer) = answers.next_if(is_next) {
                 self.check(answer.place, answer.expected.as_ref(), &answer.got);
             }
@@ -59,7 +60,9 @@ impl Stage<'_> {
         let told = self.told();
         let runs = told.iter().rev().map(|(_, session)| session);
         let mut runs = runs.filter(|session| matches!(session.work, Work::Run(_)));
-        let steps = runs.next().map_or(&[][..], |run| run.calls.get(1..).unwrap_or_default());
+        let steps = runs
+            .next()
+            .map_or(&[][..], |run| run.calls.get(1..).unwrap_or_default());
         steps.iter().map(|call| call.ended.clone()).collect()
     }
 
@@ -92,12 +95,18 @@ impl Stage<'_> {
                 driven.end = "the run was finished before".into();
                 return Ok(driven);
             }
-            let replies = asked.rounds.get(round).map_or(&[][..], |round| &round.answers);
+            let replies = asked
+                .rounds
+                .get(round)
+                .map_or(&[][..], |round| &round.answers);
             let bodies = self.answers(asked, round, &step.ask, replies, &mut driven);
             match bodies.await? {
                 Ok(bodies) => answers = bodies,
                 Err(silent) => {
-                    driven.end = format!("the run had ended: {silent} did not answer in round {}", round + 1);
+                    driven.end = format!(
+                        "the run had ended: {silent} did not answer in round {}",
+                        round + 1
+                    );
                     return Ok(driven);
                 }
             }
@@ -185,7 +194,8 @@ impl Stage<'_> {
         }
         let in_order = ask.iter().map(|(peer, _)| {
             let at = answered.iter().position(|(other, _)| other == peer);
-            at.map(|at| answered.swap_remove(at)).ok_or_else(|| peer.clone())
+            at.map(|at| answered.swap_remove(at))
+                .ok_or_else(|| peer.clone())
         });
         Ok(in_order.collect())
     }
@@ -198,4 +208,3 @@ impl Driven {
         self.rounds.push(Some(error));
     }
 }
-

@@ -82,7 +82,7 @@ fn leaves(path: &str, form: &Form, found: &mut Vec<String>) {
 }
 
 /// What is expected of a text where nothing is said of it.
-fn is_empty(form: &Form) -> bool {
+pub(super) fn is_empty(form: &Form) -> bool {
     match form {
         Form::Part(part) => part.is_empty(),
         Form::Kept(form) => is_empty(form),
@@ -95,7 +95,10 @@ pub(super) fn block(form: &Form) -> String {
     let line = text(form);
     match form {
         Form::List(items) if line.len() > WIDTH => {
-            let items: Vec<_> = items.iter().map(|item| format!("  {},\n", text(item))).collect();
+            let items: Vec<_> = items
+                .iter()
+                .map(|item| format!("  {},\n", text(item)))
+                .collect();
             format!("[\n{}]", items.concat())
         }
         _ => line,
@@ -204,7 +207,11 @@ fn cut(text: String) -> String {
         return text;
     };
     let hash = hex::encode(&Sha256::digest(&text)[..6]);
-    format!("{}… ({} characters, hash {hash})", &text[..end], text.chars().count())
+    format!(
+        "{}… ({} characters, hash {hash})",
+        &text[..end],
+        text.chars().count()
+    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! TOML as it was written: values in their order, each with its place.
 
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::CasesError;
 
@@ -44,54 +43,6 @@ pub(super) fn only(
     }
 }
 
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
-    }
-}
-
-struct WrittenVisitor;
-
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a text, a number, true or false, a list or a table")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Written, E> {
-        Ok(Written::Text(text.to_owned()))
-    }
-
-    fn visit_i64<E>(self, whole: i64) -> Result<Written, E> {
-        Ok(Written::Whole(whole))
-    }
-
-    fn visit_f64<E>(self, real: f64) -> Result<Written, E> {
-        Ok(Written::Real(real))
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Written, E> {
-        Ok(Written::Truth(truth))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Written, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            list.push(item);
-        }
-        Ok(Written::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
-        let mut table = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            table.push(entry);
-        }
-        Ok(Written::Table(table))
-    }
-}
-
 /// The text of a file, to tell lines from places.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -100,6 +51,57 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// What is written in the file.
+    pub(super) fn read(&self) -> Result<Spanned<Written>, CasesError> {
+        let root = DeTable::parse(self.text).map_err(|error| {
+            let why = error.message().replace('\n', " ");
+            let todo = "correct that line: it is not TOML";
+            self.wrong(&error.span().unwrap_or_default(), why, todo)
+        })?;
+        let span = root.span();
+        Ok(Spanned::new(span, self.table(root.into_inner())?))
+    }
+
+    fn table(&self, table: DeTable<'_>) -> Result<Written, CasesError> {
+        let entries = table.into_iter().map(|(key, value)| {
+            let name = key.get_ref().clone().into_owned();
+            Ok((Spanned::new(key.span(), name), self.value(value)?))
+        });
+        Ok(Written::Table(entries.collect::<Result<_, CasesError>>()?))
+    }
+
+    fn value(&self, value: Spanned<DeValue<'_>>) -> Result<Spanned<Written>, CasesError> {
+        let span = value.span();
+        let written = match value.into_inner() {
+            DeValue::String(text) => Written::Text(text.into_owned()),
+            DeValue::Boolean(truth) => Written::Truth(truth),
+            DeValue::Integer(whole) => {
+                let read = i64::from_str_radix(whole.as_str(), whole.radix());
+                Written::Whole(read.map_err(|_| {
+                    let why = "this integer has more than 64 bits";
+                    self.wrong(&span, why, "write { int = \"…\" }")
+                })?)
+            }
+            DeValue::Float(real) => {
+                let read = real.as_str().parse();
+                Written::Real(read.map_err(|_| {
+                    let why = "this is no number with a fraction";
+                    self.wrong(&span, why, "write it as 0.5 or 5e-1")
+                })?)
+            }
+            DeValue::Datetime(_) => {
+                let why = "this is a date, and no message has dates";
+                return Err(self.wrong(&span, why, "write it as a text, in quotes"));
+            }
+            DeValue::Array(items) => {
+                let items = items.into_iter().map(|item| self.value(item));
+                Written::List(items.collect::<Result<_, _>>()?)
+            }
+            DeValue::Table(table) => self.table(table)?,
+        };
+        Ok(Spanned::new(span, written))
+    }
+
     /// The line of a place, counted from 1.
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
         let before = self.text.get(..span.start).unwrap_or(self.text);

@@ -18,6 +18,7 @@ mod secagg;
 mod sim;
 mod status;
 mod telemetry;
+mod test;
 mod top;
 mod tried;
 mod trust;
@@ -74,6 +75,8 @@ enum Command {
     Import(import::Import),
     /// Run whole networks in this process, with faults, and check what must hold.
     Sim(sim::Sim),
+    /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
+    Test(test::Test),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
@@ -119,6 +122,7 @@ impl Cli {
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
+                Command::Test(test) => test.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
