@@ -140,6 +140,8 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "handlers",
             "audit",
             "chronicle",
+            "journeys",
+            "trace",
             "transport",
             "node",
         ],

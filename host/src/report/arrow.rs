@@ -266,7 +266,10 @@ impl Arrow {
             return if self.was_hit_by("corrupt") {
                 (State::Refused, "came changed, and was not read".into())
             } else {
-                (State::UnderWay, "delivered, not done when the trace ends".into())
+                (
+                    State::UnderWay,
+                    "delivered, not done when the trace ends".into(),
+                )
             };
         }
         if self.was_hit_by("drop") {
@@ -278,7 +281,10 @@ impl Arrow {
         if self.way == Way::Between && self.relayed.is_none() && last.is_none() {
             return match cut(&self.from, self.at) {
                 Some(cut) => (State::Lost, format!("lost: {cut} before it left")),
-                None => (State::UnderWay, "not at the relay when the trace ends".into()),
+                None => (
+                    State::UnderWay,
+                    "not at the relay when the trace ends".into(),
+                ),
             };
         }
         (State::UnderWay, "not done when the trace ends".into())

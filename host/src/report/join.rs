@@ -63,8 +63,7 @@ impl Joined {
                 });
             }
             What::Asked { n, to, kind, run } => {
-                let mut arrow =
-                    Arrow::new(Way::Asked, lane::RESEARCHER.into(), lane::node(to), at);
+                let mut arrow = Arrow::new(Way::Asked, lane::RESEARCHER.into(), lane::node(to), at);
                 (arrow.n, arrow.relayed) = (Some(*n), Some(at));
                 (arrow.kind, arrow.run) = (Some(name(kind)), Some(name(run)));
                 let place = self.push(arrow);

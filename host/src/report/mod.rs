@@ -138,7 +138,10 @@ impl Report {
 }
 
 fn lanes(joined: &Joined) -> Vec<Lane> {
-    let ends = joined.arrows.iter().flat_map(|arrow| [&arrow.from, &arrow.to]);
+    let ends = joined
+        .arrows
+        .iter()
+        .flat_map(|arrow| [&arrow.from, &arrow.to]);
     let faults = joined.faults.iter().map(|fault| &fault.lane);
     let moments = joined.moments.iter().map(|moment| &moment.lane);
     let relay = joined.arrows.iter().any(|arrow| arrow.n.is_some());

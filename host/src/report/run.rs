@@ -56,7 +56,9 @@ pub(super) fn runs(joined: &Joined, lanes: &[Lane], until: u64) -> Vec<Run> {
             asked: place,
             answered: arrow.answered_by,
             state: arrow.state,
-            outcome: answer.map_or(&arrow.outcome, |answer| &answer.outcome).clone(),
+            outcome: answer
+                .map_or(&arrow.outcome, |answer| &answer.outcome)
+                .clone(),
         };
         let known = runs
             .iter_mut()

@@ -80,7 +80,11 @@ impl Sample {
         }
         sample.pass(1000);
         sample.ask("key-0", &nodes, true);
-        for (from, to) in [("node-0", "node-1"), ("node-0", "node-2"), ("node-1", "node-2")] {
+        for (from, to) in [
+            ("node-0", "node-1"),
+            ("node-0", "node-2"),
+            ("node-1", "node-2"),
+        ] {
             sample.set_up_channel(from, to, Fate::Fine);
         }
         sample.begin("key-0", &nodes);
@@ -360,7 +364,15 @@ impl Sample {
                 let to = to.to_owned();
                 self.event(What::Delivered { n, to: to.clone() });
                 let changed = "ffff".to_owned() + &id[4..];
-                return self.treated(arrives, changed, from, &to, None, None, Some("cannot be opened: the signature is not the sender's"));
+                return self.treated(
+                    arrives,
+                    changed,
+                    from,
+                    &to,
+                    None,
+                    None,
+                    Some("cannot be opened: the signature is not the sender's"),
+                );
             }
             Fate::Delayed(ms) => {
                 self.event(hit("delay", format!("by {ms} ms")));
@@ -370,11 +382,29 @@ impl Sample {
                 self.event(hit("dup", format!("again {ms} ms later")));
                 let (again, to) = (arrives + ms * MS, to.to_owned());
                 self.event_at(again, What::Delivered { n, to: to.clone() });
-                self.treated(again + 90, id.clone(), from, &to, Some(kind), None, Some("repeated: the message was treated before"));
+                self.treated(
+                    again + 90,
+                    id.clone(),
+                    from,
+                    &to,
+                    Some(kind),
+                    None,
+                    Some("repeated: the message was treated before"),
+                );
             }
         }
-        self.event_at(arrives, What::Delivered { n, to: to.to_owned() });
-        let plugin = if setup { "channel-setup" } else { "additive-sharing" };
+        self.event_at(
+            arrives,
+            What::Delivered {
+                n,
+                to: to.to_owned(),
+            },
+        );
+        let plugin = if setup {
+            "channel-setup"
+        } else {
+            "additive-sharing"
+        };
         let mut calls = vec![Call {
             at: arrives + 40,
             entry: Entry::Handle,
@@ -383,7 +413,11 @@ impl Sample {
                 given: vec![Value::Text("key-0".into())],
                 result: Value::Bytes(secret(3, 255)),
             }],
-            ended: if fate == Fate::Cancelled { Ended::Cancelled } else { Ended::Found },
+            ended: if fate == Fate::Cancelled {
+                Ended::Cancelled
+            } else {
+                Ended::Found
+            },
             cost: cost(30_511 + n * 13),
         }];
         if fate != Fate::Cancelled {
@@ -410,16 +444,19 @@ impl Sample {
             let words = format!("{words} {kind}");
             let at = arrives + 80;
             let reply = reply.clone();
-            self.event_at(at, What::Treated {
-                id: id.clone(),
-                node: to.into(),
-                from: from.into(),
-                kind: Some(kind.into()),
-                plugin: Some(plugin.into()),
-                effects: vec![words],
-                reply,
-                dropped: None,
-            });
+            self.event_at(
+                at,
+                What::Treated {
+                    id: id.clone(),
+                    node: to.into(),
+                    from: from.into(),
+                    kind: Some(kind.into()),
+                    plugin: Some(plugin.into()),
+                    effects: vec![words],
+                    reply,
+                    dropped: None,
+                },
+            );
         }
         self.trace.sessions.push(Session {
             node: to.into(),
@@ -430,7 +467,12 @@ impl Sample {
                 researcher: "researcher".into(),
                 source: from.into(),
                 setup,
-                assurance: if setup { "published-key" } else { "channel-key" }.into(),
+                assurance: if setup {
+                    "published-key"
+                } else {
+                    "channel-key"
+                }
+                .into(),
                 kind: kind.into(),
                 request: Some(request.into()),
                 fields,
@@ -451,16 +493,19 @@ impl Sample {
         reply: Option<String>,
         dropped: Option<&str>,
     ) {
-        self.event_at(at, What::Treated {
-            id,
-            node: node.into(),
-            from: from.into(),
-            kind: kind.map(str::to_owned),
-            plugin: None,
-            effects: vec![],
-            reply,
-            dropped: dropped.map(str::to_owned),
-        });
+        self.event_at(
+            at,
+            What::Treated {
+                id,
+                node: node.into(),
+                from: from.into(),
+                kind: kind.map(str::to_owned),
+                plugin: None,
+                effects: vec![],
+                reply,
+                dropped: dropped.map(str::to_owned),
+            },
+        );
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use super::Report;
 use super::arrow::{Arrow, State, Way};
 use super::finding::Evidence;
 use super::measure::{size, time};
-use super::Report;
 
 /// The widest column that others' words can make, in characters.
 const WIDEST: usize = 44;

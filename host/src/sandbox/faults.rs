@@ -189,6 +189,17 @@ impl Fate {
     }
 }
 
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dropped => f.write_str("lost"),
+            Self::Duplicated(later) => write!(f, "again {} ms later", later.as_millis()),
+            Self::Corrupted { at, by } => write!(f, "byte {at} changed by {by}"),
+            Self::Delayed(by) => write!(f, "by {} ms", by.as_millis()),
+        }
+    }
+}
+
 /// What happens to a node or to the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accident {

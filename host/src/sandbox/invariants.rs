@@ -198,7 +198,10 @@ fn leaks(overlays: &[Vec<u8>], secrets: &[Vec<u8>]) -> Vec<String> {
     };
     let found = overlays.iter().enumerate().filter_map(|(n, overlay)| {
         let found = searched.find(overlay)?;
-        Some(format!("overlay {n} shows {} bytes that are secret", found.len()))
+        Some(format!(
+            "overlay {n} shows {} bytes that are secret",
+            found.len()
+        ))
     });
     found.collect()
 }
