@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 35] = [
+const LAYERS: [(&str, &[&str]); 36] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -47,6 +47,18 @@ const LAYERS: [(&str, &[&str]); 35] = [
         ],
     ),
     ("replay", &["trace", "handlers"]),
+    (
+        "fuzz",
+        &[
+            "message",
+            "randomness",
+            "key_store",
+            "trace",
+            "handlers",
+            "replay",
+            "fuzz",
+        ],
+    ),
     ("packages", &["files", "handlers"]),
     ("policy", &["files", "handlers", "packages"]),
     ("plugins", &["files", "handlers", "packages", "policy"]),

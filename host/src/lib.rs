@@ -31,6 +31,7 @@
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
 //! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
+//! - [`replay`]: recorded calls of plugins run again, with the same or another version. [`fuzz`]: with inputs nobody sent.
 //! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
@@ -65,6 +66,7 @@ pub mod cli;
 mod control;
 pub mod fedbiomed;
 mod files;
+pub mod fuzz;
 pub mod handlers;
 mod journeys;
 pub mod key_store;

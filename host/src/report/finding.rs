@@ -1,6 +1,7 @@
 //! What broke, and the lines that lead up to it.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
@@ -52,7 +53,7 @@ pub struct Evidence {
 
 impl Finding {
     pub(super) fn of(broken: &Broken, joined: &Joined, lanes: &[Lane]) -> Self {
-        let (evidence, more) = evidence(&broken.how, 0, broken.at, joined, lanes);
+        let (evidence, more) = evidence(&broken.how, 0..=broken.at, joined, lanes, |_| true);
         Self {
             at: broken.at,
             invariant: broken.invariant.clone(),
@@ -63,22 +64,23 @@ impl Finding {
     }
 }
 
-/// What a reader of `text` needs to see: what happened to the nodes, runs and messages that it names. How many lines are left
-/// out comes with it.
+/// What a reader of `text` needs to see: what happened within a time to the nodes, runs and messages that it names, if it is
+/// `wanted`. How many lines are left out comes with it.
 pub(super) fn evidence(
     text: &str,
-    from: u64,
-    until: u64,
+    within: RangeInclusive<u64>,
     joined: &Joined,
     lanes: &[Lane],
+    wanted: impl Fn(&Arrow) -> bool,
 ) -> (Vec<Evidence>, usize) {
     let named = Named::of(text, joined, lanes);
+    let (from, until) = within.into_inner();
     let from = named.began(joined).unwrap_or(from).max(from);
     let mut found: Vec<(u8, Evidence)> = Vec::new();
     let first = joined.arrows.partition_point(|arrow| arrow.at < from);
     let arrows = joined.arrows.iter().enumerate().skip(first);
     for (place, arrow) in arrows.take_while(|(_, arrow)| arrow.at <= until) {
-        if let Some(weight) = named.weighs(arrow) {
+        if let Some(weight) = named.weighs(arrow).filter(|_| wanted(arrow)) {
             found.push((weight, Evidence::of_arrow(place, arrow)));
         }
     }
@@ -150,7 +152,7 @@ impl<'a> Named<'a> {
             Way::Asked if self.has_run(arrow) && self.has_node(&arrow.to) => Some(0),
             Way::Between if arrow.state == State::Treated => None,
             Way::Between => {
-                let among = self.has_node(&arrow.from) && self.has_node(&arrow.to);
+                let among = self.has_node(&arrow.from) || self.has_node(&arrow.to);
                 let set_up = arrow.setup && !self.runs.is_empty();
                 (among && (self.has_run(arrow) || set_up)).then_some(2)
             }
@@ -215,4 +217,86 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
 
 fn of_names(c: char) -> bool {
     c.is_alphanumeric() || c == '-' || c == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Report;
+    use super::super::sample::{Fate, Sample};
+    use super::*;
+
+    #[test]
+    fn a_name_is_not_found_in_a_longer_one() {
+        for text in ["node-10", "my-node-1", "node-1_b", "node-1é", ""] {
+            assert!(!mentions(text, "node-1"), "{text}");
+        }
+        for text in [
+            "node-1",
+            "node-10, node-1",
+            "\"node-1\": failed",
+            "on node-1.",
+        ] {
+            assert!(mentions(text, "node-1"), "{text}");
+        }
+        assert!(!mentions("text", ""));
+    }
+
+    fn told(how: &str) -> Vec<String> {
+        let mut sample = Sample::faulty();
+        sample.broken("a rule", how);
+        let report = Report::of(&sample.trace);
+        let finding = report.findings.last().expect("a finding");
+        let texts = finding.evidence.iter();
+        texts.map(|one| one.text.clone()).collect()
+    }
+
+    #[test]
+    fn points_at_what_the_named_node_said_of_the_named_run_and_at_its_faults() {
+        let expected = [
+            "node-2 answered the researcher: done: key-1",
+            "node-2 without power for 7.5 s",
+        ];
+        assert_eq!(told("node-2 reported key-1 and does not have it"), expected);
+    }
+
+    #[test]
+    fn points_at_messages_that_are_named_by_number_or_request() {
+        let report = Report::of(&Sample::faulty().trace);
+        let dropped = report.arrows.iter().find(|arrow| arrow.n == Some(16));
+        let request = dropped.and_then(|arrow| arrow.request.clone());
+
+        for how in [
+            "#16 of node-1",
+            &format!("never answered {}", request.expect("an id")),
+        ] {
+            let told = told(how);
+            assert!(
+                told.iter()
+                    .any(|text| text.contains("#16: dropped by a fault")),
+                "{told:?}"
+            );
+        }
+        assert!(!told("#1 is odd").iter().any(|text| text.contains("#16")));
+    }
+
+    #[test]
+    fn says_nothing_where_nothing_is_named() {
+        assert_eq!(told("overlay 5 shows 32 bytes"), [""; 0]);
+    }
+
+    #[test]
+    fn counts_what_it_leaves_out() {
+        let mut sample = Sample::new();
+        sample.ask("run", &["a", "b"], true);
+        sample.begin("run", &["a", "b"]);
+        for _ in 0..MOST + 3 {
+            sample.begin("run", &["a", "b"]);
+            sample.share("a", "b", "run", Fate::Dropped, Fate::Fine);
+        }
+        sample.broken("a rule", "run is not done at a");
+        let report = Report::of(&sample.trace);
+
+        assert_eq!(report.findings[0].evidence.len(), MOST);
+        assert!(report.findings[0].more > 0);
+    }
 }

@@ -3,19 +3,16 @@
 //! The relay numbers a message, the nodes know it by its id, a plugin's session by the same id, and the researcher by the name of
 //! a run: here they meet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::arrow::{Arrow, Hit, Lost, State, Treatment, Way};
-use super::call::{Session, name};
+use super::call::name;
 use super::fault::Fault;
 
 use super::finding::{Broken, mentions};
 use super::{Moment, lane};
 use crate::message::{LONGEST_LINE, one_line};
-use crate::trace::{self, Ended, Trace, What, Work, shown};
-
-/// What the researcher calls the run of a message, in its fields.
-const RUN_FIELD: &str = "secagg_id";
+use crate::trace::{Trace, What};
 
 /// All that a trace says, in order of time.
 #[derive(Default)]
@@ -26,10 +23,10 @@ pub(super) struct Joined {
     pub(super) broken: Vec<Broken>,
     /// The names of all runs.
     pub(super) runs: BTreeSet<String>,
-    by_id: HashMap<String, Vec<usize>>,
+    pub(super) by_id: HashMap<String, Vec<usize>>,
     by_n: HashMap<u64, usize>,
     /// Ids of replies, by the arrows that they answer.
-    replies: Vec<(usize, String)>,
+    pub(super) replies: Vec<(usize, String)>,
 }
 
 impl Joined {
@@ -178,12 +175,12 @@ impl Joined {
         }
     }
 
-    fn push(&mut self, arrow: Arrow) -> usize {
+    pub(super) fn push(&mut self, arrow: Arrow) -> usize {
         self.arrows.push(arrow);
         self.arrows.len() - 1
     }
 
-    fn push_with_id(&mut self, mut arrow: Arrow, id: &str) -> usize {
+    pub(super) fn push_with_id(&mut self, mut arrow: Arrow, id: &str) -> usize {
         let id = name(id);
         arrow.id = Some(id.clone());
         let place = self.push(arrow);
@@ -192,7 +189,7 @@ impl Joined {
     }
 
     /// The arrows known by this id that are for `to`.
-    fn known(&self, id: &str, to: &str) -> impl Iterator<Item = usize> {
+    pub(super) fn known(&self, id: &str, to: &str) -> impl Iterator<Item = usize> {
         let known = self.by_id.get(&name(id)).cloned().unwrap_or_default();
         known
             .into_iter()
@@ -271,54 +268,6 @@ impl Joined {
         }
     }
 
-    fn session(&mut self, session: &trace::Session) {
-        let node = lane::node(&session.node);
-        let at = session.calls.first().map_or(0, |call| call.at);
-        let place = match &session.work {
-            Work::Message(incoming) => {
-                let id = incoming.id.as_deref();
-                let known: Vec<_> = id.map_or(vec![], |id| self.known(id, &node).collect());
-                let free = known
-                    .iter()
-                    .copied()
-                    .find(|place| self.arrows[*place].sessions.is_empty());
-                free.or(known.last().copied()).unwrap_or_else(|| {
-                    let from = lane::node(&incoming.source);
-                    let arrow = Arrow::new(Way::Between, from, node, at);
-                    match id {
-                        Some(id) => self.push_with_id(arrow, id),
-                        None => self.push(arrow),
-                    }
-                })
-            }
-            Work::Run(run) => {
-                let run_name = name(&run.run);
-                let asked = self.arrows.iter().rposition(|arrow| {
-                    arrow.way == Way::Asked
-                        && arrow.to == node
-                        && arrow.run.as_ref() == Some(&run_name)
-                        && arrow.delivered.first().is_some_and(|first| *first <= at)
-                });
-                asked.unwrap_or_else(|| {
-                    let from = lane::RESEARCHER.to_owned();
-                    let mut arrow = Arrow::new(Way::Asked, from, node, at);
-                    (arrow.kind, arrow.run) = (Some(name(&run.kind)), Some(run_name));
-                    self.push(arrow)
-                })
-            }
-        };
-        let arrow = &mut self.arrows[place];
-        if let Work::Message(incoming) = &session.work {
-            arrow.kind = arrow.kind.take().or_else(|| Some(name(&incoming.kind)));
-            let request = || incoming.request.as_deref().map(name);
-            arrow.request = arrow.request.take().or_else(request);
-            arrow.setup |= incoming.setup;
-            let run = || shown::text(&incoming.fields, RUN_FIELD);
-            arrow.run = arrow.run.take().or_else(run);
-        }
-        arrow.sessions.push(Session::of(session));
-    }
-
     /// In order of time. Sessions end later than they begin, and those without events come last so far.
     fn sort(&mut self) {
         let mut order: Vec<_> = (0..self.arrows.len()).collect();
@@ -350,98 +299,6 @@ impl Joined {
         self.arrows = arrows.into_iter().map(|(arrow, _)| arrow).collect();
     }
 
-    /// Requests and their replies: by what the node said, else by the request's id.
-    fn pair(&mut self) {
-        for (request, id) in std::mem::take(&mut self.replies) {
-            let reply = self.by_id.get(&id).and_then(|places| places.first());
-            if let Some(reply) = reply.copied().filter(|reply| *reply != request) {
-                self.arrows[reply].answers = Some(request);
-                let answered_by = &mut self.arrows[request].answered_by;
-                *answered_by = answered_by.or(Some(reply));
-            }
-        }
-        let mut requests: HashMap<String, usize> = HashMap::new();
-        for place in 0..self.arrows.len() {
-            let arrow = &self.arrows[place];
-            let Some(id) = &arrow.request else {
-                continue;
-            };
-            let request = *requests.entry(id.clone()).or_insert(place);
-            let asked = &self.arrows[request];
-            let replies = asked.from == arrow.to && asked.to == arrow.from;
-            if replies && arrow.answers.is_none() {
-                self.arrows[place].answers = Some(request);
-                let answered_by = &mut self.arrows[request].answered_by;
-                *answered_by = answered_by.or(Some(place));
-            }
-        }
-    }
-
-    /// Gives each message its run: what its fields say, or its request's or reply's, or what its sender was asking for.
-    fn name_runs(&mut self, trace: &Trace) {
-        self.share_runs();
-        // Requests of runs that nobody could read: the sender's plugin says what they were for.
-        let mut asks: BTreeMap<(String, String, String), Vec<(u64, String)>> = BTreeMap::new();
-        for session in &trace.sessions {
-            let Work::Run(run) = &session.work else {
-                continue;
-            };
-            for call in &session.calls {
-                let Ended::Effects { ask, .. } = &call.ended else {
-                    continue;
-                };
-                for request in ask {
-                    let way = [
-                        lane::node(&session.node),
-                        lane::node(&request.to),
-                        name(&request.kind),
-                    ];
-                    let asks = asks.entry(way.into()).or_default();
-                    asks.push((call.at, name(&run.run)));
-                }
-            }
-        }
-        for asks in asks.values_mut() {
-            asks.sort();
-        }
-        let way = |arrow: &Arrow| {
-            let kind = arrow.kind.clone()?;
-            Some((arrow.from.clone(), arrow.to.clone(), kind))
-        };
-        // First those whose run is known, so that the others get what is left.
-        for known in [true, false] {
-            for arrow in &mut self.arrows {
-                let Some(asks) = way(arrow).and_then(|way| asks.get_mut(&way)) else {
-                    continue;
-                };
-                if arrow.run.is_some() != known {
-                    continue;
-                }
-                let fits = |(at, run): &(u64, String)| {
-                    *at <= arrow.at && arrow.run.as_ref().is_none_or(|known| known == run)
-                };
-                if let Some(found) = asks.iter().position(fits) {
-                    arrow.run = Some(asks.remove(found).1);
-                }
-            }
-        }
-        self.share_runs();
-        let runs = self.arrows.iter().filter_map(|arrow| arrow.run.clone());
-        self.runs = runs.collect();
-    }
-
-    fn share_runs(&mut self) {
-        let of_requests: HashMap<_, _> = self
-            .arrows
-            .iter()
-            .filter_map(|arrow| Some((arrow.request.clone()?, arrow.run.clone()?)))
-            .collect();
-        for arrow in &mut self.arrows {
-            let run = || of_requests.get(arrow.request.as_ref()?).cloned();
-            arrow.run = arrow.run.clone().or_else(run);
-        }
-    }
-
     fn conclude(&mut self) {
         let conclusions: Vec<_> = self
             .arrows
@@ -467,4 +324,216 @@ fn is_code(text: &str) -> bool {
     text.strip_prefix("FB").is_some_and(|digits| {
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Fate, Sample};
+    use super::*;
+
+    fn joined(sample: &Sample) -> Joined {
+        Joined::of(&sample.trace)
+    }
+
+    /// The message with this number.
+    fn numbered(joined: &Joined, n: u64) -> &Arrow {
+        let found = joined.arrows.iter().find(|arrow| arrow.n == Some(n));
+        found.expect("a message")
+    }
+
+    #[test]
+    fn no_order_of_events_breaks_it() {
+        let mut sample = Sample::faulty();
+        let all = sample.trace.events.clone();
+        for step in 1..60 {
+            // Events left out, doubled, and against the order of time.
+            sample.trace.events = all.iter().rev().step_by(step).cloned().collect();
+            sample.trace.events.extend(all.iter().skip(step).cloned());
+            let joined = joined(&sample);
+
+            let places = joined.arrows.len();
+            let pointed = joined
+                .arrows
+                .iter()
+                .flat_map(|arrow| [arrow.answers, arrow.answered_by]);
+            assert!(pointed.flatten().all(|place| place < places));
+        }
+    }
+
+    #[test]
+    fn a_message_has_what_the_relay_and_both_ends_know_of_it() {
+        let mut sample = Sample::new();
+        sample.share("a", "b", "key-0", Fate::Fine, Fate::Fine);
+        let joined = joined(&sample);
+
+        let (request, reply) = (&joined.arrows[0], &joined.arrows[1]);
+        assert_eq!(joined.arrows.len(), 2);
+        assert_eq!(
+            (&*request.from, &*request.to, request.n),
+            ("a", "b", Some(1))
+        );
+        assert_eq!(request.kind.as_deref(), Some("AdditiveSSharingRequest"));
+        assert_eq!(request.run.as_deref(), Some("key-0"));
+        assert!(request.bytes.is_some() && request.relayed.is_some());
+        assert_eq!((request.delivered.len(), request.treated.len()), (1, 1));
+        assert_eq!(request.sessions[0].plugin, "additive-sharing");
+        assert_eq!((request.answered_by, reply.answers), (Some(1), Some(0)));
+        assert_eq!(reply.run, request.run);
+    }
+
+    #[test]
+    fn each_end_of_a_message_is_told_apart() {
+        for (fate, state, words) in [
+            (
+                Fate::Fine,
+                State::Treated,
+                "treated by additive-sharing, answered by #2",
+            ),
+            (
+                Fate::Dropped,
+                State::Dropped,
+                "dropped by a fault at the relay",
+            ),
+            (Fate::Lost, State::Lost, "lost: the relay is down"),
+            (
+                Fate::Changed,
+                State::Refused,
+                "changed by a fault (byte 97 changed by 80), refused: cannot be opened: the signature is not the sender's",
+            ),
+            (
+                Fate::Doubled(900),
+                State::Treated,
+                "doubled by a fault (again 900 ms later), delivered 2 times, treated by additive-sharing, answered by #2",
+            ),
+        ] {
+            let mut sample = Sample::new();
+            sample.share("a", "b", "run", fate, Fate::Fine);
+            let joined = joined(&sample);
+
+            let arrow = numbered(&joined, 1);
+            assert_eq!((arrow.state, arrow.outcome.as_str()), (state, words));
+        }
+    }
+
+    #[test]
+    fn a_message_under_way_is_none_of_them() {
+        let mut sample = Sample::new();
+        sample.share("a", "b", "run", Fate::Fine, Fate::Fine);
+        let events = sample.trace.events.clone();
+        for (kept, words) in [
+            (1, "not at the relay when the trace ends"),
+            (2, "not done when the trace ends"),
+            (3, "delivered, not done when the trace ends"),
+        ] {
+            sample.trace.events = events[..kept].to_vec();
+            sample.trace.sessions.clear();
+            let joined = joined(&sample);
+            assert_eq!(
+                (joined.arrows[0].state, &*joined.arrows[0].outcome),
+                (State::UnderWay, words)
+            );
+        }
+    }
+
+    #[test]
+    fn what_died_with_a_node_is_cancelled_or_lost() {
+        let mut sample = Sample::new();
+        sample.share("a", "b", "run", Fate::Fine, Fate::Fine);
+        let events = sample.trace.events.clone();
+        for (kept, node, state, words) in [
+            (1, "a", State::Lost, "lost: a was killed before it left"),
+            (3, "b", State::Cancelled, "b was killed before it was done"),
+        ] {
+            sample.trace.events = events[..kept].to_vec();
+            sample.trace.sessions.clear();
+            sample.fault("kill", node, 10);
+            let joined = joined(&sample);
+            assert_eq!(
+                (joined.arrows[0].state, &*joined.arrows[0].outcome),
+                (state, words)
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_is_to_the_request_whose_run_it_names() {
+        let mut sample = Sample::new();
+        for run in ["key-1", "key-10"] {
+            sample.ask(run, &["a", "b"], true);
+        }
+        sample.answer("a", "FB318: no key-10 at a");
+        sample.answer("a", "done: key-1");
+        let joined = joined(&sample);
+
+        let state = |run: &str| {
+            let asked = joined.arrows.iter().find(|arrow| {
+                arrow.way == Way::Asked && arrow.to == "a" && arrow.run.as_deref() == Some(run)
+            });
+            asked.expect("asked").state
+        };
+        assert_eq!(
+            (state("key-1"), state("key-10")),
+            (State::Treated, State::Failed)
+        );
+    }
+
+    #[test]
+    fn what_somebody_repeats_is_a_message_of_its_own() {
+        let mut sample = Sample::new();
+        sample.share("a", "b", "run", Fate::Dropped, Fate::Fine);
+        let relayed = sample.trace.events[1].what.clone();
+        let What::Relayed {
+            id,
+            from,
+            to,
+            bytes,
+            ..
+        } = relayed
+        else {
+            panic!("relayed");
+        };
+        sample.event(What::Relayed {
+            n: 7,
+            id,
+            from,
+            to,
+            bytes,
+        });
+        let joined = joined(&sample);
+
+        assert_eq!(joined.arrows.len(), 2);
+        assert_eq!(numbered(&joined, 7).kind, numbered(&joined, 1).kind);
+    }
+
+    #[test]
+    fn what_nothing_else_is_known_of_is_kept_at_the_relay() {
+        let mut sample = Sample::new();
+        sample.event(What::Lost {
+            n: 9,
+            why: "x".into(),
+        });
+        let joined = joined(&sample);
+
+        assert!(joined.arrows.is_empty());
+        assert_eq!(
+            joined.moments[0].text,
+            "#9, of which nothing else is known: lost: x"
+        );
+    }
+
+    #[test]
+    fn a_node_that_starts_again_has_its_power_back() {
+        let mut sample = Sample::new();
+        sample.fault("power", "a", 0);
+        sample.fault("partition", "a", 0);
+        sample.pass(5);
+        sample.event(What::Started {
+            node: "a".into(),
+            life: 2,
+        });
+        let joined = joined(&sample);
+
+        let ends: Vec<_> = joined.faults.iter().map(|fault| fault.until).collect();
+        assert_eq!(ends, [Some(5000), None]);
+    }
 }

@@ -4,12 +4,13 @@
 //! as one page without a network ([`Report::to_html`]), or as JSON ([`serde::Serialize`]).
 //!
 //! In reading order: [`Lane`]; [`Arrow`], a message; [`Session`], what a plugin did with it; [`Fault`]; [`Run`] and [`Finding`], the
-//! short answers with the lines that lead up to them; `join`, where events and sessions meet; `text` and `html`, how it is shown.
+//! short answers with the lines that lead up to them; `join` and `exchange`, where events and sessions meet; `text` and `html`, how it is shown.
 //!
 //! What peers and plugins wrote is in here as single lines without control characters, cut where it is too long.
 
 mod arrow;
 mod call;
+mod exchange;
 mod fault;
 mod finding;
 mod html;
@@ -20,6 +21,8 @@ mod run;
 #[cfg(test)]
 mod sample;
 mod text;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -34,11 +37,18 @@ use crate::message::{LONGEST_LINE, one_line};
 use crate::trace::{Made, Trace};
 use join::Joined;
 
+/// Faults that are told of in one line.
+const MOST_FAULTS: usize = 8;
+
 /// A trace, put together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// What it is the trace of.
     pub about: About,
+    /// Whether something broke, in a few words.
+    pub verdict: String,
+    /// How all of it went.
+    pub facts: Vec<Fact>,
     /// Its columns.
     pub lanes: Vec<Lane>,
     /// What broke.
@@ -51,6 +61,15 @@ pub struct Report {
     pub moments: Vec<Moment>,
     /// Each message, in order of time.
     pub arrows: Vec<Arrow>,
+}
+
+/// A line about the whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What it is about.
+    pub name: &'static str,
+    /// What there is to say.
+    pub value: String,
 }
 
 /// What a trace is of.
@@ -101,39 +120,79 @@ impl Report {
         let lanes = lanes(&joined);
         let about = About::of(trace, &lanes);
         let findings = joined.broken.iter();
-        Self {
+        let mut report = Self {
             findings: findings
                 .map(|broken| Finding::of(broken, &joined, &lanes))
                 .collect(),
             runs: run::runs(&joined, &lanes, about.until),
+            verdict: String::new(),
+            facts: vec![],
             about,
             lanes,
             faults: joined.faults,
             moments: joined.moments,
             arrows: joined.arrows,
+        };
+        report.verdict = report.judge();
+        report.facts = report.sum_up();
+        report
+    }
+
+    fn judge(&self) -> String {
+        match self.findings.len() {
+            0 if self.about.checked => "nothing broke that must hold".into(),
+            0 => "not checked for what must hold".into(),
+            1 => "one thing broke that must hold".into(),
+            many => format!("{many} things broke that must hold"),
         }
     }
 
-    /// How many messages between nodes there were, and how many of them came to which end.
-    pub fn counts(&self) -> (usize, Vec<(State, usize)>) {
-        let states = [
-            State::Treated,
-            State::Refused,
-            State::Failed,
-            State::Cancelled,
-            State::Dropped,
-            State::Lost,
-            State::UnderWay,
+    fn sum_up(&self) -> Vec<Fact> {
+        let mut facts = vec![
+            ("time", measure::time(self.about.until)),
+            ("messages", self.messages()),
         ];
-        let between: Vec<_> = self
-            .arrows
+        if !self.runs.is_empty() {
+            let done = self.runs.iter().filter(|run| run.done).count();
+            let of = self.runs.len();
+            facts.push(("runs", format!("{done} of {of} done by all their nodes")));
+        }
+        let lasting = self.faults.iter().map(ToString::to_string);
+        let mut faults: Vec<_> = lasting.take(MOST_FAULTS).collect();
+        if self.faults.len() > MOST_FAULTS {
+            faults.push(format!("{} more", self.faults.len() - MOST_FAULTS));
+        }
+        let hit = self.arrows.iter().filter(|arrow| !arrow.hits.is_empty());
+        match hit.count() {
+            0 => {}
+            hit => faults.push(format!("{hit} messages hit")),
+        }
+        if !faults.is_empty() {
+            facts.push(("faults", faults.join("; ")));
+        }
+        facts.push(("made by", format!("backchannel {}", self.about.build)));
+        facts
+            .into_iter()
+            .map(|(name, value)| Fact { name, value })
+            .collect()
+    }
+
+    /// How many there were between nodes, and how many of them came to which end.
+    fn messages(&self) -> String {
+        let between = self.arrows.iter().filter(|arrow| arrow.way == Way::Between);
+        let mut counts = BTreeMap::new();
+        for arrow in between {
+            *counts.entry(arrow.state).or_insert(0_usize) += 1;
+        }
+        let all: usize = counts.values().sum();
+        let ends: Vec<_> = counts
             .iter()
-            .filter(|arrow| arrow.way == Way::Between)
-            .map(|arrow| arrow.state)
+            .map(|(state, count)| format!("{count} {}", state.name()))
             .collect();
-        let counts = states.map(|state| (state, between.iter().filter(|it| **it == state).count()));
-        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
-        (between.len(), counts.collect())
+        match ends.as_slice() {
+            [] => "none between nodes".into(),
+            ends => format!("{all} between nodes: {}", ends.join(", ")),
+        }
     }
 }
 

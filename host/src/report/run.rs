@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::arrow::{State, Way};
+use super::arrow::{Arrow, State, Way};
 use super::finding::{Evidence, evidence};
 use super::join::Joined;
 use super::lane::Lane;
@@ -102,6 +102,9 @@ impl Run {
         let ends: Option<Vec<_>> = answers.collect();
         let ends = ends.unwrap_or_default();
         let end = ends.iter().map(|answer| joined.arrows[*answer].at).max();
-        evidence(&text, self.at, end.unwrap_or(until), joined, lanes)
+        let within = self.at..=end.unwrap_or(until);
+        // How it ended is said beside each party.
+        let wanted = |arrow: &Arrow| arrow.way == Way::Between;
+        evidence(&text, within, joined, lanes, wanted)
     }
 }

@@ -24,7 +24,7 @@ struct Line {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.head(f)?;
+        f.write_str(&self.head())?;
         let lines = self.lines();
         let width = |column: fn(&Line) -> &String| {
             let messages = lines.iter().filter(|line| !line.what.is_empty());
@@ -54,9 +54,16 @@ impl fmt::Display for Report {
 
 impl Report {
     /// What a reader needs first: what was run, what broke, how the rest went.
-    pub fn head(&self, f: &mut impl fmt::Write) -> fmt::Result {
+    pub fn head(&self) -> String {
+        let mut head = String::new();
+        // Writing to a text cannot fail.
+        let _ = self.write_head(&mut head);
+        head
+    }
+
+    fn write_head(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let about = &self.about;
-        writeln!(f, "{}: {}", about.title, self.verdict())?;
+        writeln!(f, "{}: {}", about.title, self.verdict)?;
         if !about.whole {
             writeln!(
                 f,
@@ -79,54 +86,10 @@ impl Report {
             writeln!(f, "\nfailed     {} more runs", failed.len() - MOST_FAILED)?;
         }
         writeln!(f)?;
-        for (name, value) in self.facts() {
-            writeln!(f, "{name:<10} {value}")?;
+        for fact in &self.facts {
+            writeln!(f, "{:<10} {}", fact.name, fact.value)?;
         }
         Ok(())
-    }
-
-    /// Whether something broke, in a few words.
-    pub fn verdict(&self) -> String {
-        match self.findings.len() {
-            0 if self.about.checked => "nothing broke that must hold".into(),
-            0 => "not checked for what must hold".into(),
-            1 => "one thing broke that must hold".into(),
-            many => format!("{many} things broke that must hold"),
-        }
-    }
-
-    /// How all of it went, in a few lines with a name each.
-    pub fn facts(&self) -> Vec<(&'static str, String)> {
-        let (messages, states) = self.counts();
-        let states = states
-            .iter()
-            .map(|(state, count)| format!("{count} {}", state.name()));
-        let mut facts = vec![
-            ("time", time(self.about.until)),
-            (
-                "messages",
-                listed(format!("{messages} between nodes"), states.collect()),
-            ),
-        ];
-        if !self.runs.is_empty() {
-            let done = self.runs.iter().filter(|run| run.done).count();
-            facts.push((
-                "runs",
-                format!("{done} of {} done by all their nodes", self.runs.len()),
-            ));
-        }
-        let hit = self.arrows.iter().filter(|arrow| !arrow.hits.is_empty());
-        let lasting = self.faults.iter().map(ToString::to_string);
-        let mut faults: Vec<_> = lasting.collect();
-        let of_messages = hit.count();
-        if of_messages > 0 {
-            faults.push(format!("{of_messages} messages hit"));
-        }
-        if !faults.is_empty() {
-            facts.push(("faults", faults.join("; ")));
-        }
-        facts.push(("made by", format!("backchannel {}", self.about.build)));
-        facts
     }
 
     fn evidence(&self, f: &mut impl fmt::Write, evidence: &[Evidence], more: usize) -> fmt::Result {
@@ -196,22 +159,74 @@ impl Line {
     }
 }
 
-fn listed(first: String, rest: Vec<String>) -> String {
-    if rest.is_empty() {
-        return first;
-    }
-    format!("{first}: {}", rest.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::sample::Sample;
+    use super::super::sample::{HOSTILE, Sample};
     use super::*;
 
+    fn shown(sample: &Sample) -> String {
+        Report::of(&sample.trace).to_string()
+    }
+
     #[test]
-    fn tmp() {
-        let report = Report::of(&Sample::faulty().trace);
-        println!("{report}");
-        println!("{}", serde_json::to_string(&report).unwrap().len());
+    fn nothing_of_a_trace_commands_the_terminal_or_makes_lines() {
+        let mut sample = Sample::new();
+        sample.broken("a\u{1b}[2J", "b\nbroken     c\r");
+        sample.answer("node\n-0", "done\u{202e}: x");
+
+        let text = shown(&sample);
+
+        assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text}");
+        let broken = text.lines().filter(|line| line.starts_with("broken"));
+        assert_eq!(broken.count(), 1, "{text}");
+    }
+
+    #[test]
+    fn says_first_what_broke_and_which_lines_lead_up_to_it() {
+        let text = shown(&Sample::faulty());
+
+        let mut lines = text.lines();
+        let title = "simulation of 3 nodes, seed 7: one thing broke that must hold";
+        assert_eq!(lines.next(), Some(title));
+        let told: Vec<_> = lines.by_ref().skip(1).take(3).collect();
+        let expected = [
+            "broken     what was stored is there: node-2 reported key-1 and does not have it",
+            "           33.093 s  node-2 answered the researcher: done: key-1",
+            "           33.243 s  node-2 without power for 7.5 s",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn each_message_has_a_line_with_what_became_of_it() {
+        let text = shown(&Sample::faulty());
+
+        for line in [
+            " 1.003 s   #4  node-0 → node-1      ChannelSetupRequest 227 B      treated by channel-setup, answered by #5",
+            " 1.024 s  #11  node-1 → node-0      AdditiveSSharingReply 577 B    delayed by a fault (by 2100 ms), delivered 2.1 s later, treated by additive-sharing",
+            " 1.039 s  #16  node-1 → node-2      AdditiveSSharingRequest 227 B  ! dropped by a fault at the relay",
+            "33.243 s  #35  node-0 → node-1      AdditiveSSharingRequest 260 B  ! node-1 was killed before it was done",
+            "33.243 s       ! node-2 without power for 7.5 s",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn says_that_a_trace_has_no_end() {
+        let mut sample = Sample::faulty();
+        sample.trace.whole = false;
+        assert!(shown(&sample).contains("the trace has no end"));
+    }
+
+    #[test]
+    fn a_long_name_does_not_push_all_lines_away() {
+        let mut sample = Sample::new();
+        sample.set_up_channel(&"n".repeat(250), HOSTILE, super::super::sample::Fate::Fine);
+        sample.set_up_channel("a", "b", super::super::sample::Fate::Fine);
+
+        let text = shown(&sample);
+        let line = text.lines().find(|line| line.contains("a → b"));
+        assert!(line.is_some_and(|line| line.len() < 200), "{text}");
     }
 }
