@@ -155,6 +155,8 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "handlers",
             "audit",
             "chronicle",
+            "journeys",
+            "trace",
             "transport",
             "node",
         ],
