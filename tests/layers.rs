@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -46,6 +46,10 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
         ],
     ),
+    (
+        "cases",
+        &["message", "files", "key_store", "handlers", "trace"],
+    ),
     ("replay", &["trace", "handlers"]),
     (
         "fuzz",
@@ -56,7 +60,6 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
             "handlers",
             "replay",
-            "fuzz",
         ],
     ),
     ("packages", &["files", "handlers"]),
@@ -152,6 +155,8 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "handlers",
             "audit",
             "chronicle",
+            "journeys",
+            "trace",
             "transport",
             "tasks",
             "node",
@@ -207,6 +212,8 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
             "report",
             "replay",
+            "cases",
+            "fuzz",
         ],
     ),
 ];

@@ -43,7 +43,10 @@ impl Fault {
 
     /// Whether it ends what the node was doing.
     pub(super) fn ends_lives(&self) -> bool {
-        matches!(self.fault.as_str(), "kill" | "power")
+        matches!(
+            self.fault.as_str(),
+            "kill" | "power" | "torn" | "damage" | "backup"
+        )
     }
 
     /// Whether it lasted at some time from `from` to `until`.
@@ -58,7 +61,12 @@ fn in_words(fault: &str) -> String {
         "power" => "without power".into(),
         "partition" => "cut off from the relay".into(),
         "relay" => "down".into(),
+        "torn" => "died while it wrote its store".into(),
         "full" => "disk full".into(),
+        "read-only" => "disk read-only".into(),
+        "io" => "disk failing".into(),
+        "damage" => "store damaged".into(),
+        "backup" => "an old store put back".into(),
         other => one_line(other, LONGEST_NAME),
     }
 }
@@ -69,6 +77,7 @@ pub(super) fn of_message(fault: &str) -> String {
         "drop" => "dropped".into(),
         "dup" => "doubled".into(),
         "corrupt" => "changed".into(),
+        "reorder" => "held back".into(),
         "delay" => "delayed".into(),
         other => one_line(other, LONGEST_NAME),
     }

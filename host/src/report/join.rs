@@ -53,6 +53,9 @@ impl Joined {
                 self.moment(at, node, text);
             }
             What::FaultBegan { fault, node } => self.faults.push(Fault::began(fault, node, at)),
+            What::FaultDid { fault, node, how } => {
+                self.moment(at, node, format!("{}: {}", name(fault), line(how)));
+            }
             What::FaultEnded { fault, node } => {
                 let ends = Fault::began(fault, node, at);
                 self.end_faults(at, |fault| {

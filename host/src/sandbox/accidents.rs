@@ -38,7 +38,9 @@ impl Network {
 
     async fn begin(&mut self, planned: &Planned) {
         let (accident, n, mut rng) = (planned.accident, self.place(planned), planned.rng());
-        self.relay.began(accident, &self.nodes[n].id);
+        if !accident.begins_later() {
+            self.relay.began(accident, &self.nodes[n].id);
+        }
         match accident {
             Accident::Kill => self.kill(n, None).await,
             Accident::PowerCut => self.kill(n, Some(rng)).await,
@@ -67,7 +69,7 @@ impl Network {
                 if let Some((content, done)) = node.disk.damage(&mut rng) {
                     let at = self.relay.now();
                     node.good = Some(Copy { at, content });
-                    self.relay.told(accident, &node.id, done);
+                    self.relay.did(accident, &node.id, done);
                 }
                 self.revive(n);
             }
@@ -82,7 +84,6 @@ impl Network {
 
     async fn end(&mut self, planned: &Planned) {
         let (accident, n) = (planned.accident, self.place(planned));
-        self.relay.ended(accident, &self.nodes[n].id);
         let node = &mut self.nodes[n];
         match accident {
             Accident::Kill | Accident::PowerCut => node.down -= 1,
@@ -108,6 +109,7 @@ impl Network {
             }
             Accident::Backup => {
                 if let Some(copy) = node.backups.remove(&planned.draw).flatten() {
+                    self.relay.began(accident, &node.id);
                     self.kill(n, None).await;
                     let node = &mut self.nodes[n];
                     node.down -= 1;
@@ -115,6 +117,7 @@ impl Network {
                 }
             }
         }
+        self.relay.ended(accident, &self.nodes[n].id);
         self.revive(n);
     }
 
@@ -141,6 +144,11 @@ impl Network {
 }
 
 impl Accident {
+    /// Whether there is nothing of it to be seen when it begins.
+    pub(super) fn begins_later(self) -> bool {
+        matches!(self, Self::Torn | Self::Backup)
+    }
+
     /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
     pub(super) fn may_pass(self) -> bool {
         match self {

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::accidents::Turn;
 use super::disk::{Disk, Mounted};
 use super::faults::Plan;
+use super::record::Record;
 use super::relay::Relay;
-use super::trace::What;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
-use crate::handlers::{Plugins, Recorder};
+use crate::handlers::{PluginSet, Plugins};
 use crate::key_store::KeyStore;
 use crate::message::researcher::SetupRequest;
 use crate::message::{
@@ -26,6 +26,7 @@ use crate::message::{
 use crate::node::{Ground, Wiring};
 use crate::randomness::Randomness;
 use crate::tasks::unless_over;
+use crate::trace::What;
 
 /// How long the researcher waits for answers: a bit longer than a node's run may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(65);
@@ -34,10 +35,11 @@ const RESTART: Duration = Duration::from_secs(1);
 
 /// A network in work.
 pub(super) struct Network {
+    pub(super) record: Record,
     pub(super) relay: Relay,
     pub(super) nodes: Vec<SimulatedNode>,
     answers: mpsc::UnboundedReceiver<ToResearcher>,
-    plugins: Plugins,
+    plugins: PluginSet,
     seed: u64,
     randomness: Randomness,
     researcher: ResearcherId,
@@ -104,7 +106,7 @@ pub(super) struct Outcome {
 
 impl Network {
     /// A network of nodes that are about to start.
-    pub(super) fn new(nodes: usize, plugins: Plugins, plan: Plan, seed: u64) -> Option<Self> {
+    pub(super) fn new(nodes: usize, plugins: PluginSet, plan: Plan, seed: u64) -> Option<Self> {
         let ids = (0..nodes).map(|n| NodeId::try_from(format!("node-{n}").as_str()));
         let ids: Vec<_> = ids.collect::<Result<_, _>>().ok()?;
         let mut turns: Vec<_> = plan
@@ -117,8 +119,10 @@ impl Network {
             })
             .collect();
         turns.sort_by_key(|(at, _)| *at);
-        let (relay, answers) = Relay::new(plan, seed ^ 0x0072_656c_6179, &ids);
+        let record = Record::new();
+        let (relay, answers) = Relay::new(record.clone(), plan, seed ^ 0x0072_656c_6179, &ids);
         Some(Self {
+            record,
             relay,
             nodes: (0..)
                 .zip(ids)
@@ -247,14 +251,18 @@ impl Network {
         let (mounted, opened) = node.disk.open(&node.id, &randomness);
         let started = opened.and_then(|store| {
             let store = Arc::new(store);
+            let plugins = Plugins::new(self.plugins.at_another_node());
+            plugins.keep_quarantines(store.clone())?;
+            let chronicle = Chronicle::new(Audit::none());
+            self.record.observe(&node.id, &chronicle.journeys);
             let ground = Ground {
                 id: node.id.clone(),
                 name: node.id.to_string(),
                 store: store.clone(),
-                plugins: self.plugins.clone(),
+                plugins,
                 randomness,
-                chronicle: Chronicle::new(Audit::none()),
-                recorder: Recorder::none(),
+                chronicle,
+                recorder: self.record.recorder(&node.id),
             };
             Ok((Wiring::start(ground)?, store))
         });
@@ -265,14 +273,14 @@ impl Network {
                     self.relay.died(&node.id);
                 }
                 self.relay.record(What::NotStarted {
-                    node: node.id.clone(),
+                    node: node.id.to_string(),
                     why: error.to_string(),
                 });
                 return self.restart_soon(n);
             }
         };
         self.relay.record(What::Started {
-            node: node.id.clone(),
+            node: node.id.to_string(),
             life: node.lives,
         });
         let seed = *store.seed().as_bytes();

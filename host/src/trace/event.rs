@@ -22,6 +22,12 @@ pub enum What {
     NotStarted { node: String, why: String },
     /// A fault of a node, its link or the relay began: kill, power, partition, relay, full …
     FaultBegan { fault: String, node: String },
+    /// What it does, or did.
+    FaultDid {
+        fault: String,
+        node: String,
+        how: String,
+    },
     /// And ended.
     FaultEnded { fault: String, node: String },
     /// The researcher asked a node.

@@ -47,6 +47,18 @@ impl Fate {
     }
 }
 
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dropped => f.write_str("lost"),
+            Self::Duplicated(later) => write!(f, "again {} ms later", later.as_millis()),
+            Self::Corrupted { at, by } => write!(f, "byte {at} changed by {by}"),
+            Self::Overtaken { by } => write!(f, "held back for {by} later ones"),
+            Self::Delayed(by) => write!(f, "by {} ms", by.as_millis()),
+        }
+    }
+}
+
 /// One accident of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
