@@ -95,6 +95,20 @@ fn disks_that_refuse_break_nothing() {
 }
 
 #[test]
+fn a_damaged_store_is_refused_or_whole_and_never_another() {
+    let injected = unbroken("damage=4", 1..=40);
+
+    assert!(injected["damage"] > 80, "refused: {injected:?}");
+}
+
+#[test]
+fn an_old_store_that_is_put_back_breaks_nothing() {
+    let injected = unbroken("backup=4,dup=0.1,delay=1s..60s,kill=1", 1..=40);
+
+    assert!(injected["backup"] > 80, "{injected:?}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let (simulation, plugins) = (simulation(4, FAULTS), plugins());
     let mut hashes = BTreeSet::new();

@@ -63,12 +63,16 @@ impl Network {
                     .begin(planned.draw, trouble, after, times);
             }
             Accident::Damage => {
+                let was_alive = self.nodes[n].is_alive();
                 self.kill(n, None).await;
                 let node = &mut self.nodes[n];
                 node.down -= 1;
                 if let Some((content, done)) = node.disk.damage(&mut rng) {
                     let at = self.relay.now();
-                    node.good = Some(Copy { at, content });
+                    // Not that of a store which was damaged before.
+                    if was_alive || node.good.is_none() {
+                        node.good = Some(Copy { at, content });
+                    }
                     self.relay.did(accident, &node.id, done);
                 }
                 self.revive(n);

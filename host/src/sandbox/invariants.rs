@@ -99,7 +99,7 @@ impl Found {
                     Ok(Some(context)) => {
                         secrets.insert(node.id.clone(), context.secret.clone());
                     }
-                    Ok(None) if node.may_have_lost(outcome.ended) => lost = true,
+                    Ok(None) if node.may_have_lost(outcome) => lost = true,
                     Ok(None) if outcome.done.contains_key(&node.id) => self.add(
                         Invariant::Durability,
                         format!("{} reported {run} and does not have it", node.id),

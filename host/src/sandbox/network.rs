@@ -59,7 +59,7 @@ pub(super) struct SimulatedNode {
     pub(super) down: u32,
     /// Accidents that keep it from the relay.
     pub(super) cut_off: u32,
-    /// Its store before it was damaged.
+    /// Its store before it was damaged, until that is over.
     pub(super) good: Option<Copy>,
     /// Its store when it started last.
     pub(super) at_start: Option<Copy>,
@@ -100,8 +100,8 @@ pub(super) struct Outcome {
     pub(super) silent: BTreeSet<NodeId>,
     /// How long it took to hear of all.
     pub(super) took: Duration,
-    /// When that was, from the beginning of the run.
-    pub(super) ended: Duration,
+    /// When each reported, from the beginning of the run.
+    pub(super) reported: BTreeMap<NodeId, Duration>,
 }
 
 impl Network {
@@ -216,7 +216,7 @@ impl Network {
                 None => began + PATIENCE,
             };
             match timeout_at(until, self.answers.recv()).await {
-                Ok(Some(answer)) => outcome.take(answer, &mut waiting),
+                Ok(Some(answer)) => outcome.take(answer, &mut waiting, self.relay.now()),
                 Ok(None) => break,
                 Err(_) if began.elapsed() >= PATIENCE => break,
                 Err(_) => {
@@ -227,7 +227,6 @@ impl Network {
             }
         }
         outcome.took = began.elapsed();
-        outcome.ended = self.relay.now();
         outcome.silent = waiting.into_values().collect();
         self.outcomes.insert(id, outcome);
     }
@@ -344,9 +343,12 @@ impl SimulatedNode {
         self.disk.restore(copy.content);
     }
 
-    /// Whether what it reported by then may be gone with a copy of its store that was put back.
-    pub(super) fn may_have_lost(&self, reported: Duration) -> bool {
-        let lost = |(now, of): &(Duration, Duration)| (*of..=*now).contains(&reported);
+    /// Whether what it reported then may be gone with a copy of its store that was put back.
+    pub(super) fn may_have_lost(&self, outcome: &Outcome) -> bool {
+        let Some(reported) = outcome.reported.get(&self.id) else {
+            return false;
+        };
+        let lost = |(now, of): &(Duration, Duration)| (*of..=*now).contains(reported);
         self.restored.iter().any(lost)
     }
 
@@ -365,7 +367,12 @@ impl Life {
 }
 
 impl Outcome {
-    fn take(&mut self, answer: ToResearcher, waiting: &mut BTreeMap<RequestId, NodeId>) {
+    fn take(
+        &mut self,
+        answer: ToResearcher,
+        waiting: &mut BTreeMap<RequestId, NodeId>,
+        now: Duration,
+    ) {
         let (request, heard) = match answer {
             ToResearcher::SecaggReply(reply) => (reply.request_id, Ok(None)),
             ToResearcher::AdditiveSSSetupReply { reply, share } => {
@@ -381,6 +388,7 @@ impl Outcome {
         let Some(node) = request.and_then(|id| waiting.remove(&id)) else {
             return;
         };
+        self.reported.insert(node.clone(), now);
         match heard {
             Ok(share) => {
                 self.done.insert(node, share);
