@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 37] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("message", &[]),
     ("randomness", &[]),
+    ("clock", &[]),
     ("files", &[]),
     ("proto", &[]),
     ("tasks", &[]),
@@ -19,8 +20,8 @@ const LAYERS: [(&str, &[&str]); 37] = [
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),
-    ("journeys", &["message", "metrics"]),
-    ("chronicle", &["audit", "metrics", "journeys"]),
+    ("journeys", &["message", "clock", "metrics"]),
+    ("chronicle", &["audit", "clock", "metrics", "journeys"]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("key_store", &["message", "randomness", "primitives"]),
@@ -38,6 +39,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
         &[
             "message",
             "randomness",
+            "clock",
             "primitives",
             "key_store",
             "channels",
@@ -128,6 +130,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "message",
             "audit",
             "randomness",
+            "clock",
             "key_store",
             "channels",
             "handlers",
@@ -150,6 +153,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
         &[
             "message",
             "randomness",
+            "clock",
             "key_store",
             "secure_sum",
             "handlers",

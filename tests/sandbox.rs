@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
-use backchannel::handlers::{PluginSet, Runtime};
+use backchannel::handlers::{BUILT_IN, Plugin, PluginSet, Runtime, Terms};
 use backchannel::report::Report;
 use backchannel::sandbox::{Simulation, Verdict, shrink, simulate};
+use time::{Date, Month};
 
 /// Some of everything.
 const FAULTS: &str = "drop=0.1,dup=0.1,corrupt=0.05,reorder=0.05,delay=10ms..20s,kill=1,power=1,torn=2,partition=2,relay=1,full=1,read-only=1,io=1";
@@ -106,6 +107,36 @@ fn an_old_store_that_is_put_back_breaks_nothing() {
     let injected = unbroken("backup=4,dup=0.1,delay=1s..60s,kill=1", 1..=40);
 
     assert!(injected["backup"] > 80, "{injected:?}");
+}
+
+#[test]
+fn clocks_that_jump_break_nothing() {
+    let injected = unbroken("clock=6,kill=1,drop=0.05", 1..=24);
+
+    assert_eq!(injected["clock"], 24 * 6);
+}
+
+#[test]
+fn a_plugin_that_may_work_until_a_day_stops_when_the_clock_passes_it_and_works_when_the_clock_is_right()
+ {
+    let runtime = Runtime::metered().expect("an engine");
+    let mut plugins = PluginSet::default();
+    for built_in in &BUILT_IN {
+        let mut terms = Terms::granting(built_in.grants);
+        // Clocks begin at 2026-01-01.
+        terms.scope.until = Some(Date::from_calendar_date(2027, Month::January, 1).expect("a day"));
+        let plugin = Plugin::load(&runtime, built_in.component, terms, None).expect("loaded");
+        plugins.add(plugin.into()).expect("added");
+    }
+    let simulation = simulation(3, "clock=12");
+    let mut refused = 0;
+    for seed in 1..=12 {
+        let verdict = simulate(&simulation, &plugins, seed).expect("run");
+        assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
+        refused += u32::from(text(&verdict).contains("it may work until 2027-01-01 only"));
+    }
+
+    assert!(refused > 6, "in {refused} of 12 runs");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::audit::Audit;
+use crate::clock::Clock;
 use crate::journeys::{Journeys, Rule};
 use crate::metrics::Metrics;
 
@@ -24,11 +25,11 @@ pub struct Chronicle {
 
 impl Chronicle {
     /// One whose lasting part is `audit`; with [`Audit::none`], one that is gone with the process.
-    pub fn new(audit: Audit) -> Self {
+    pub fn new(audit: Audit, clock: Clock) -> Self {
         Self {
             audit,
             metrics: Metrics::default(),
-            journeys: Journeys::default(),
+            journeys: Journeys::new(clock),
             rules: Rules::default(),
             first_uses: FirstUses::default(),
         }

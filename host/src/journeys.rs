@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use crate::clock::Clock;
 use crate::message::{MessageId, OverlayMessage};
 use crate::metrics::Took;
 
@@ -14,8 +15,9 @@ use crate::metrics::Took;
 const MOST: usize = 5000;
 
 /// The messages of one node. Clones are the same messages.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Journeys {
+    clock: Clock,
     rooms: Arc<Mutex<Rooms>>,
     observer: Arc<OnceLock<Observer>>,
 }
@@ -24,6 +26,8 @@ type Observer = Box<dyn Fn(&Journey) + Send + Sync>;
 
 #[derive(Default)]
 struct Rooms {
+    /// How many there were.
+    count: u64,
     known: VecDeque<Shared>,
     unopened: VecDeque<Shared>,
 }
@@ -37,8 +41,10 @@ pub struct Journey {
     pub id: MessageId,
     /// Whether it came to this node or left it.
     pub direction: Direction,
-    /// When it came or left.
+    /// When it came or left, by a clock that may have jumped.
     pub at: SystemTime,
+    /// Its place among all: clocks put nothing in order.
+    place: u64,
     /// Size of its ciphertext in bytes.
     pub bytes: usize,
     /// Through whose server.
@@ -119,6 +125,15 @@ pub struct Trip {
 }
 
 impl Journeys {
+    /// None yet. `clock` says when there are some.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            rooms: Arc::default(),
+            observer: Arc::default(),
+        }
+    }
+
     /// From now on `observer` is told of each message: of one that leaves before it does, of one that came when its journey has
     /// ended. The first observer stays.
     pub fn observed_by(&self, observer: impl Fn(&Journey) + Send + Sync + 'static) {
@@ -127,7 +142,7 @@ impl Journeys {
 
     /// A message has come.
     pub fn came(&self, id: MessageId, message: &OverlayMessage) -> Trip {
-        let journey = Journey::new(id, Direction::In, message, message.source.as_str());
+        let journey = self.begin(id, Direction::In, message, message.source.as_str());
         let journey = Arc::new(Mutex::new(journey));
         push(&mut self.rooms().unopened, journey.clone());
         Trip {
@@ -138,8 +153,7 @@ impl Journeys {
 
     /// A message of `kind` is about to leave.
     pub fn leaves(&self, message: &OverlayMessage, kind: &str, request: Option<String>) -> Trip {
-        let mut journey =
-            Journey::new(message.id(), Direction::Out, message, message.dest.as_str());
+        let mut journey = self.begin(message.id(), Direction::Out, message, message.dest.as_str());
         journey.kind = Some(kind.to_owned());
         journey.request = request;
         self.tell(&journey);
@@ -159,7 +173,7 @@ impl Journeys {
             .map(|one| locked(one).clone())
             .filter(|one| one.id == id)
             .collect();
-        found.sort_by_key(|one| one.at);
+        found.sort_by_key(|one| one.place);
         found
     }
 
@@ -172,7 +186,7 @@ impl Journeys {
         };
         let mut last = of(&rooms.known);
         last.append(&mut of(&rooms.unopened));
-        last.sort_by_key(|one| one.at);
+        last.sort_by_key(|one| one.place);
         last.split_off(last.len().saturating_sub(count))
     }
 
@@ -181,6 +195,39 @@ impl Journeys {
         let rooms = self.rooms();
         let mut known = rooms.known.iter().rev().map(locked);
         known.find(|one| one.reply == Some(id)).map(|one| one.id)
+    }
+
+    fn begin(
+        &self,
+        id: MessageId,
+        direction: Direction,
+        message: &OverlayMessage,
+        peer: &str,
+    ) -> Journey {
+        let place = {
+            let mut rooms = self.rooms();
+            rooms.count += 1;
+            rooms.count
+        };
+        Journey {
+            id,
+            direction,
+            at: self.clock.now(),
+            place,
+            bytes: message.overlay.len(),
+            researcher: message.researcher_id.to_string(),
+            peer: peer.to_owned(),
+            setup: message.setup,
+            assurance: None,
+            kind: None,
+            request: None,
+            plugin: None,
+            took: None,
+            effects: Vec::new(),
+            reply: None,
+            rule: None,
+            end: None,
+        }
     }
 
     fn tell(&self, journey: &Journey) {
@@ -244,29 +291,6 @@ impl Drop for Trip {
     }
 }
 
-impl Journey {
-    fn new(id: MessageId, direction: Direction, message: &OverlayMessage, peer: &str) -> Self {
-        Self {
-            id,
-            direction,
-            at: SystemTime::now(),
-            bytes: message.overlay.len(),
-            researcher: message.researcher_id.to_string(),
-            peer: peer.to_owned(),
-            setup: message.setup,
-            assurance: None,
-            kind: None,
-            request: None,
-            plugin: None,
-            took: None,
-            effects: Vec::new(),
-            reply: None,
-            rule: None,
-            end: None,
-        }
-    }
-}
-
 fn push(room: &mut VecDeque<Shared>, journey: Shared) {
     if room.len() >= MOST {
         room.pop_front();
@@ -297,7 +321,7 @@ mod tests {
 
     #[test]
     fn forged_messages_drive_out_nothing_but_each_other() {
-        let (journeys, genuine) = (Journeys::default(), message(b"genuine"));
+        let (journeys, genuine) = (Journeys::new(Clock::of_system()), message(b"genuine"));
         let trip = journeys.came(genuine.id(), &genuine);
         trip.opened("KeyRequest", None, "channel-key");
         trip.end(End::Done);
@@ -314,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_repeated_message_has_several_journeys() {
-        let (journeys, message) = (Journeys::default(), message(b"again"));
+        let (journeys, message) = (Journeys::new(Clock::of_system()), message(b"again"));
         let first = journeys.came(message.id(), &message);
         drop(first);
         let second = journeys.came(message.id(), &message);
@@ -329,5 +353,22 @@ mod tests {
         ));
         assert_eq!(found[1].end, None);
         drop(second);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_stay_in_their_order_whatever_the_clock_says() {
+        let clock = Clock::simulated();
+        let journeys = Journeys::new(clock.clone());
+        let [first, second] = [message(b"first"), message(b"second")];
+        let opened = journeys.came(first.id(), &first);
+        opened.opened("KeyRequest", None, "channel-key");
+        clock.put_wrong(-3600);
+        let unopened = journeys.came(second.id(), &second);
+
+        let last = journeys.last(2);
+        assert!(last[1].at < last[0].at, "the clock went backwards");
+        assert_eq!([last[0].id, last[1].id], [first.id(), second.id()]);
+        assert_eq!(journeys.last(1)[0].id, second.id());
+        drop((opened, unopened));
     }
 }

@@ -65,6 +65,7 @@ pub mod cases;
 pub mod channels;
 mod chronicle;
 pub mod cli;
+pub mod clock;
 mod control;
 pub mod fedbiomed;
 mod files;

@@ -58,7 +58,7 @@ pub use recorder::Recorder;
 pub use replay::ReplayError;
 pub use run::{Run, Setup, Step};
 pub use runtime::{FUEL_PER_MS, Runtime};
-pub use scope::{OutOfScope, Scope, today};
+pub use scope::{OutOfScope, Scope};
 pub use state::Services;
 pub use surface::Surface;
 pub use terms::Terms;

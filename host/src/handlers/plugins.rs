@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use super::quarantine::Wards;
 use super::{
@@ -42,11 +43,17 @@ impl Plugins {
     }
 
     /// Tells of a call that went wrong with the node `with`, or in the run of that name. A plugin that the host had to stop
-    /// for the fifth time within a minute is out of service from then on: that is handed back once, when it begins.
+    /// for the fifth time within a minute is out of service from `now` on: that is handed back once, when it begins.
     ///
     /// Not to be told of messages that anybody can forge. Waits for the disk when a quarantine begins.
-    pub fn failed(&self, plugin: &Plugin, with: &str, error: &CallError) -> Option<Quarantine> {
-        self.wards.failed(plugin, with, error)
+    pub fn failed(
+        &self,
+        plugin: &Plugin,
+        with: &str,
+        error: &CallError,
+        now: SystemTime,
+    ) -> Option<Quarantine> {
+        self.wards.failed(plugin, with, error, now)
     }
 
     /// The plugins out of service, by name.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -103,6 +103,7 @@ impl Wards {
         plugin: &Plugin,
         with: &str,
         error: &CallError,
+        since: SystemTime,
     ) -> Option<Quarantine> {
         if !error.is_grave() {
             return None;
@@ -125,8 +126,8 @@ impl Wards {
                 "{FAILURES} failures within {} s, the last with {with}: {error}",
                 WITHIN.as_secs()
             ),
-            since: std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
+            since: since
+                .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
         };
         let name = plugin.name().to_owned();
@@ -208,7 +209,7 @@ mod tests {
     }
 
     fn fail(wards: &Wards, plugin: &Plugin, times: usize) -> Option<Quarantine> {
-        (0..times).find_map(|_| wards.failed(plugin, "peer", &trap()))
+        (0..times).find_map(|_| wards.failed(plugin, "peer", &trap(), SystemTime::now()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -248,10 +249,18 @@ mod tests {
             text: String::new(),
         };
         for error in [declined, hit(Limit::InFlight)] {
-            assert!((0..99).all(|_| wards.failed(&plugin, "peer", &error).is_none()));
+            assert!((0..99).all(|_| {
+                wards
+                    .failed(&plugin, "peer", &error, SystemTime::now())
+                    .is_none()
+            }));
         }
         let error = hit(Limit::MemoryMib);
-        assert!((0..FAILURES).any(|_| wards.failed(&plugin, "peer", &error).is_some()));
+        assert!((0..FAILURES).any(|_| {
+            wards
+                .failed(&plugin, "peer", &error, SystemTime::now())
+                .is_some()
+        }));
     }
 
     #[tokio::test]

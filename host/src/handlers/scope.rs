@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use time::{Date, OffsetDateTime};
+use time::Date;
 
 use super::Setup;
 use crate::message::{ExperimentId, NodeId, ResearcherId};
@@ -64,11 +64,6 @@ impl fmt::Display for Scope {
 fn named<T: fmt::Display>(what: &str, allowed: &Option<BTreeSet<T>>) -> Option<String> {
     let ids: Vec<_> = allowed.as_ref()?.iter().map(ToString::to_string).collect();
     Some(format!("{what} {}", ids.join(", ")))
-}
-
-/// The day it is now, in UTC.
-pub fn today() -> Date {
-    OffsetDateTime::now_utc().date()
 }
 
 impl Scope {

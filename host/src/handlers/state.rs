@@ -14,6 +14,7 @@ use super::traced::Traced;
 use super::{Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Usage};
 use crate::audit::Audit;
 use crate::channels::Channels;
+use crate::clock::Clock;
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::NodeId;
 use crate::randomness::Randomness;
@@ -31,6 +32,8 @@ pub struct Services {
     pub randomness: Randomness,
     /// For `store`: a plugin sees the entries under its own name only.
     pub store: Arc<KeyStore>,
+    /// Which day it is, for who may work until one only.
+    pub clock: Clock,
     /// Who is told of every instance.
     pub recorder: Recorder,
 }
@@ -45,6 +48,7 @@ impl Services {
             materials: Materials::default(),
             randomness,
             store,
+            clock: Clock::of_system(),
             recorder: Recorder::none(),
         })
     }

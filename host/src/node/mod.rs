@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
+use crate::clock::Clock;
 use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
@@ -118,7 +119,8 @@ impl Opened {
         let recorder = recording.as_ref().map_or_else(Recorder::none, |recording| {
             recording.recorder(&config.id, &plugins)
         });
-        let chronicle = Chronicle::new(audit);
+        let clock = Clock::of_system();
+        let chronicle = Chronicle::new(audit, clock.clone());
         let in_force = plugins.clone();
         chronicle
             .rules
@@ -130,6 +132,7 @@ impl Opened {
             store: store.clone(),
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
+            clock,
             chronicle,
             recorder,
         };

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
+use crate::clock::Clock;
 use crate::handlers::{Materials, Plugins, Recorder, Services};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
@@ -36,6 +37,8 @@ pub(crate) struct Ground {
     pub(crate) plugins: Plugins,
     /// All keys, ids and nonces come from here.
     pub(crate) randomness: Randomness,
+    /// Which day it is.
+    pub(crate) clock: Clock,
     /// What is kept of what happens.
     pub(crate) chronicle: Chronicle,
     /// Who is told of every call of a plugin.
@@ -71,6 +74,7 @@ impl Wiring {
             store,
             plugins,
             randomness,
+            clock,
             chronicle,
             recorder,
         } = ground;
@@ -82,6 +86,7 @@ impl Wiring {
             materials: Materials::default(),
             randomness: randomness.clone(),
             store: store.clone(),
+            clock,
             recorder,
         };
         let (outbox, outgoing) = mpsc::channel(BETWEEN);

@@ -126,6 +126,7 @@ mod tests {
     use crate::audit::Audit;
     use crate::channels::Channels;
     use crate::chronicle::Chronicle;
+    use crate::clock::Clock;
     use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
     use crate::message::{Inner, OverlayMessage, ToResearcher, Value};
@@ -165,7 +166,7 @@ mod tests {
             plugins,
             outbox,
             randomness,
-            Chronicle::new(Audit::none()),
+            Chronicle::new(Audit::none(), Clock::of_system()),
             Tasks::default(),
         );
         Desk {

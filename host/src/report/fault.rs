@@ -67,6 +67,7 @@ fn in_words(fault: &str) -> String {
         "io" => "disk failing".into(),
         "damage" => "store damaged".into(),
         "backup" => "an old store put back".into(),
+        "clock" => "clock wrong".into(),
         other => one_line(other, LONGEST_NAME),
     }
 }

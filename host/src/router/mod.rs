@@ -26,7 +26,7 @@ use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::handlers::{
     Assurance, CallError, Called, Envelope, Found, InWork, Message, Plugin, Plugins, Services,
-    Usage, today,
+    Usage,
 };
 use crate::journeys::{End, Trip};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
@@ -213,10 +213,9 @@ impl Router {
         let request = inner.request_id.as_ref().map(ToString::to_string);
         trip.opened(&inner.kind, request, in_words(assurance));
         let plugin = self.plugin(&inner.kind)?;
-        let admitted =
-            plugin
-                .scope()
-                .admits_message(&message.researcher_id, &inner.source, today());
+        let today = self.services.clock.today();
+        let scope = plugin.scope();
+        let admitted = scope.admits_message(&message.researcher_id, &inner.source, today);
         admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
         let envelope = Envelope {
             researcher_id: message.researcher_id.to_string(),
@@ -297,7 +296,12 @@ impl Router {
             journey.rule = seen.rule;
         });
         if let Some(error) = error.filter(|_| sender.is_assured())
-            && let Some(quarantine) = self.plugins.failed(&plugin, sender.source.as_str(), error)
+            && let Some(quarantine) = self.plugins.failed(
+                &plugin,
+                sender.source.as_str(),
+                error,
+                self.services.clock.now(),
+            )
         {
             witness::quarantined(&self.chronicle, &plugin, &quarantine);
         }

@@ -15,6 +15,9 @@ const MOST_BEFORE_DEATH: u64 = 40;
 /// A disk's trouble begins within so many operations: in the middle of a transaction, wherever that is.
 const MOST_BEFORE_TROUBLE: u64 = 30;
 
+/// By how much clocks jump, in seconds: an hour, and ten years.
+const JUMPS: [i64; 2] = [3600, 10 * 365 * 86_400];
+
 /// What comes next in a run.
 #[derive(Clone, Debug)]
 pub(super) enum Turn {
@@ -83,6 +86,11 @@ impl Network {
                 let copy = node.disk.copy().map(|content| Copy { at, content });
                 node.backups.insert(planned.draw, copy);
             }
+            Accident::ClockJump => {
+                let (node, by) = (&self.nodes[n], jump(&mut rng));
+                node.clock.put_wrong(by);
+                self.relay.did(accident, &node.id, format!("by {by} s"));
+            }
         }
     }
 
@@ -120,6 +128,7 @@ impl Network {
                     node.restore(copy, self.relay.now());
                 }
             }
+            Accident::ClockJump => node.clock.put_wrong(-jump(&mut planned.rng())),
         }
         self.relay.ended(accident, &self.nodes[n].id);
         self.revive(n);
@@ -157,10 +166,22 @@ impl Accident {
     pub(super) fn may_pass(self) -> bool {
         match self {
             Self::Torn | Self::DiskFull | Self::ReadOnly | Self::Io | Self::Damage => true,
-            Self::Kill | Self::PowerCut | Self::Partition | Self::RelayRestart | Self::Backup => {
-                false
-            }
+            Self::Kill
+            | Self::PowerCut
+            | Self::Partition
+            | Self::RelayRestart
+            | Self::Backup
+            | Self::ClockJump => false,
         }
+    }
+}
+
+fn jump(rng: &mut ChaCha20Rng) -> i64 {
+    let by = JUMPS[rng.next_u32() as usize % JUMPS.len()];
+    if rng.next_u32().is_multiple_of(2) {
+        by
+    } else {
+        -by
     }
 }
 

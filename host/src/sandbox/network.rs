@@ -17,6 +17,7 @@ use super::record::Record;
 use super::relay::Relay;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
+use crate::clock::Clock;
 use crate::handlers::{PluginSet, Plugins};
 use crate::key_store::KeyStore;
 use crate::message::researcher::SetupRequest;
@@ -53,6 +54,7 @@ pub(super) struct Network {
 pub(super) struct SimulatedNode {
     pub(super) id: NodeId,
     pub(super) disk: Disk,
+    pub(super) clock: Clock,
     pub(super) life: Option<Life>,
     lives: u32,
     /// Accidents that keep it from living.
@@ -252,7 +254,7 @@ impl Network {
             let store = Arc::new(store);
             let plugins = Plugins::new(self.plugins.at_another_node());
             plugins.keep_quarantines(store.clone())?;
-            let chronicle = Chronicle::new(Audit::none());
+            let chronicle = Chronicle::new(Audit::none(), node.clock.clone());
             self.record.observe(&node.id, &chronicle.journeys);
             let ground = Ground {
                 id: node.id.clone(),
@@ -260,6 +262,7 @@ impl Network {
                 store: store.clone(),
                 plugins,
                 randomness,
+                clock: node.clock.clone(),
                 chronicle,
                 recorder: self.record.recorder(&node.id),
             };
@@ -324,6 +327,7 @@ impl SimulatedNode {
         Self {
             id,
             disk: Disk::new(seed),
+            clock: Clock::simulated(),
             life: None,
             lives: 0,
             down: 0,

@@ -12,7 +12,7 @@ use super::{SetupError, Setups};
 use crate::audit::{Event, SecaggSetup, Subject};
 use crate::handlers::{
     Body, CallError, Called, Datum, Effect, Entry, Outgoing, Plugin, Run, SecaggResult, Setup,
-    Usage, today,
+    Usage,
 };
 use crate::message::{NodeId, ResearcherId};
 use crate::requests::{REPLY_TIMEOUT, Ticket};
@@ -35,7 +35,9 @@ impl Setups {
         let plugin = self.plugins.for_request(kind);
         let ended = timeout_at(started + RUN_DEADLINE, async {
             let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
-            let admitted = plugin.scope().admits_run(setup, today());
+            let admitted = plugin
+                .scope()
+                .admits_run(setup, self.services.clock.today());
             admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
             let _in_work = self.plugins.enter(plugin).inspect_err(|error| {
                 self.witness(plugin, setup)
@@ -137,7 +139,12 @@ impl Setups {
         let plugin = witness.plugin().clone();
         witness.end(&usage, result.as_ref().err());
         if let Err(error) = &result
-            && let Some(quarantine) = self.plugins.failed(&plugin, setup.run.as_str(), error)
+            && let Some(quarantine) = self.plugins.failed(
+                &plugin,
+                setup.run.as_str(),
+                error,
+                self.services.clock.now(),
+            )
         {
             witness::quarantined(&self.chronicle, &plugin, &quarantine);
         }

@@ -114,6 +114,7 @@ pub(super) enum Accident {
     Io,
     Damage,
     Backup,
+    ClockJump,
 }
 
 /// What stands in one row of the table: the name, how long it lasts (in ms), and what it is.
@@ -121,7 +122,7 @@ struct Row(&'static str, RangeInclusive<u64>, &'static str);
 
 impl Accident {
     /// All there are, in the order in which they are shown.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Kill,
         Self::PowerCut,
         Self::Torn,
@@ -132,6 +133,7 @@ impl Accident {
         Self::Io,
         Self::Damage,
         Self::Backup,
+        Self::ClockJump,
     ];
 
     const fn row(self) -> Row {
@@ -169,6 +171,11 @@ impl Accident {
                 "backup",
                 1_000..=40_000,
                 "a node's store is copied, and the copy put back later in place of what it has become",
+            ),
+            Self::ClockJump => Row(
+                "clock",
+                1_000..=60_000,
+                "a node's clock jumps by an hour or ten years, back or forth, and then back again",
             ),
         }
     }
