@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 35] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -46,7 +46,22 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "trace",
         ],
     ),
+    (
+        "cases",
+        &["message", "files", "key_store", "handlers", "trace"],
+    ),
     ("replay", &["trace", "handlers"]),
+    (
+        "fuzz",
+        &[
+            "message",
+            "randomness",
+            "key_store",
+            "trace",
+            "handlers",
+            "replay",
+        ],
+    ),
     ("packages", &["files", "handlers"]),
     ("policy", &["files", "handlers", "packages"]),
     ("plugins", &["files", "handlers", "packages", "policy"]),
@@ -140,6 +155,8 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "handlers",
             "audit",
             "chronicle",
+            "journeys",
+            "trace",
             "transport",
             "node",
         ],
@@ -194,6 +211,8 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "trace",
             "report",
             "replay",
+            "cases",
+            "fuzz",
         ],
     ),
 ];

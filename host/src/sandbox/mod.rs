@@ -11,22 +11,22 @@ mod disk;
 mod faults;
 mod invariants;
 mod network;
+mod record;
 mod relay;
 mod shrink;
-mod trace;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use faults::{Fate, Plan, Planned};
+use faults::{Fate, LONGEST_DELAY, Plan, Planned};
 pub use faults::{Faults, FaultsError};
 use invariants::Found;
 pub use invariants::{Invariant, Violation};
 use network::Network;
 pub use shrink::Shrunk;
-pub use trace::Entry;
 
-use crate::handlers::Plugins;
+use crate::handlers::PluginSet;
+use crate::trace::{Header, Made, Simulated, Trace, What};
 
 /// How long faults last in a run.
 const FAULTY: Duration = Duration::from_secs(120);
@@ -40,9 +40,9 @@ pub struct Simulation {
     pub faults: Faults,
 }
 
-/// One run.
+/// What came of one run.
 #[derive(Debug)]
-pub struct Report {
+pub struct Verdict {
     /// What it was drawn from.
     pub seed: u64,
     /// What was broken.
@@ -52,8 +52,8 @@ pub struct Report {
     /// How many of the set-ups succeeded, and how many there were.
     pub set_ups: (usize, usize),
     /// What happened.
-    pub entries: Vec<Entry>,
-    /// SHA-256 of that.
+    pub trace: Trace,
+    /// SHA-256 of that: of all lines before the last of its file.
     pub hash: [u8; 32],
     hits: BTreeMap<u64, Fate>,
     accidents: Vec<Planned>,
@@ -62,7 +62,11 @@ pub struct Report {
 /// Runs a network of `simulation` from `seed`: it sets up contexts while faults last, is healed, and sets up more.
 ///
 /// Returns an error when the machine cannot give a runtime.
-pub fn simulate(simulation: &Simulation, plugins: &Plugins, seed: u64) -> std::io::Result<Report> {
+pub fn simulate(
+    simulation: &Simulation,
+    plugins: &PluginSet,
+    seed: u64,
+) -> std::io::Result<Verdict> {
     let plan = Plan::draw(&simulation.faults, simulation.nodes, FAULTY / 2, seed);
     run(simulation, plugins, seed, plan)
 }
@@ -70,18 +74,18 @@ pub fn simulate(simulation: &Simulation, plugins: &Plugins, seed: u64) -> std::i
 /// Runs it again with fewer and fewer of its faults, as long as it still breaks what it broke.
 pub fn shrink(
     simulation: &Simulation,
-    plugins: &Plugins,
-    broken: &Report,
+    plugins: &PluginSet,
+    broken: &Verdict,
 ) -> std::io::Result<Shrunk> {
     shrink::shrink(broken, |plan| run(simulation, plugins, broken.seed, plan))
 }
 
 fn run(
     simulation: &Simulation,
-    plugins: &Plugins,
+    plugins: &PluginSet,
     seed: u64,
     plan: Plan,
-) -> std::io::Result<Report> {
+) -> std::io::Result<Verdict> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -107,6 +111,8 @@ fn run(
             .await;
         network.set_up("SecaggRequest", "dh-healed").await;
         network.set_up("AdditiveSSSetupRequest", "key-healed").await;
+        // What was delayed the longest has come then.
+        network.pass(network.relay.now() + LONGEST_DELAY).await;
         let mut found = Found::default();
         for run in ["dh-healed", "key-healed"] {
             let outcome = network.outcomes.iter().find(|(id, _)| id.as_str() == run);
@@ -118,14 +124,27 @@ fn run(
         let set_ups = (succeeded.count(), network.outcomes.len());
         let left = network.relay.clone().into_left();
         found.relay(&left.seen, &secrets);
-        let entries = left.trace.into_entries();
-        Ok(Report {
+        for Violation { invariant, how } in &found.0 {
+            let (invariant, how) = (invariant.to_string(), how.clone());
+            network.record.event(What::Broken { invariant, how });
+        }
+        let simulated = Simulated {
+            scenario: format!(
+                "nodes = {}\nfaults = {:?}\n",
+                simulation.nodes,
+                simulation.faults.to_string()
+            ),
+            seed,
+        };
+        let header = Header::of_this_build(Made::Sim(simulated));
+        let trace = network.record.clone().into_trace(header);
+        Ok(Verdict {
             seed,
             violations: found.0,
             injected: left.counts,
             set_ups,
-            hash: trace::hash(&entries),
-            entries,
+            hash: trace.write(std::io::sink())?,
+            trace,
             hits: left.hits,
             accidents,
         })

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::disk::Disk;
 use super::faults::{Accident, Plan, Planned};
+use super::record::Record;
 use super::relay::Relay;
-use super::trace::What;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
-use crate::handlers::{Plugins, Recorder};
+use crate::handlers::{PluginSet, Plugins};
 use crate::key_store::KeyStore;
 use crate::message::researcher::SetupRequest;
 use crate::message::{
@@ -24,6 +24,7 @@ use crate::message::{
 };
 use crate::node::{Ground, Wiring};
 use crate::randomness::Randomness;
+use crate::trace::What;
 
 /// How long the researcher waits for answers: a bit longer than a node's run may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(65);
@@ -32,10 +33,11 @@ const RESTART: Duration = Duration::from_secs(1);
 
 /// A network in work.
 pub(super) struct Network {
+    pub(super) record: Record,
     pub(super) relay: Relay,
     pub(super) nodes: Vec<SimulatedNode>,
     answers: mpsc::UnboundedReceiver<ToResearcher>,
-    plugins: Plugins,
+    plugins: PluginSet,
     seed: u64,
     randomness: Randomness,
     researcher: ResearcherId,
@@ -88,7 +90,7 @@ struct Turn {
 
 impl Network {
     /// A network of nodes that are about to start.
-    pub(super) fn new(nodes: usize, plugins: Plugins, plan: Plan, seed: u64) -> Option<Self> {
+    pub(super) fn new(nodes: usize, plugins: PluginSet, plan: Plan, seed: u64) -> Option<Self> {
         let ids = (0..nodes).map(|n| NodeId::try_from(format!("node-{n}").as_str()));
         let ids: Vec<_> = ids.collect::<Result<_, _>>().ok()?;
         let mut turns: Vec<_> = plan
@@ -102,8 +104,10 @@ impl Network {
             })
             .collect();
         turns.sort_by_key(|(at, _)| *at);
-        let (relay, answers) = Relay::new(plan, seed ^ 0x0072_656c_6179, &ids);
+        let record = Record::new();
+        let (relay, answers) = Relay::new(record.clone(), plan, seed ^ 0x0072_656c_6179, &ids);
         Some(Self {
+            record,
             relay,
             nodes: ids.into_iter().map(SimulatedNode::new).collect(),
             answers,
@@ -211,8 +215,7 @@ impl Network {
         match (accident, turn.begins) {
             (Accident::Kill, true) => self.kill(n, None).await,
             (Accident::PowerCut, true) => {
-                let seed = self.seed ^ u64::try_from(turn.planned.at.as_micros()).unwrap_or(0);
-                self.kill(n, Some(ChaCha20Rng::seed_from_u64(seed))).await;
+                self.kill(n, Some(turn.planned.rng())).await;
             }
             (Accident::Kill | Accident::PowerCut, false) => {
                 let node = &mut self.nodes[n];
@@ -265,14 +268,18 @@ impl Network {
         node.lives += 1;
         let started = KeyStore::on(node.disk.mount(), &node.id, &randomness).and_then(|store| {
             let store = Arc::new(store);
+            let plugins = Plugins::new(self.plugins.at_another_node());
+            plugins.keep_quarantines(store.clone())?;
+            let chronicle = Chronicle::new(Audit::none());
+            self.record.observe(&node.id, &chronicle.journeys);
             let ground = Ground {
                 id: node.id.clone(),
                 name: node.id.to_string(),
                 store: store.clone(),
-                plugins: self.plugins.clone(),
+                plugins,
                 randomness,
-                chronicle: Chronicle::new(Audit::none()),
-                recorder: Recorder::none(),
+                chronicle,
+                recorder: self.record.recorder(&node.id),
             };
             Ok((Wiring::start(ground)?, store))
         });
@@ -280,14 +287,14 @@ impl Network {
             Ok(started) => started,
             Err(error) => {
                 self.relay.record(What::NotStarted {
-                    node: node.id.clone(),
+                    node: node.id.to_string(),
                     why: error.to_string(),
                 });
                 return;
             }
         };
         self.relay.record(What::Started {
-            node: node.id.clone(),
+            node: node.id.to_string(),
             life: node.lives,
         });
         let links = CancellationToken::new();

@@ -8,20 +8,22 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::faults::{Accident, Fate, Plan, between};
-use super::trace::{Trace, What};
+use super::record::Record;
 use crate::message::researcher::reply_address;
 use crate::message::{NodeId, OverlayMessage, RequestId, ToNode, ToResearcher};
+use crate::trace::What;
 use crate::transport::{self, Malformed};
 
 /// How long a relay keeps a message (reference: 300 s).
 const KEPT: Duration = Duration::from_secs(300);
 /// How many it keeps for one node.
 const MAILBOX: usize = 1000;
+/// How long a message is held back at most, waiting to be overtaken.
+const HELD: Duration = Duration::from_secs(30);
 /// What a message takes without any fault.
 const LATENCY: std::ops::RangeInclusive<Duration> =
     Duration::from_micros(200)..=Duration::from_millis(5);
@@ -31,7 +33,7 @@ const LATENCY: std::ops::RangeInclusive<Duration> =
 pub(super) struct Relay(Arc<Mutex<Desk>>);
 
 struct Desk {
-    trace: Trace,
+    record: Record,
     plan: Plan,
     rng: ChaCha20Rng,
     next: u64,
@@ -47,6 +49,7 @@ struct Desk {
 #[derive(Default)]
 struct Mailbox {
     queue: VecDeque<Letter>,
+    held: Vec<Held>,
     cut_off: bool,
     changed: Arc<Notify>,
 }
@@ -55,6 +58,13 @@ struct Letter {
     n: u64,
     bytes: Vec<u8>,
     until: Instant,
+}
+
+/// A message that is held back until `more` others have passed it.
+struct Held {
+    n: u64,
+    bytes: Vec<u8>,
+    more: u32,
 }
 
 /// What a relay learns, and what a run owes its researcher.
@@ -81,7 +91,6 @@ pub(super) struct Owed {
 
 /// What is left of a relay at the end of a run.
 pub(super) struct Left {
-    pub(super) trace: Trace,
     pub(super) seen: Seen,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) hits: BTreeMap<u64, Fate>,
@@ -89,6 +98,7 @@ pub(super) struct Left {
 
 impl Relay {
     pub(super) fn new(
+        record: Record,
         plan: Plan,
         seed: u64,
         nodes: &[NodeId],
@@ -96,7 +106,7 @@ impl Relay {
         let (answers, answered) = mpsc::unbounded_channel();
         let boxes = nodes.iter().map(|node| (node.clone(), Mailbox::default()));
         let desk = Desk {
-            trace: Trace::new(),
+            record,
             plan,
             rng: ChaCha20Rng::seed_from_u64(seed),
             next: 0,
@@ -112,22 +122,22 @@ impl Relay {
     }
 
     pub(super) fn record(&self, what: What) {
-        self.desk().trace.record(what);
+        self.desk().record.event(what);
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.desk().trace.now()
+        self.desk().record.now()
     }
 
     /// An accident that began or ended, counted when it began.
     pub(super) fn accident(&self, accident: Accident, node: &NodeId, begins: bool) {
         let desk = &mut *self.desk();
-        let node = node.clone();
+        let (fault, node) = (accident.name().to_owned(), node.to_string());
         if begins {
             *desk.counts.entry(accident.name()).or_default() += 1;
-            desk.trace.record(What::Began { accident, node });
+            desk.record.event(What::FaultBegan { fault, node });
         } else {
-            desk.trace.record(What::Ended { accident, node });
+            desk.record.event(What::FaultEnded { fault, node });
         }
     }
 
@@ -147,11 +157,10 @@ impl Relay {
         let desk = &mut *self.desk();
         desk.up = false;
         for mailbox in desk.boxes.values_mut() {
-            for letter in mailbox.queue.drain(..) {
-                desk.trace.record(What::Lost {
-                    n: letter.n,
-                    why: "the relay restarted",
-                });
+            let held = mailbox.held.drain(..).map(|held| held.n);
+            for n in mailbox.queue.drain(..).map(|letter| letter.n).chain(held) {
+                let why = "the relay restarted".into();
+                desk.record.event(What::Lost { n, why });
             }
         }
     }
@@ -184,8 +193,8 @@ impl Relay {
         let n = self.desk().number();
         self.record(What::Asked {
             n,
-            to: to.clone(),
-            kind,
+            to: to.to_string(),
+            kind: kind.to_owned(),
             run: run.to_owned(),
         });
         self.post(n, to, bytes);
@@ -225,9 +234,9 @@ impl Relay {
                 }
             });
             let desk = &mut *self.desk();
-            desk.trace.record(What::Delivered {
+            desk.record.event(What::Delivered {
                 n: letter.n,
-                to: node.clone(),
+                to: node.to_string(),
             });
             desk.owe(&node, &message);
             place.send(message);
@@ -238,7 +247,6 @@ impl Relay {
     pub(super) fn into_left(self) -> Left {
         let desk = &mut *self.desk();
         Left {
-            trace: std::mem::replace(&mut desk.trace, Trace::new()),
             seen: std::mem::take(&mut desk.seen),
             counts: std::mem::take(&mut desk.counts),
             hits: std::mem::take(&mut desk.hits),
@@ -253,13 +261,12 @@ impl Relay {
         let n = {
             let desk = &mut *self.desk();
             let n = desk.number();
-            let hash = Sha256::digest(&message.overlay);
-            desk.trace.record(What::Relayed {
+            desk.record.event(What::Relayed {
                 n,
-                from: message.source.clone(),
-                to: message.dest.clone(),
-                bytes: message.overlay.len(),
-                hash: std::array::from_fn(|i| hash[i]),
+                id: message.id().to_string(),
+                from: message.source.to_string(),
+                to: message.dest.to_string(),
+                bytes: message.overlay.len() as u64,
             });
             let once = (message.salt.clone(), message.nonce.clone());
             if !desk.seen.salts.insert(once) {
@@ -281,8 +288,8 @@ impl Relay {
             | ToResearcher::SecaggDeleteReply(reply) => format!("done: {}", reply.secagg_id),
             _ => "an answer".to_owned(),
         };
-        desk.trace.record(What::Answered {
-            from: node.clone(),
+        desk.record.event(What::Answered {
+            from: node.to_string(),
             with,
         });
         if let Some(id) = request_of(&answer) {
@@ -308,6 +315,9 @@ impl Relay {
                     *byte = byte.wrapping_add(by);
                 }
             }
+            Some(Fate::Overtaken { by }) => {
+                return self.hold_after(wait, n, to.clone(), bytes, by);
+            }
             Some(Fate::Delayed(by)) => wait += by,
             Some(Fate::Duplicated(later)) => {
                 self.put_after(wait + later, n, to.clone(), bytes.clone());
@@ -325,21 +335,36 @@ impl Relay {
         });
     }
 
+    fn hold_after(&self, wait: Duration, n: u64, to: NodeId, bytes: Vec<u8>, more: u32) {
+        let relay = self.clone();
+        tokio::spawn(async move {
+            sleep(wait).await;
+            relay.hold(&to, Held { n, bytes, more });
+            sleep(HELD).await;
+            let held = relay.desk().let_go(&to, |held| held.n == n);
+            held.into_iter()
+                .for_each(|held| relay.desk().put(held.n, &to, held.bytes));
+        });
+    }
+
+    fn hold(&self, to: &NodeId, held: Held) {
+        let desk = &mut *self.desk();
+        match desk.boxes.get_mut(to) {
+            Some(mailbox) if desk.up => mailbox.held.push(held),
+            _ => desk.put(held.n, to, held.bytes),
+        }
+    }
+
+    /// Puts a message into a mailbox, and those after it that it was the last to overtake.
     fn put(&self, n: u64, to: &NodeId, bytes: Vec<u8>) {
         let desk = &mut *self.desk();
-        let why = match desk.boxes.get_mut(to) {
-            _ if !desk.up => "the relay is down",
-            None => "no such node",
-            Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
-            Some(mailbox) => {
-                let until = Instant::now() + KEPT;
-                mailbox.queue.push_back(Letter { n, bytes, until });
-                mailbox.changed.notify_waiters();
-                desk.seen.fullest = desk.seen.fullest.max(mailbox.queue.len());
-                return;
-            }
-        };
-        desk.trace.record(What::Lost { n, why });
+        desk.put(n, to, bytes);
+        for held in desk.let_go(to, |held| {
+            held.more -= 1;
+            held.more == 0
+        }) {
+            desk.put(held.n, to, held.bytes);
+        }
     }
 
     /// The next message that is not too old; `None` after a change that may have brought one.
@@ -351,9 +376,9 @@ impl Relay {
                 if letter.until > Instant::now() {
                     return Some(letter);
                 }
-                desk.trace.record(What::Lost {
+                desk.record.event(What::Lost {
                     n: letter.n,
-                    why: "it was kept for 300 s",
+                    why: "it was kept for 300 s".into(),
                 });
             }
             mailbox.changed.clone().notified_owned()
@@ -386,10 +411,35 @@ impl Desk {
         self.next
     }
 
+    fn put(&mut self, n: u64, to: &NodeId, bytes: Vec<u8>) {
+        let why = match self.boxes.get_mut(to) {
+            _ if !self.up => "the relay is down",
+            None => "no such node",
+            Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
+            Some(mailbox) => {
+                let until = Instant::now() + KEPT;
+                mailbox.queue.push_back(Letter { n, bytes, until });
+                mailbox.changed.notify_waiters();
+                self.seen.fullest = self.seen.fullest.max(mailbox.queue.len());
+                return;
+            }
+        };
+        let why = why.to_owned();
+        self.record.event(What::Lost { n, why });
+    }
+
+    fn let_go(&mut self, to: &NodeId, which: impl FnMut(&mut Held) -> bool) -> Vec<Held> {
+        let Some(mailbox) = self.boxes.get_mut(to) else {
+            return Vec::new();
+        };
+        mailbox.held.extract_if(.., which).collect()
+    }
+
     fn hit(&mut self, n: u64, fate: Fate) {
         *self.counts.entry(fate.name()).or_default() += 1;
         self.hits.insert(n, fate);
-        self.trace.record(What::Hit { n, fate });
+        let (fault, how) = (fate.name().to_owned(), fate.to_string());
+        self.record.event(What::Hit { n, fault, how });
     }
 
     fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
@@ -428,5 +478,37 @@ fn request_of(answer: &ToResearcher) -> Option<&RequestId> {
         | ToResearcher::SecaggDeleteReply(reply)
         | ToResearcher::AdditiveSSSetupReply { reply, .. } => reply.request_id.as_ref(),
         ToResearcher::Overlay(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_held_back_until_so_many_have_passed_it() {
+        let node = NodeId::try_from("a").expect("a valid id");
+        let fates = BTreeMap::from([
+            (1, Fate::Overtaken { by: 2 }),
+            (5, Fate::Overtaken { by: 9 }),
+        ]);
+        let plan = Plan::of(fates, Vec::new());
+        let (relay, _answers) = Relay::new(plan, 1, std::slice::from_ref(&node));
+        let ping = ToNode::Ping {
+            request_id: None,
+            researcher_id: "r".parse().expect("a valid id"),
+        };
+
+        for n in 1..=5 {
+            relay.ask(&node, "Ping", "", &ping);
+            sleep(2 * *LATENCY.end()).await;
+            let passed = relay.desk().boxes[&node].queue.len();
+            assert_eq!(passed, [0, 1, 3, 4, 4][n - 1], "after {n}");
+        }
+        sleep(HELD).await;
+
+        let desk = relay.desk();
+        let order: Vec<_> = desk.boxes[&node].queue.iter().map(|one| one.n).collect();
+        assert_eq!(order, [2, 3, 1, 4, 5], "the last is let go in the end");
     }
 }
