@@ -493,7 +493,7 @@ mod tests {
             (5, Fate::Overtaken { by: 9 }),
         ]);
         let plan = Plan::of(fates, Vec::new());
-        let (relay, _answers) = Relay::new(plan, 1, std::slice::from_ref(&node));
+        let (relay, _answers) = Relay::new(Record::new(), plan, 1, std::slice::from_ref(&node));
         let ping = ToNode::Ping {
             request_id: None,
             researcher_id: "r".parse().expect("a valid id"),
