@@ -49,7 +49,7 @@ impl Joined {
         match what {
             What::Started { node, life } => self.started(at, node, *life),
             What::NotStarted { node, why } => {
-                let text = format!("does not start: {}", line(why));
+                let text = format!("could not start: {}", line(why));
                 self.moment(at, node, text);
             }
             What::Died { node } => {
@@ -151,24 +151,27 @@ impl Joined {
         // A node that works has no such fault any more, whoever ended it.
         self.end_faults(at, |fault| fault.ends_lives() && fault.lane == lane);
         let text = match life {
-            0 | 1 => "starts".to_owned(),
-            life => format!("starts again, life {life}"),
+            0 | 1 => "started".to_owned(),
+            life => format!("started again, life {life}"),
         };
         self.moment(at, node, text);
     }
 
-    fn moment(&mut self, at: u64, node: &str, text: String) {
-        let lane = lane::node(node);
-        self.moments.push(Moment { at, lane, text });
+    fn moment(&mut self, at: u64, node: &str, what: String) {
+        self.moment_at(at, lane::node(node), what);
     }
 
     /// Something about a message that the trace says nothing else of.
     fn stray(&mut self, at: u64, n: u64, what: &str) {
-        self.moments.push(Moment {
-            at,
-            lane: lane::RELAY.into(),
-            text: format!("#{n}, of which nothing else is known: {what}"),
-        });
+        let what = format!("had #{n}, of which nothing else is known: {what}");
+        self.moment_at(at, lane::RELAY.into(), what);
+    }
+
+    fn moment_at(&mut self, at: u64, lane: String, what: String) {
+        match self.moments.last_mut() {
+            Some(last) if last.at == at && last.what == what => last.also(lane),
+            _ => self.moments.push(Moment::new(at, lane, what)),
+        }
     }
 
     fn end_faults(&mut self, at: u64, which: impl Fn(&Fault) -> bool) {
@@ -520,8 +523,25 @@ mod tests {
         assert!(joined.arrows.is_empty());
         assert_eq!(
             joined.moments[0].text,
-            "#9, of which nothing else is known: lost: x"
+            "relay had #9, of which nothing else is known: lost: x"
         );
+    }
+
+    #[test]
+    fn what_happens_to_many_at_once_is_told_once() {
+        let mut sample = Sample::new();
+        for n in 0..7 {
+            let node = format!("node-{n}");
+            sample.event(What::Started { node, life: 1 });
+        }
+        let joined = joined(&sample);
+
+        assert_eq!(joined.moments.len(), 1);
+        assert_eq!(
+            joined.moments[0].text,
+            "node-0, node-1, node-2, node-3, node-4 and 2 more started"
+        );
+        assert_eq!(joined.moments[0].lanes.len(), 7);
     }
 
     #[test]

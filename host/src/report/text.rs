@@ -113,8 +113,7 @@ impl Report {
             }
         }
         for moment in &self.moments {
-            let text = format!("{} {}", moment.lane, moment.text);
-            lines.push(Line::note(moment.at, text));
+            lines.push(Line::note(moment.at, moment.text.clone()));
         }
         for finding in &self.findings {
             let text = format!("! broken: {}: {}", finding.invariant, finding.how);

@@ -193,10 +193,11 @@ const fill = {
   },
   moment(row, drawing, outcome, made) {
     const { moment } = row;
-    const x = xOf(moment.lane);
-    drawing.append(drawn("circle", { class: "mark full", cx: x, cy: LINE - 4, r: 3.5 }));
-    outcome.append(element("span", { class: "muted" }, `${moment.lane} ${moment.text}`));
-    made.setAttribute("aria-label", `${seconds(row.at)} s, ${moment.lane} ${moment.text}`);
+    for (const lane of moment.lanes) {
+      drawing.append(drawn("circle", { class: "mark full", cx: xOf(lane), cy: LINE - 6, r: 3.5 }));
+    }
+    outcome.append(element("span", { class: "muted" }, moment.text));
+    made.setAttribute("aria-label", `${seconds(row.at)} s, ${moment.text}`);
   },
   broken(row, drawing, outcome, made) {
     const text = drawn("text", { x: 10, y: LINE - 2 });
@@ -227,6 +228,18 @@ function redraw() {
   draw();
 }
 
+/** Brings the lanes of a row into sight, where there are many. */
+function sideways(row) {
+  const lanes = row.arrow ? [row.arrow.from, row.arrow.to] : row.fault ? [row.fault.lane] : [];
+  const left = Math.min(...lanes.map((lane) => xOf(lane) - columns.get(lane).width / 2));
+  const right = Math.max(...lanes.map((lane) => xOf(lane) + columns.get(lane).width / 2));
+  const sight = diagram.clientWidth - TIME - outcomeWidth;
+  if (left < diagram.scrollLeft || right > diagram.scrollLeft + sight) {
+    // What does not fit shows its sender's side.
+    diagram.scrollLeft = right - left < sight ? left - (sight - (right - left)) / 2 : xOf(row.arrow.from) - sight / 4;
+  }
+}
+
 /** Chooses a row, brings it into sight and tells whoever reads aloud. */
 function choose(place, { center = false } = {}) {
   view.chosen = place;
@@ -237,6 +250,7 @@ function choose(place, { center = false } = {}) {
     if (center || row.top < diagram.scrollTop || row.top + row.height > diagram.scrollTop + sight) {
       diagram.scrollTop = Math.max(0, row.top - sight / 2);
     }
+    sideways(row);
   }
   redraw();
   if (row) diagram.setAttribute("aria-activedescendant", `row-${place}`);

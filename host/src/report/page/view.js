@@ -39,10 +39,10 @@ function passes(row) {
   if (view.text && !words(row).includes(view.text)) return false;
   const { arrow } = row;
   if (!arrow) {
-    const lane = row.fault?.lane ?? row.moment?.lane;
+    const lanes = row.moment?.lanes ?? (row.fault ? [row.fault.lane, ...(row.fault.lane === "relay" ? [view.node] : [])] : [view.node]);
     // Faults and findings stay beside whatever messages are shown: they may be the reason.
     if (row.type === "moment" && (view.kind || view.run || view.state)) return false;
-    return !view.node || lane === undefined || lane === view.node || lane === "relay";
+    return !view.node || lanes.includes(view.node);
   }
   if (view.node && arrow.from !== view.node && arrow.to !== view.node) return false;
   if (view.kind && arrow.kind !== view.kind) return false;
