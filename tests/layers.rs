@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 35] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ("tasks", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
+    ("report", &["message", "trace"]),
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),
@@ -50,6 +51,18 @@ const LAYERS: [(&str, &[&str]); 35] = [
         &["message", "files", "key_store", "handlers", "trace"],
     ),
     ("replay", &["trace", "handlers"]),
+    (
+        "fuzz",
+        &[
+            "message",
+            "randomness",
+            "key_store",
+            "trace",
+            "handlers",
+            "replay",
+            "fuzz",
+        ],
+    ),
     ("packages", &["files", "handlers"]),
     ("policy", &["files", "handlers", "packages"]),
     ("plugins", &["files", "handlers", "packages", "policy"]),
@@ -130,6 +143,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "tasks",
             "audit",
             "metrics",
+            "trace",
         ],
     ),
     (
@@ -194,6 +208,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "telemetry",
             "sandbox",
             "trace",
+            "report",
             "replay",
             "cases",
         ],

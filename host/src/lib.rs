@@ -30,8 +30,9 @@
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
-//! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults. [`cases`]: tests of one
-//!   plugin.
+//! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
+//! - [`replay`]: recorded calls of plugins run again, with the same or another version. [`fuzz`]: with inputs nobody sent.
+//!   [`cases`]: with what its author wrote, and expects.
 //! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
@@ -67,6 +68,7 @@ pub mod cli;
 mod control;
 pub mod fedbiomed;
 mod files;
+pub mod fuzz;
 pub mod handlers;
 mod journeys;
 pub mod key_store;
@@ -84,6 +86,7 @@ pub mod proto;
 pub mod randomness;
 pub mod relay;
 pub mod replay;
+pub mod report;
 mod requests;
 mod router;
 pub mod sandbox;

@@ -7,6 +7,7 @@ mod demo;
 mod harness;
 mod inspect;
 mod plugins;
+mod report;
 mod secagg;
 
 /// The work was begun and failed.
@@ -46,6 +47,7 @@ fn every_command_shows_an_example() {
         "secagg aggregate",
         "secagg delete",
         "import fedbiomed",
+        "report",
         "plugin inspect",
         "plugin verify",
         "plugin install",

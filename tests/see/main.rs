@@ -5,6 +5,7 @@ mod explain;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod numbers;
+mod recording;
 mod secrets;
 
 use harness::{Daemon, json};

@@ -64,6 +64,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A node that records has begun to record a plugin, as its operator allows.
+    PluginRecorded {
+        /// Which.
+        plugin: String,
+        /// SHA-256 of the component, hex.
+        digest: String,
+        /// The trace.
+        file: String,
+    },
     /// An operator put another version in a plugin's place.
     PluginUpgraded {
         /// Which.

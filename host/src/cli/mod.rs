@@ -5,6 +5,7 @@ mod column;
 mod daemon;
 mod demo;
 mod explain;
+mod fuzz;
 mod import;
 mod log_limit;
 mod logs;
@@ -14,6 +15,7 @@ mod plugin;
 mod problem;
 mod relay;
 mod replay;
+mod report;
 mod secagg;
 mod sim;
 mod status;
@@ -77,8 +79,12 @@ enum Command {
     Sim(sim::Sim),
     /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
     Test(test::Test),
+    /// Feed a plugin inputs that nobody means well with.
+    Fuzz(fuzz::Fuzz),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
+    /// Show what happened in a recorded run, as text or as a page.
+    Report(report::ReportCommand),
     /// See what plugins could do, decide what they may do on a node, vouch for them, ship them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -123,7 +129,9 @@ impl Cli {
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
                 Command::Test(test) => test.run(format).await,
+                Command::Fuzz(fuzz) => fuzz.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
+                Command::Report(report) => report.run(format),
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }

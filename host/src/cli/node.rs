@@ -46,6 +46,9 @@ pub(super) struct NodeCommand {
     /// The data directory: keys, contexts, audit log, control socket.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Begin a trace of the plugins for which policy.toml says `record = true`. Keys, shares and long contents are left out.
+    #[arg(long, value_name = "TRACE")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     telemetry: Telemetry,
 }
@@ -152,6 +155,7 @@ impl NodeCommand {
             researcher,
             certificate: self.certificate.or(file.certificate),
             data: self.data.or(file.data).ok_or_else(|| missing("data"))?,
+            record: self.record,
             compiler: std::env::current_exe().ok(),
         })
     }
@@ -229,6 +233,7 @@ fn problem(error: NodeError) -> Problem {
 pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
         NodeError::Data { .. }
+        | NodeError::Recording { .. }
         | NodeError::Audit(_)
         | NodeError::Certificate(_)
         | NodeError::Policy(_) => Exit::Input,

@@ -169,7 +169,7 @@ impl Replayed {
 
 /// Reads a trace.
 pub(super) fn read(path: &Path) -> Result<Trace, Problem> {
-    let what = || format!("{} cannot be replayed", path.display());
+    let what = || format!("{} cannot be read as a trace", path.display());
     let file = File::open(path).map_err(|error| {
         let todo = "name a file that `--record` has written";
         Problem::new(Exit::Input, what(), error, todo)

@@ -16,9 +16,7 @@ const MOST_SHOWN: usize = 3;
 
 /// Run whole networks in this process, with faults, and check what must hold.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  backchannel sim --nodes 3 --seeds 100\n  backchannel sim --nodes 5 --seed 7 --fault drop=0.1,delay=50ms..2s,kill=2 --trace\n\nFaults: drop, dup, corrupt, delayed (chances from 0 to 1), delay (such as 50ms..2s), and how many times of kill, power,\npartition, relay, full (a node killed, without power, cut off, the relay restarted, a disk full)."
-)]
+#[command(after_help = examples())]
 pub(super) struct Sim {
     /// How many nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(2..=1000))]
@@ -35,6 +33,13 @@ pub(super) struct Sim {
     /// Show what happened in a run, line by line.
     #[arg(long, conflicts_with = "seeds")]
     trace: bool,
+}
+
+fn examples() -> String {
+    format!(
+        "Example:\n  backchannel sim --nodes 3 --seeds 100\n  backchannel sim --nodes 5 --seed 7 --fault drop=0.1,delay=50ms..2s,kill=2 --trace\n\nFaults, {}",
+        Faults::explained()
+    )
 }
 
 fn faults(text: &str) -> Result<Faults, String> {

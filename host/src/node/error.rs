@@ -24,6 +24,14 @@ pub enum NodeError {
         /// Why.
         source: StoreError,
     },
+    /// The recording that was asked for.
+    #[error("the recording {path} cannot be begun: {source}")]
+    Recording {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The audit log. A node that cannot say what it does does nothing.
     #[error("{0}")]
     Audit(#[from] AuditError),
@@ -84,6 +92,7 @@ impl NodeError {
     pub fn advice(&self) -> String {
         match self {
             Self::Data { .. } => "name a directory that you may write to with --data".into(),
+            Self::Recording { .. } => "name a file that is not there yet, in a folder that you may write to".into(),
             Self::Store { source, .. } => source.advice().into(),
             Self::Audit(error) => error.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),

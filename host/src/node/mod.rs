@@ -7,6 +7,7 @@
 
 mod error;
 mod meeting;
+mod recording;
 mod trust;
 mod wiring;
 
@@ -32,6 +33,7 @@ use crate::transport::{
 };
 pub use error::NodeError;
 use meeting::meet_researcher;
+use recording::Recording;
 pub use trust::{Trusted, trust};
 pub(crate) use wiring::{Ground, Wiring};
 
@@ -51,6 +53,8 @@ pub struct NodeConfig {
     pub certificate: Option<PathBuf>,
     /// Its data directory.
     pub data: PathBuf,
+    /// A trace to be begun, for the plugins whose recording the policy allows.
+    pub record: Option<PathBuf>,
     /// This program, to compile plugins in processes of their own. Without it they are compiled in the node's.
     pub compiler: Option<PathBuf>,
 }
@@ -64,6 +68,7 @@ pub struct Node {
     wiring: Wiring,
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
+    recording: Option<Recording>,
     started: Instant,
 }
 
@@ -106,6 +111,13 @@ impl Opened {
             researcher_address: config.researcher.to_string(),
             researcher_id: certificate.researcher_id().to_string(),
         });
+        let recording = match &config.record {
+            Some(path) => Some(begin_recording(path, audit.clone())?),
+            None => None,
+        };
+        let recorder = recording.as_ref().map_or_else(Recorder::none, |recording| {
+            recording.recorder(&config.id, &plugins)
+        });
         let chronicle = Chronicle::new(audit);
         let in_force = plugins.clone();
         chronicle
@@ -119,7 +131,7 @@ impl Opened {
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
             chronicle,
-            recorder: Recorder::none(),
+            recorder,
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;
@@ -141,6 +153,7 @@ impl Opened {
             wiring,
             link: transport.state(),
             transport: Mutex::new(Some(transport)),
+            recording,
             started: Instant::now(),
         }))
     }
@@ -180,6 +193,9 @@ impl Node {
         let ended = tokio::time::timeout(STOP_LIMIT, self.wiring.ended());
         if ended.await.is_err() {
             self.wiring.kill();
+        }
+        if let Some(recording) = &self.recording {
+            recording.end();
         }
         let audit = &self.wiring.chronicle.audit;
         audit.record(Event::NodeStopped);
@@ -341,6 +357,13 @@ impl Node {
     pub(crate) fn chronicle(&self) -> &Chronicle {
         &self.wiring.chronicle
     }
+}
+
+fn begin_recording(path: &Path, audit: Audit) -> Result<Recording, NodeError> {
+    Recording::begin(path, audit).map_err(|source| NodeError::Recording {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Opens the key store in the data directory of the node `id`, or makes it.

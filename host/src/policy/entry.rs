@@ -15,6 +15,8 @@ pub struct Entry {
     pub approved: Option<Approval>,
     /// Whether it is loaded.
     pub enabled: bool,
+    /// Whether a node that records may record what it is given and does.
+    pub record: bool,
     /// Keys that must have signed it, beside the number that the policy demands of every plugin.
     pub signed_by: Vec<KeyName>,
     /// For whom, for what and until when.

@@ -40,6 +40,7 @@ struct TrustTable {
 struct PluginTable {
     digest: Option<Spanned<String>>,
     enabled: Option<Spanned<bool>>,
+    record: Option<Spanned<bool>>,
     grants: Option<Spanned<Vec<Spanned<String>>>>,
     approved_by: Option<Spanned<String>>,
     approved_at: Option<Spanned<Datetime>>,
@@ -182,6 +183,7 @@ impl Lines<'_> {
         };
         note(Setting::Digest, table.digest.as_ref().map(Spanned::span));
         note(Setting::Enabled, table.enabled.as_ref().map(Spanned::span));
+        note(Setting::Record, table.record.as_ref().map(Spanned::span));
         note(Setting::Grants, table.grants.as_ref().map(Spanned::span));
         note(
             Setting::SignedBy,
@@ -228,6 +230,7 @@ impl Lines<'_> {
             enabled: table
                 .enabled
                 .map_or(approved.is_none(), Spanned::into_inner),
+            record: table.record.is_some_and(Spanned::into_inner),
             name,
             approved,
             scope,

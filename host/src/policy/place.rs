@@ -10,6 +10,8 @@ pub enum Setting {
     Digest,
     /// Whether it is loaded.
     Enabled,
+    /// Whether what it is given and does may be recorded.
+    Record,
     /// What it is granted.
     Grants,
     /// Whose signatures it must have, by name.
@@ -32,6 +34,7 @@ impl Setting {
         let others = [
             Self::Digest,
             Self::Enabled,
+            Self::Record,
             Self::Grants,
             Self::SignedBy,
             Self::Researchers,
@@ -49,6 +52,7 @@ impl Setting {
         match self {
             Self::Digest => "digest",
             Self::Enabled => "enabled",
+            Self::Record => "record",
             Self::Grants => "grants",
             Self::SignedBy => "signed-by",
             Self::Researchers => "researchers",

@@ -18,7 +18,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use faults::{Fate, Plan, Planned};
+use faults::{Fate, LONGEST_DELAY, Plan, Planned};
 pub use faults::{Faults, FaultsError};
 use invariants::Found;
 pub use invariants::{Invariant, Violation};
@@ -107,6 +107,8 @@ fn run(
             .await;
         network.set_up("SecaggRequest", "dh-healed").await;
         network.set_up("AdditiveSSSetupRequest", "key-healed").await;
+        // What was delayed the longest has come then.
+        network.pass(network.relay.now() + LONGEST_DELAY).await;
         let mut found = Found::default();
         for run in ["dh-healed", "key-healed"] {
             let outcome = network.outcomes.iter().find(|(id, _)| id.as_str() == run);

@@ -211,8 +211,7 @@ impl Network {
         match (accident, turn.begins) {
             (Accident::Kill, true) => self.kill(n, None).await,
             (Accident::PowerCut, true) => {
-                let seed = self.seed ^ u64::try_from(turn.planned.at.as_micros()).unwrap_or(0);
-                self.kill(n, Some(ChaCha20Rng::seed_from_u64(seed))).await;
+                self.kill(n, Some(turn.planned.rng())).await;
             }
             (Accident::Kill | Accident::PowerCut, false) => {
                 let node = &mut self.nodes[n];

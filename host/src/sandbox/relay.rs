@@ -22,6 +22,8 @@ use crate::transport::{self, Malformed};
 const KEPT: Duration = Duration::from_secs(300);
 /// How many it keeps for one node.
 const MAILBOX: usize = 1000;
+/// How long a message is held back at most, waiting to be overtaken.
+const HELD: Duration = Duration::from_secs(30);
 /// What a message takes without any fault.
 const LATENCY: std::ops::RangeInclusive<Duration> =
     Duration::from_micros(200)..=Duration::from_millis(5);
@@ -47,6 +49,7 @@ struct Desk {
 #[derive(Default)]
 struct Mailbox {
     queue: VecDeque<Letter>,
+    held: Vec<Held>,
     cut_off: bool,
     changed: Arc<Notify>,
 }
@@ -55,6 +58,13 @@ struct Letter {
     n: u64,
     bytes: Vec<u8>,
     until: Instant,
+}
+
+/// A message that is held back until `more` others have passed it.
+struct Held {
+    n: u64,
+    bytes: Vec<u8>,
+    more: u32,
 }
 
 /// What a relay learns, and what a run owes its researcher.
@@ -147,11 +157,10 @@ impl Relay {
         let desk = &mut *self.desk();
         desk.up = false;
         for mailbox in desk.boxes.values_mut() {
-            for letter in mailbox.queue.drain(..) {
-                desk.trace.record(What::Lost {
-                    n: letter.n,
-                    why: "the relay restarted",
-                });
+            let held = mailbox.held.drain(..).map(|held| held.n);
+            for n in mailbox.queue.drain(..).map(|letter| letter.n).chain(held) {
+                let why = "the relay restarted";
+                desk.trace.record(What::Lost { n, why });
             }
         }
     }
@@ -308,6 +317,9 @@ impl Relay {
                     *byte = byte.wrapping_add(by);
                 }
             }
+            Some(Fate::Overtaken { by }) => {
+                return self.hold_after(wait, n, to.clone(), bytes, by);
+            }
             Some(Fate::Delayed(by)) => wait += by,
             Some(Fate::Duplicated(later)) => {
                 self.put_after(wait + later, n, to.clone(), bytes.clone());
@@ -325,21 +337,36 @@ impl Relay {
         });
     }
 
+    fn hold_after(&self, wait: Duration, n: u64, to: NodeId, bytes: Vec<u8>, more: u32) {
+        let relay = self.clone();
+        tokio::spawn(async move {
+            sleep(wait).await;
+            relay.hold(&to, Held { n, bytes, more });
+            sleep(HELD).await;
+            let held = relay.desk().let_go(&to, |held| held.n == n);
+            held.into_iter()
+                .for_each(|held| relay.desk().put(held.n, &to, held.bytes));
+        });
+    }
+
+    fn hold(&self, to: &NodeId, held: Held) {
+        let desk = &mut *self.desk();
+        match desk.boxes.get_mut(to) {
+            Some(mailbox) if desk.up => mailbox.held.push(held),
+            _ => desk.put(held.n, to, held.bytes),
+        }
+    }
+
+    /// Puts a message into a mailbox, and those after it that it was the last to overtake.
     fn put(&self, n: u64, to: &NodeId, bytes: Vec<u8>) {
         let desk = &mut *self.desk();
-        let why = match desk.boxes.get_mut(to) {
-            _ if !desk.up => "the relay is down",
-            None => "no such node",
-            Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
-            Some(mailbox) => {
-                let until = Instant::now() + KEPT;
-                mailbox.queue.push_back(Letter { n, bytes, until });
-                mailbox.changed.notify_waiters();
-                desk.seen.fullest = desk.seen.fullest.max(mailbox.queue.len());
-                return;
-            }
-        };
-        desk.trace.record(What::Lost { n, why });
+        desk.put(n, to, bytes);
+        for held in desk.let_go(to, |held| {
+            held.more -= 1;
+            held.more == 0
+        }) {
+            desk.put(held.n, to, held.bytes);
+        }
     }
 
     /// The next message that is not too old; `None` after a change that may have brought one.
@@ -386,6 +413,29 @@ impl Desk {
         self.next
     }
 
+    fn put(&mut self, n: u64, to: &NodeId, bytes: Vec<u8>) {
+        let why = match self.boxes.get_mut(to) {
+            _ if !self.up => "the relay is down",
+            None => "no such node",
+            Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
+            Some(mailbox) => {
+                let until = Instant::now() + KEPT;
+                mailbox.queue.push_back(Letter { n, bytes, until });
+                mailbox.changed.notify_waiters();
+                self.seen.fullest = self.seen.fullest.max(mailbox.queue.len());
+                return;
+            }
+        };
+        self.trace.record(What::Lost { n, why });
+    }
+
+    fn let_go(&mut self, to: &NodeId, which: impl FnMut(&mut Held) -> bool) -> Vec<Held> {
+        let Some(mailbox) = self.boxes.get_mut(to) else {
+            return Vec::new();
+        };
+        mailbox.held.extract_if(.., which).collect()
+    }
+
     fn hit(&mut self, n: u64, fate: Fate) {
         *self.counts.entry(fate.name()).or_default() += 1;
         self.hits.insert(n, fate);
@@ -428,5 +478,37 @@ fn request_of(answer: &ToResearcher) -> Option<&RequestId> {
         | ToResearcher::SecaggDeleteReply(reply)
         | ToResearcher::AdditiveSSSetupReply { reply, .. } => reply.request_id.as_ref(),
         ToResearcher::Overlay(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_held_back_until_so_many_have_passed_it() {
+        let node = NodeId::try_from("a").expect("a valid id");
+        let fates = BTreeMap::from([
+            (1, Fate::Overtaken { by: 2 }),
+            (5, Fate::Overtaken { by: 9 }),
+        ]);
+        let plan = Plan::of(fates, Vec::new());
+        let (relay, _answers) = Relay::new(plan, 1, std::slice::from_ref(&node));
+        let ping = ToNode::Ping {
+            request_id: None,
+            researcher_id: "r".parse().expect("a valid id"),
+        };
+
+        for n in 1..=5 {
+            relay.ask(&node, "Ping", "", &ping);
+            sleep(2 * *LATENCY.end()).await;
+            let passed = relay.desk().boxes[&node].queue.len();
+            assert_eq!(passed, [0, 1, 3, 4, 4][n - 1], "after {n}");
+        }
+        sleep(HELD).await;
+
+        let desk = relay.desk();
+        let order: Vec<_> = desk.boxes[&node].queue.iter().map(|one| one.n).collect();
+        assert_eq!(order, [2, 3, 1, 4, 5], "the last is let go in the end");
     }
 }

@@ -81,6 +81,7 @@ impl fmt::Display for Entry {
                     write!(f, "! #{n} again {} ms later", later.as_millis())
                 }
                 Fate::Corrupted { at, by } => write!(f, "! #{n} byte {at} changed by {by}"),
+                Fate::Overtaken { by } => write!(f, "! #{n} held back until {by} have passed"),
                 Fate::Delayed(by) => write!(f, "! #{n} delayed by {} ms", by.as_millis()),
             },
             What::Delivered { n, to } => write!(f, "{to} has #{n}"),

@@ -11,6 +11,9 @@ use super::{Event, Session};
 /// The format that this build writes, and the only one it reads.
 const FORMAT: u32 = 1;
 
+/// The contract whose values traces hold (`wit/0.1`).
+const CONTRACT: &str = "0.1.0";
+
 /// The longest line that is read, in bytes: above the largest message in hex with what its plugin made of it.
 const LONGEST_LINE: u64 = 256 << 20;
 
@@ -24,6 +27,17 @@ pub struct Header {
     pub build: String,
     /// The version of the contract between host and guests.
     pub contract: String,
+}
+
+impl Header {
+    /// Of a trace that this build makes.
+    pub fn of_this_build(made: Made) -> Self {
+        Self {
+            made,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            contract: CONTRACT.to_owned(),
+        }
+    }
 }
 
 /// Who made a trace.

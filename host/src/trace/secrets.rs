@@ -10,6 +10,8 @@ use crate::message;
 const SHORTEST: usize = 8;
 /// From this length on, a text or byte string in a message may be anything that two nodes tell each other.
 const LONG_IN_A_MESSAGE: usize = 16;
+/// From this length on, a secret keeps more than enough of itself when its first two bytes are known.
+const LONG: usize = 32;
 /// Public keys stay: handlers parse them.
 const PUBLIC: &[u8] = b"-----BEGIN PUBLIC KEY-----";
 /// What comes from these is secret whatever it is.
@@ -24,7 +26,7 @@ const SECRET_IMPORTS: [&str; 4] = [
 ///
 /// Secret are random bytes, shares, what was prepared for a run, what a plugin has stored, and in messages every text or byte
 /// string of 16 bytes or more, and every integer as long, that is not a name of the session or a public key. Numbers, short
-/// texts and the fields' names stay.
+/// texts and the fields' names stay, and the first byte or two of what is 32 bytes or longer.
 #[derive(Default)]
 pub struct Secrets {
     handles: HashMap<Vec<u8>, u32>,
@@ -42,15 +44,29 @@ impl Secrets {
         };
         found.gather(session);
         each_bytes(session, &mut |bytes| {
-            *bytes = self.hidden(&bytes.stand_in())
+            *bytes = self.hidden(&bytes.stand_in(), &names);
         });
     }
 
+    /// Of a long one the first byte is shown, and the second where the first is only a sign: how many bytes an integer takes on
+    /// the wire depends on them, and a plugin that is given a stand-in of another width makes another message.
     fn keep(&mut self, secret: &[u8]) {
+        if secret.starts_with(PUBLIC) {
+            return;
+        }
+        let shown = match secret {
+            [0x00 | 0xff, ..] if secret.len() >= LONG => 2,
+            _ if secret.len() >= LONG => 1,
+            _ => 0,
+        };
+        self.keep_whole(&secret[shown..]);
+    }
+
+    fn keep_whole(&mut self, secret: &[u8]) {
         let Some(start) = secret.first_chunk::<SHORTEST>() else {
             return;
         };
-        if secret.starts_with(PUBLIC) || self.handles.contains_key(secret) {
+        if self.handles.contains_key(secret) {
             return;
         }
         let id = u32::try_from(self.handles.len() + 1).unwrap_or(u32::MAX);
@@ -60,7 +76,10 @@ impl Secrets {
         same_start.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     }
 
-    fn hidden(&self, bytes: &[u8]) -> Bytes {
+    /// What a session calls by its name, it shows in full, even if it was taken for a secret in another, which does not say
+    /// that it is a name.
+    fn hidden(&self, bytes: &[u8], names: &[String]) -> Bytes {
+        let is_name = |secret: &[u8]| names.iter().any(|name| name.as_bytes() == secret);
         let mut pieces = Vec::new();
         let mut clear = Vec::new();
         let mut rest = bytes;
@@ -68,7 +87,8 @@ impl Secrets {
             let here = rest
                 .first_chunk()
                 .and_then(|start| self.by_start.get(start))
-                .and_then(|secrets| secrets.iter().find(|secret| rest.starts_with(secret)));
+                .and_then(|secrets| secrets.iter().find(|secret| rest.starts_with(secret)))
+                .filter(|secret| !is_name(secret));
             let Some(secret) = here else {
                 clear.push(*first);
                 rest = &rest[1..];
@@ -144,7 +164,11 @@ impl Found<'_> {
 
     fn leaves(&mut self, value: &message::Value) {
         match value {
-            message::Value::Str(text) if !self.names.contains(text) => self.leaf(text.as_bytes()),
+            message::Value::Str(text) => {
+                if text.len() >= LONG_IN_A_MESSAGE && !self.names.contains(text) {
+                    self.secrets.keep_whole(text.as_bytes());
+                }
+            }
             message::Value::Bin(bytes) => self.leaf(bytes),
             message::Value::Int(integer) => self.leaf(&integer.to_signed_bytes_be()),
             message::Value::List(items)
@@ -297,7 +321,7 @@ mod tests {
         Secrets::default().hide(&mut hidden);
         let text = serde_json::to_string(&hidden).expect("written");
 
-        for secret in [SHARE, b"patient 4711 was here"] {
+        for secret in [&SHARE[1..], b"patient 4711 was here"] {
             assert!(!text.contains(&hex::encode(secret)), "{text}");
         }
         assert!(
@@ -328,11 +352,26 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_another_session_took_for_a_secret_is_shown_where_it_is_known() {
+        let run = "a run with a long name";
+        let mut secrets = Secrets::default();
+        let mut nameless = session();
+        nameless.calls[0].host_calls.clear();
+        secrets.hide(&mut nameless);
+        let mut named = session();
+        secrets.hide(&mut named);
+
+        let written = |session| serde_json::to_string(session).expect("written");
+        assert!(!written(&nameless).contains(&hex::encode(run)));
+        assert!(written(&named).contains(&hex::encode(run)));
+    }
+
+    #[test]
     fn public_keys_stay() {
         let pem = [PUBLIC, b"\nMFkw...\n"].concat();
         let mut secrets = Secrets::default();
         secrets.keep(&pem);
 
-        assert!(!secrets.hidden(&pem).has_secrets());
+        assert!(!secrets.hidden(&pem, &[]).has_secrets());
     }
 }

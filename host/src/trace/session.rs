@@ -247,6 +247,19 @@ pub struct Cost {
 }
 
 impl Session {
+    /// How much the plugin is given to read, in bytes.
+    pub fn input_len(&self) -> usize {
+        let message = match &self.work {
+            Work::Message(incoming) => incoming.fields.len(),
+            Work::Run(_) => 0,
+        };
+        let answers = self.calls.iter().map(|call| match &call.entry {
+            Entry::Step(answers) => answers.iter().map(|answer| answer.body.len()).sum(),
+            _ => 0,
+        });
+        message + answers.sum::<usize>()
+    }
+
     /// The secrets among what the plugin is given: from these it can make others, and what it hands on of them it must hand on
     /// unchanged.
     pub fn secrets_given(&self) -> BTreeSet<u32> {

@@ -311,7 +311,7 @@ mod tests {
             ),
             (
                 "public_key",
-                format!("public key …KoZIzj0DAQcDQgAE+/== ({} bytes)", pem.len()),
+                format!("public key …AQYIKoZIzj0DAQcDQgAE+/== ({} bytes)", pem.len()),
             ),
             ("short", "0102ff".into()),
             ("long", format!("{}… (33 bytes)", "ab".repeat(16))),

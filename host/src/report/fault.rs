@@ -1,0 +1,75 @@
+//! Faults that last: what befell a node, its link or the relay.
+
+use serde::Serialize;
+
+use super::lane;
+use crate::message::one_line;
+
+/// A fault, and how long it lasted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Whom it befell.
+    pub lane: String,
+    /// Its name, as faults are asked for: kill, power, partition, relay, full …
+    pub fault: String,
+    /// In words, as what the lane is: `cut off from the relay`.
+    pub words: String,
+    /// When it began, in microseconds.
+    pub at: u64,
+    /// When it ended, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+}
+
+/// Of a fault's name, in bytes.
+const LONGEST_NAME: usize = 40;
+
+impl Fault {
+    /// One that begins.
+    pub(super) fn began(fault: &str, node: &str, at: u64) -> Self {
+        let lane = match fault {
+            // The trace has a node for each fault; this one is the relay's.
+            "relay" => lane::RELAY.into(),
+            _ => lane::node(node),
+        };
+        Self {
+            lane,
+            words: in_words(fault),
+            fault: one_line(fault, LONGEST_NAME),
+            at,
+            until: None,
+        }
+    }
+
+    /// Whether it ends what the node was doing.
+    pub(super) fn ends_lives(&self) -> bool {
+        matches!(self.fault.as_str(), "kill" | "power")
+    }
+
+    /// Whether it lasted at some time from `from` to `until`.
+    pub(super) fn overlaps(&self, from: u64, until: u64) -> bool {
+        self.at <= until && self.until.is_none_or(|end| end >= from)
+    }
+}
+
+fn in_words(fault: &str) -> String {
+    match fault {
+        "kill" => "killed".into(),
+        "power" => "without power".into(),
+        "partition" => "cut off from the relay".into(),
+        "relay" => "down".into(),
+        "full" => "disk full".into(),
+        other => one_line(other, LONGEST_NAME),
+    }
+}
+
+/// A fault of a message, as what was done to it.
+pub(super) fn of_message(fault: &str) -> String {
+    match fault {
+        "drop" => "dropped".into(),
+        "dup" => "doubled".into(),
+        "corrupt" => "changed".into(),
+        "delay" => "delayed".into(),
+        other => one_line(other, LONGEST_NAME),
+    }
+}

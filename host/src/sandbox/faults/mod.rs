@@ -1,0 +1,191 @@
+//! Faults: which there are, how often each happens in a run ([`Faults`]), and which of them hit what ([`Plan`]).
+
+mod parse;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+pub use parse::FaultsError;
+pub(super) use plan::{Fate, Plan, Planned, between};
+
+/// The longest delay of a message: as long as a relay keeps it.
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(300);
+
+/// What may happen to messages, nodes and the relay in a run. Written as `drop=0.1,delay=50ms..2s,kill=2`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Faults {
+    /// How likely it is that a message meets each, 0 to 1.
+    chances: BTreeMap<Mishap, f64>,
+    /// How much longer a delayed message takes.
+    delay: RangeInclusive<Duration>,
+    /// How many times each happens.
+    times: BTreeMap<Accident, u32>,
+}
+
+impl Default for Faults {
+    /// None.
+    fn default() -> Self {
+        Self {
+            chances: BTreeMap::new(),
+            delay: Duration::ZERO..=Duration::ZERO,
+            times: BTreeMap::new(),
+        }
+    }
+}
+
+impl Faults {
+    /// All there are, each with its name and meaning, for people.
+    pub fn explained() -> String {
+        let mut lines = vec!["with a chance from 0 to 1 for each message:".to_owned()];
+        let line = |name: &str, meaning: &str| format!("  {name:<13} {meaning}");
+        lines.extend(Mishap::ALL.map(|mishap| line(mishap.name(), mishap.meaning())));
+        lines.push("with a time, such as 2s, or two, such as 50ms..2s, up to 300s:".to_owned());
+        lines.push(line("delay", "by how much messages are delayed"));
+        lines.push("so many times, at moments and for spans that the seed draws:".to_owned());
+        lines.extend(Accident::ALL.map(|accident| line(accident.name(), accident.meaning())));
+        lines.join("\n")
+    }
+
+    fn chance(&self, of: Mishap) -> f64 {
+        self.chances.get(&of).copied().unwrap_or_default()
+    }
+}
+
+/// What may happen to a message at the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mishap {
+    Drop,
+    Duplicate,
+    Corrupt,
+    Reorder,
+    Delay,
+}
+
+impl Mishap {
+    /// All there are.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Drop,
+        Self::Duplicate,
+        Self::Corrupt,
+        Self::Reorder,
+        Self::Delay,
+    ];
+
+    /// Its name and its meaning.
+    const fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Drop => ("drop", "it is lost"),
+            Self::Duplicate => ("dup", "it is delivered twice, the second time later"),
+            Self::Corrupt => ("corrupt", "one of its bytes is changed"),
+            Self::Reorder => (
+                "reorder",
+                "it is held back until one to eight later ones have overtaken it, up to 30 s",
+            ),
+            Self::Delay => (
+                "delayed",
+                "it takes `delay` longer; which also reorders messages",
+            ),
+        }
+    }
+
+    /// What it is written as.
+    pub(super) const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What it does to a message.
+    pub(super) const fn meaning(self) -> &'static str {
+        self.row().1
+    }
+}
+
+/// What may happen to a node or to the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Accident {
+    Kill,
+    PowerCut,
+    Partition,
+    RelayRestart,
+    DiskFull,
+}
+
+/// What stands in one row of the table: the name, how long it lasts (in ms), and what it is.
+struct Row(&'static str, RangeInclusive<u64>, &'static str);
+
+impl Accident {
+    /// All there are, in the order in which they are shown.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Kill,
+        Self::PowerCut,
+        Self::Partition,
+        Self::RelayRestart,
+        Self::DiskFull,
+    ];
+
+    const fn row(self) -> Row {
+        match self {
+            Self::Kill => Row("kill", 0..=30_000, "a node is killed and started again"),
+            Self::PowerCut => Row(
+                "power",
+                0..=30_000,
+                "a node loses its power, and what its disk had not synced",
+            ),
+            Self::Partition => Row(
+                "partition",
+                100..=60_000,
+                "a node and the relay are cut off from each other",
+            ),
+            Self::RelayRestart => Row("relay", 0..=5_000, "the relay restarts and loses all"),
+            Self::DiskFull => Row("full", 100..=20_000, "a node's disk is full"),
+        }
+    }
+
+    /// What it is written as.
+    pub(super) const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// How long it lasts.
+    pub(super) const fn lasting(self) -> RangeInclusive<Duration> {
+        let Row(_, ms, _) = self.row();
+        Duration::from_millis(*ms.start())..=Duration::from_millis(*ms.end())
+    }
+
+    /// What it is.
+    pub(super) const fn meaning(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The one of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|accident| accident.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_name_of_its_own_and_is_explained() {
+        let names: Vec<_> = Mishap::ALL
+            .map(Mishap::name)
+            .into_iter()
+            .chain(["delay"])
+            .chain(Accident::ALL.map(Accident::name))
+            .collect();
+
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        let explained = Faults::explained();
+        for name in names {
+            let line = format!("\n  {name} ");
+            assert!(explained.contains(&line), "{name}: {explained}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The faults of one run: drawn by its seed, or listed to run a failure again with fewer.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::{Accident, Faults, Mishap};
+
+/// How many messages may overtake one at most.
+const MOST_OVERTAKING: u32 = 8;
+
+/// What happens to a message at the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Dropped,
+    /// Delivered once more, so much later.
+    Duplicated(Duration),
+    /// This byte, counted round the message, is changed by this much.
+    Corrupted {
+        at: u64,
+        by: u8,
+    },
+    /// Held back until so many later ones have passed.
+    Overtaken {
+        by: u32,
+    },
+    Delayed(Duration),
+}
+
+impl Fate {
+    /// Its name in counts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "drop",
+            Self::Duplicated(_) => "dup",
+            Self::Corrupted { .. } => "corrupt",
+            Self::Overtaken { .. } => "reorder",
+            Self::Delayed(_) => "delay",
+        }
+    }
+}
+
+/// One accident of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// From the beginning of the run.
+    pub at: Duration,
+    /// What.
+    pub accident: Accident,
+    /// Which node, by its place among them.
+    pub node: usize,
+    /// How long it lasts.
+    pub lasting: Duration,
+    /// What else is to be drawn for it is drawn from this.
+    pub draw: u64,
+}
+
+impl Planned {
+    /// What draws the rest.
+    pub fn rng(&self) -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(self.draw)
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, at) = (self.accident.name(), self.at.as_millis());
+        write!(
+            f,
+            "{name} of node {} at {at} ms for {} ms",
+            self.node,
+            self.lasting.as_millis()
+        )
+    }
+}
+
+/// The faults of one run: either drawn as messages come, or a list of them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    fates: Fates,
+    pub accidents: Vec<Planned>,
+}
+
+#[derive(Clone, Debug)]
+enum Fates {
+    Drawn {
+        faults: Faults,
+        rng: Box<ChaCha20Rng>,
+    },
+    Listed(BTreeMap<u64, Fate>),
+}
+
+impl Plan {
+    /// Draws the accidents of a run whose faults end after `during`; fates of messages are drawn as they come.
+    pub fn draw(faults: &Faults, nodes: usize, during: Duration, seed: u64) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut accidents = Vec::new();
+        for (accident, times) in &faults.times {
+            for _ in 0..*times {
+                accidents.push(Planned {
+                    at: between(&mut rng, Duration::ZERO..=during),
+                    accident: *accident,
+                    node: rng.next_u32() as usize % nodes.max(1),
+                    lasting: between(&mut rng, accident.lasting()),
+                    draw: rng.next_u64(),
+                });
+            }
+        }
+        accidents.sort_by_key(|planned| planned.at);
+        Self {
+            fates: Fates::Drawn {
+                faults: faults.clone(),
+                rng: Box::new(rng),
+            },
+            accidents,
+        }
+    }
+
+    /// These and no others.
+    pub fn of(fates: BTreeMap<u64, Fate>, accidents: Vec<Planned>) -> Self {
+        Self {
+            fates: Fates::Listed(fates),
+            accidents,
+        }
+    }
+
+    /// The fate of the `n`th message, if it has one.
+    pub fn fate(&mut self, n: u64) -> Option<Fate> {
+        match &mut self.fates {
+            Fates::Listed(fates) => fates.get(&n).copied(),
+            Fates::Drawn { faults, rng } => {
+                // The same draws whatever happens, so that one chance does not shift the others.
+                let met = Mishap::ALL.map(|mishap| unit(rng) < faults.chance(mishap));
+                let (at, by) = (rng.next_u64(), (rng.next_u32() % 255 + 1) as u8);
+                let later = between(rng, faults.delay.clone());
+                let overtaking = rng.next_u32() % MOST_OVERTAKING + 1;
+                let fates = Mishap::ALL.map(|mishap| match mishap {
+                    Mishap::Drop => Fate::Dropped,
+                    Mishap::Duplicate => Fate::Duplicated(later),
+                    Mishap::Corrupt => Fate::Corrupted { at, by },
+                    Mishap::Reorder => Fate::Overtaken { by: overtaking },
+                    Mishap::Delay => Fate::Delayed(later),
+                });
+                let first = met.into_iter().position(|met| met)?;
+                fates.get(first).copied()
+            }
+        }
+    }
+}
+
+/// A number from 0 to below 1.
+fn unit(rng: &mut impl Rng) -> f64 {
+    f64::from(rng.next_u32()) / 4_294_967_296.0
+}
+
+/// A time in that span, by the microsecond.
+pub fn between(rng: &mut impl Rng, span: RangeInclusive<Duration>) -> Duration {
+    let wide = u64::try_from((*span.end() - *span.start()).as_micros()).unwrap_or(u64::MAX - 1);
+    *span.start() + Duration::from_micros(rng.next_u64() % (wide + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_draws_the_same_faults() {
+        let faults: Faults = "drop=0.2,corrupt=0.2,dup=0.2,delay=1s..9s,kill=3,relay=2"
+            .parse()
+            .expect("read");
+        let drawn = |seed| {
+            let mut plan = Plan::draw(&faults, 3, Duration::from_secs(60), seed);
+            let fates: Vec<_> = (0..100).map(|n| plan.fate(n)).collect();
+            (fates, plan.accidents)
+        };
+
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+}
