@@ -47,6 +47,7 @@ fn every_command_shows_an_example() {
         "secagg aggregate",
         "secagg delete",
         "import fedbiomed",
+        "test",
         "report",
         "plugin inspect",
         "plugin verify",
