@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 37] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -60,7 +60,6 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "trace",
             "handlers",
             "replay",
-            "fuzz",
         ],
     ),
     ("packages", &["files", "handlers"]),
@@ -72,6 +71,20 @@ const LAYERS: [(&str, &[&str]); 37] = [
     ),
     ("requests", &["message", "randomness", "handlers"]),
     ("transport", &["message", "randomness", "files", "proto"]),
+    (
+        "fuzzing",
+        &[
+            "message",
+            "overlay",
+            "proto",
+            "randomness",
+            "primitives",
+            "transport",
+            "handlers",
+            "packages",
+            "policy",
+        ],
+    ),
     (
         "post",
         &[
@@ -156,7 +169,10 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "handlers",
             "audit",
             "chronicle",
+            "journeys",
+            "trace",
             "transport",
+            "tasks",
             "node",
         ],
     ),
@@ -211,6 +227,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "report",
             "replay",
             "cases",
+            "fuzz",
         ],
     ),
 ];

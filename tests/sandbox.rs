@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
-use backchannel::handlers::{PluginSet, Plugins, Runtime};
-use backchannel::sandbox::{Report, Simulation, shrink, simulate};
+use backchannel::handlers::{PluginSet, Runtime};
+use backchannel::report::Report;
+use backchannel::sandbox::{Simulation, Verdict, shrink, simulate};
 
 /// Some of everything.
-const FAULTS: &str = "drop=0.1,dup=0.1,corrupt=0.05,reorder=0.05,delay=10ms..20s,kill=2,power=1,partition=2,relay=1,full=1";
+const FAULTS: &str = "drop=0.1,dup=0.1,corrupt=0.05,reorder=0.05,delay=10ms..20s,kill=1,power=1,torn=2,partition=2,relay=1,full=1,read-only=1,io=1";
 
-fn plugins() -> Plugins {
+fn plugins() -> PluginSet {
     // Compiled once.
     static SET: OnceLock<PluginSet> = OnceLock::new();
     let set = SET.get_or_init(|| {
         let runtime = Runtime::metered().expect("an engine");
         PluginSet::built_in(&runtime, None).expect("the built-in plugins")
     });
-    Plugins::new(set.clone())
+    set.clone()
 }
 
 fn simulation(nodes: usize, faults: &str) -> Simulation {
@@ -27,9 +28,8 @@ fn simulation(nodes: usize, faults: &str) -> Simulation {
     }
 }
 
-fn text(report: &Report) -> String {
-    let lines: Vec<_> = report.entries.iter().map(ToString::to_string).collect();
-    lines.join("\n")
+fn text(verdict: &Verdict) -> String {
+    Report::of(&verdict.trace).to_string()
 }
 
 /// How often each fault hit in runs of three nodes, none of which broke what must hold.
@@ -37,17 +37,17 @@ fn unbroken(faults: &str, seeds: RangeInclusive<u64>) -> BTreeMap<&'static str, 
     let (simulation, plugins) = (simulation(3, faults), plugins());
     let mut injected = BTreeMap::new();
     for seed in seeds {
-        let report = simulate(&simulation, &plugins, seed).expect("run");
-        if !report.violations.is_empty() {
-            let shortest = shrink(&simulation, &plugins, &report).expect("run");
+        let verdict = simulate(&simulation, &plugins, seed).expect("run");
+        if !verdict.violations.is_empty() {
+            let shortest = shrink(&simulation, &plugins, &verdict).expect("run");
             panic!(
                 "{faults}, seed {seed}: {:?}\nwith {:#?}\n{}",
-                report.violations,
+                verdict.violations,
                 shortest.faults,
-                text(&shortest.report)
+                text(&shortest.verdict)
             );
         }
-        for (kind, count) in report.injected {
+        for (kind, count) in verdict.injected {
             *injected.entry(kind).or_default() += count;
         }
     }
@@ -59,7 +59,7 @@ fn unbroken(faults: &str, seeds: RangeInclusive<u64>) -> BTreeMap<&'static str, 
 fn nothing_is_broken_by_faults_of_every_kind() {
     let injected = unbroken(FAULTS, 1..=60);
 
-    assert_eq!(injected.len(), 10, "of every kind: {injected:?}");
+    assert_eq!(injected.len(), 13, "of every kind: {injected:?}");
 }
 
 #[test]
@@ -74,6 +74,24 @@ fn messages_that_take_up_to_five_minutes_break_nothing() {
     let injected = unbroken("delay=1s..300s,delayed=0.3", 1..=24);
 
     assert!(injected["delay"] > 24, "{injected:?}");
+}
+
+#[test]
+fn nodes_that_die_while_they_write_their_store_break_nothing() {
+    let injected = unbroken("torn=4", 1..=40);
+
+    assert!(injected["torn"] > 40, "{injected:?}");
+}
+
+#[test]
+fn disks_that_refuse_break_nothing() {
+    let injected = unbroken("full=2,read-only=2,io=4", 1..=40);
+
+    let often = |kind| injected[kind] > 20;
+    assert!(
+        ["full", "read-only", "io"].into_iter().all(often),
+        "{injected:?}"
+    );
 }
 
 #[test]
@@ -93,8 +111,8 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn a_network_without_faults_sets_everything_up() {
-    let report = simulate(&simulation(12, ""), &plugins(), 1).expect("run");
+    let verdict = simulate(&simulation(12, ""), &plugins(), 1).expect("run");
 
-    assert!(report.violations.is_empty(), "{:?}", report.violations);
-    assert_eq!(report.set_ups, (6, 6), "{}", text(&report));
+    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
+    assert_eq!(verdict.set_ups, (6, 6), "{}", text(&verdict));
 }

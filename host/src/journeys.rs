@@ -4,7 +4,7 @@
 //! anybody can send such messages: they drive out nobody else's.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use crate::message::{MessageId, OverlayMessage};
@@ -15,7 +15,12 @@ const MOST: usize = 5000;
 
 /// The messages of one node. Clones are the same messages.
 #[derive(Clone, Default)]
-pub struct Journeys(Arc<Mutex<Rooms>>);
+pub struct Journeys {
+    rooms: Arc<Mutex<Rooms>>,
+    observer: Arc<OnceLock<Observer>>,
+}
+
+type Observer = Box<dyn Fn(&Journey) + Send + Sync>;
 
 #[derive(Default)]
 struct Rooms {
@@ -114,6 +119,12 @@ pub struct Trip {
 }
 
 impl Journeys {
+    /// From now on `observer` is told of each message: of one that leaves before it does, of one that came when its journey has
+    /// ended. The first observer stays.
+    pub fn observed_by(&self, observer: impl Fn(&Journey) + Send + Sync + 'static) {
+        let _ = self.observer.set(Box::new(observer));
+    }
+
     /// A message has come.
     pub fn came(&self, id: MessageId, message: &OverlayMessage) -> Trip {
         let journey = Journey::new(id, Direction::In, message, message.source.as_str());
@@ -131,6 +142,7 @@ impl Journeys {
             Journey::new(message.id(), Direction::Out, message, message.dest.as_str());
         journey.kind = Some(kind.to_owned());
         journey.request = request;
+        self.tell(&journey);
         let journey = Arc::new(Mutex::new(journey));
         push(&mut self.rooms().known, journey.clone());
         Trip {
@@ -171,8 +183,14 @@ impl Journeys {
         known.find(|one| one.reply == Some(id)).map(|one| one.id)
     }
 
+    fn tell(&self, journey: &Journey) {
+        if let Some(observer) = self.observer.get() {
+            observer(journey);
+        }
+    }
+
     fn rooms(&self) -> MutexGuard<'_, Rooms> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -206,18 +224,23 @@ impl Trip {
 
     /// The end of the journey.
     pub fn end(&self, end: End) {
-        self.note(|journey| journey.end = Some(end));
+        let mut journey = locked(&self.journey);
+        journey.end = Some(end);
+        if journey.direction == Direction::In {
+            self.journeys.tell(&journey);
+        }
     }
 }
 
 impl Drop for Trip {
     fn drop(&mut self) {
-        self.note(|journey| {
-            journey.end.get_or_insert_with(|| End::Dropped {
+        let under_way = locked(&self.journey).end.is_none();
+        if under_way {
+            self.end(End::Dropped {
                 reason: "stopping",
                 why: "the node is stopping".into(),
             });
-        });
+        }
     }
 }
 

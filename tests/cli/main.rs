@@ -3,6 +3,7 @@
 
 mod daemons;
 mod demo;
+mod fuzz;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod inspect;
@@ -49,6 +50,10 @@ fn every_command_shows_an_example() {
         "import fedbiomed",
         "test",
         "report",
+        "sim",
+        "replay",
+        "fuzz",
+        "plugin diff",
         "plugin inspect",
         "plugin verify",
         "plugin install",

@@ -77,10 +77,10 @@ enum Command {
     Import(import::Import),
     /// Run whole networks in this process, with faults, and check what must hold.
     Sim(sim::Sim),
-    /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
-    Test(test::Test),
     /// Feed a plugin inputs that nobody means well with.
     Fuzz(fuzz::Fuzz),
+    /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
+    Test(test::Test),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
     /// Show what happened in a recorded run, as text or as a page.
@@ -128,8 +128,8 @@ impl Cli {
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
-                Command::Test(test) => test.run(format).await,
                 Command::Fuzz(fuzz) => fuzz.run(format).await,
+                Command::Test(test) => test.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
                 Command::Report(report) => report.run(format),
                 Command::Import(import) => import.run(format),

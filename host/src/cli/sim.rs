@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::output::with_progress;
 use super::{Exit, Format, Problem};
-use crate::handlers::{PluginSet, Plugins, Runtime};
-use crate::sandbox::{self, Faults, Report, Simulation};
+use crate::handlers::{PluginSet, Runtime};
+use crate::report::Report;
+use crate::sandbox::{self, Faults, Simulation, Verdict};
 
 /// Failing seeds that are shown, each with its shortest run.
 const MOST_SHOWN: usize = 3;
@@ -96,7 +97,8 @@ impl Sim {
             ),
             first.broken.join("; "),
             format!("see it happen: {}", first.again),
-        ))
+        )
+        .beside_result())
     }
 
     fn simulate(self) -> Result<Summary, Problem> {
@@ -114,7 +116,6 @@ impl Sim {
                 todo,
             )
         })?;
-        let plugins = Plugins::new(plugins);
         let simulation = Simulation {
             nodes: usize::try_from(self.nodes).unwrap_or(usize::MAX),
             faults: self.fault.clone(),
@@ -129,28 +130,28 @@ impl Sim {
         each(
             &seeds,
             |seed| sandbox::simulate(&simulation, &plugins, seed),
-            |report| {
-                summary.add(&report, self.trace);
-                if !report.violations.is_empty() {
-                    broken.push(report);
+            |verdict| {
+                summary.add(&verdict, self.trace);
+                if !verdict.violations.is_empty() {
+                    broken.push(verdict);
                 }
             },
         )
         .map_err(failed)?;
-        broken.sort_by_key(|report| report.seed);
+        broken.sort_by_key(|verdict| verdict.seed);
         summary.failures = broken.len();
         summary.ok = broken.is_empty();
-        for report in broken.iter().take(MOST_SHOWN) {
-            let shrunk = sandbox::shrink(&simulation, &plugins, report).map_err(failed)?;
+        for verdict in broken.iter().take(MOST_SHOWN) {
+            let shrunk = sandbox::shrink(&simulation, &plugins, verdict).map_err(failed)?;
             summary.failed.push(Failed {
-                seed: report.seed,
-                broken: report
+                seed: verdict.seed,
+                broken: verdict
                     .violations
                     .iter()
                     .map(|violation| format!("{}: {}", violation.invariant, violation.how))
                     .collect(),
                 needs: shrunk.faults,
-                again: self.again(report.seed),
+                again: self.again(verdict.seed),
             });
         }
         Ok(summary)
@@ -165,11 +166,11 @@ impl Sim {
     }
 }
 
-/// Runs all seeds on as many threads as the machine has, and takes the reports as they come.
+/// Runs all seeds on as many threads as the machine has, and takes the verdicts as they come.
 fn each(
     seeds: &[u64],
-    run: impl Fn(u64) -> std::io::Result<Report> + Sync,
-    take: impl FnMut(Report) + Send,
+    run: impl Fn(u64) -> std::io::Result<Verdict> + Sync,
+    take: impl FnMut(Verdict) + Send,
 ) -> std::io::Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (next, take) = (AtomicU64::new(0), Mutex::new(take));
@@ -180,9 +181,9 @@ fn each(
                 let Some(seed) = usize::try_from(n).ok().and_then(|n| seeds.get(n)) else {
                     return Ok(());
                 };
-                let report = run(*seed)?;
+                let verdict = run(*seed)?;
                 let mut take = take.lock().unwrap_or_else(PoisonError::into_inner);
-                take(report);
+                take(verdict);
             }
         };
         let workers: Vec<_> = (0..threads.min(seeds.len()))
@@ -212,17 +213,18 @@ impl Summary {
         }
     }
 
-    fn add(&mut self, report: &Report, trace: bool) {
-        self.set_ups_done += report.set_ups.0;
-        self.set_ups += report.set_ups.1;
-        for (kind, count) in &report.injected {
+    fn add(&mut self, verdict: &Verdict, trace: bool) {
+        self.set_ups_done += verdict.set_ups.0;
+        self.set_ups += verdict.set_ups.1;
+        for (kind, count) in &verdict.injected {
             *self.injected.entry(kind).or_default() += count;
         }
         if self.seeds == 1 {
-            self.hash = Some(hex::encode(report.hash));
+            self.hash = Some(hex::encode(verdict.hash));
         }
         if trace {
-            self.trace = report.entries.iter().map(ToString::to_string).collect();
+            let report = Report::of(&verdict.trace).to_string();
+            self.trace = report.lines().map(str::to_owned).collect();
         }
     }
 }

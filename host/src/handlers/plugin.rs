@@ -88,6 +88,22 @@ impl Plugin {
         })
     }
 
+    /// The same plugin at another node of this process: it shares the code, and neither the memory of its instances nor its end.
+    pub fn at_another_node(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            manifest: self.manifest.clone(),
+            digest: self.digest,
+            terms: self.terms.clone(),
+            memory: Arc::default(),
+            runtime: self.runtime.clone(),
+            instance: self.instance.clone(),
+            handler: self.handler.clone(),
+            initiator: self.initiator.clone(),
+            taken_back: CancellationToken::new(),
+        }
+    }
+
     /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
     pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
         Surface::read(component, limits).map(Surface::into_manifest)

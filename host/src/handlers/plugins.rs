@@ -197,6 +197,27 @@ impl PluginSet {
         only
     }
 
+    /// The same plugins at another node of this process; see [`Plugin::at_another_node`].
+    pub fn at_another_node(&self) -> Self {
+        let plugins: BTreeMap<_, _> = self
+            .all()
+            .into_iter()
+            .map(|(name, plugin)| (name, Arc::new(plugin.at_another_node())))
+            .collect();
+        let there = |by: &BTreeMap<String, Arc<Plugin>>| {
+            by.iter()
+                .filter_map(|(kind, plugin)| {
+                    Some((kind.clone(), plugins.get(plugin.name())?.clone()))
+                })
+                .collect()
+        };
+        Self {
+            by_kind: there(&self.by_kind),
+            by_request: there(&self.by_request),
+            off: self.off.clone(),
+        }
+    }
+
     /// The plugin of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Plugin>> {
         self.by_kind.values().find(|plugin| plugin.name() == name)

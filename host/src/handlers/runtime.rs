@@ -85,10 +85,14 @@ impl Runtime {
     }
 
     /// An engine that counts instructions instead of looking at a clock, as simulations need it: a guest is stopped at the same
-    /// instruction on every machine. A millisecond of a limit is [`FUEL_PER_MS`] of them.
+    /// instruction on every machine. A millisecond of a limit is [`FUEL_PER_MS`] of them. Instances are not taken from a pool: it
+    /// would be shared by all simulated nodes, of which a hundred have more in work than one.
     pub fn metered() -> wasmtime::Result<Self> {
         let mut config = config();
-        config.epoch_interruption(false).consume_fuel(true);
+        config
+            .epoch_interruption(false)
+            .consume_fuel(true)
+            .allocation_strategy(InstanceAllocationStrategy::OnDemand);
         Ok(Self {
             engine: Engine::new(&config)?,
             ticker: Arc::default(),

@@ -58,7 +58,6 @@ impl Router {
         trip: &Trip,
     ) -> Result<(), Dropped> {
         let plan = plan(plugin.name(), sender, effects)?;
-        trip.note(|journey| journey.effects = plan.in_words());
         self.can_be_sent(sender, plan.reply.as_ref())?;
         let (to, id) = (&sender.source, sender.request_id.as_ref());
         let asked = if plan.peer_key.is_some() || plan.deliver.is_some() {
@@ -66,14 +65,22 @@ impl Router {
         } else {
             None
         };
-        self.store(plugin, plan.entries).await?;
+        let done = |words| trip.note(|journey| journey.effects.push(words));
+        if !plan.entries.is_empty() {
+            let words = format!("store {} entries", plan.entries.len());
+            self.store(plugin, plan.entries).await?;
+            done(words);
+        }
         if let Some(pem) = plan.peer_key {
             self.take_peer_key(sender, pem).await?;
+            done("take the sender's channel key".to_owned());
         }
         if let (Some(asked), Some(body)) = (asked, plan.deliver) {
+            done(format!("deliver {} bytes to who asked", body.len()));
             asked.deliver(body);
         }
         if let Some(outgoing) = plan.reply {
+            let words = format!("reply with a {}", outgoing.kind);
             let (researcher, id) = (&sender.researcher, id.cloned());
             let reply = if sender.setup {
                 let sent = self.post.send_setup(researcher, to, id, outgoing);
@@ -81,6 +88,7 @@ impl Router {
             } else {
                 self.post.reply(researcher, to, id, outgoing).await?
             };
+            done(words);
             trip.note(|journey| journey.reply = Some(reply));
         }
         Ok(())
@@ -102,9 +110,6 @@ impl Router {
     }
 
     async fn store(&self, plugin: &Plugin, entries: Vec<Entry>) -> Result<(), Dropped> {
-        if entries.is_empty() {
-            return Ok(());
-        }
         let (store, changes) = (self.services.store.clone(), plugin.changes(entries));
         let stored = blocking(move || store.change_plugin_entries(&changes)).await;
         stored
@@ -123,25 +128,6 @@ impl Router {
         // Waits for the disk.
         let set = blocking(move || channels.set_peer_key(&peer, &pem));
         Ok(set.await.ok_or(Dropped::Stopping)??)
-    }
-}
-
-impl Plan {
-    fn in_words(&self) -> Vec<String> {
-        let mut words = Vec::new();
-        if self.peer_key.is_some() {
-            words.push("take the sender's channel key".to_owned());
-        }
-        if !self.entries.is_empty() {
-            words.push(format!("store {} entries", self.entries.len()));
-        }
-        if let Some(body) = &self.deliver {
-            words.push(format!("deliver {} bytes to who asked", body.len()));
-        }
-        if let Some(outgoing) = &self.reply {
-            words.push(format!("reply with a {}", outgoing.kind));
-        }
-        words
     }
 }
 

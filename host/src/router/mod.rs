@@ -364,8 +364,8 @@ impl Router {
             _ => tracing::warn!(cause, "{dropped}"),
         }
         let rules = &self.chronicle.rules;
+        let why = dropped.to_string();
         trip.note(|journey| {
-            let why = dropped.to_string();
             match dropped {
                 Dropped::Off(plugin) => journey.rule = Some(rules.rule(plugin, "enabled", false)),
                 Dropped::OutOfScope(plugin, why) => {
@@ -382,8 +382,8 @@ impl Router {
                     why: why.clone(),
                 });
             }
-            journey.end = Some(End::Dropped { reason: cause, why });
         });
+        trip.end(End::Dropped { reason: cause, why });
     }
 }
 

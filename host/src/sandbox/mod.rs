@@ -7,13 +7,14 @@
 //! In reading order: [`Faults`] and what is drawn from them; the simulated disk, relay and network; [`Invariant`]; and
 //! [`simulate`], which puts them together.
 
+mod accidents;
 mod disk;
 mod faults;
 mod invariants;
 mod network;
+mod record;
 mod relay;
 mod shrink;
-mod trace;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,12 +25,21 @@ use invariants::Found;
 pub use invariants::{Invariant, Violation};
 use network::Network;
 pub use shrink::Shrunk;
-pub use trace::Entry;
 
-use crate::handlers::Plugins;
+use crate::handlers::PluginSet;
+use crate::trace::{Header, Made, Simulated, Trace, What};
 
 /// How long faults last in a run.
 const FAULTY: Duration = Duration::from_secs(120);
+/// How long after one set-up the next begins, unless the first takes longer.
+const APART: Duration = Duration::from_secs(15);
+/// The set-ups that faults may hit.
+const SET_UPS: [(&str, &str); 4] = [
+    ("SecaggRequest", "dh-0"),
+    ("AdditiveSSSetupRequest", "key-0"),
+    ("SecaggRequest", "dh-1"),
+    ("AdditiveSSSetupRequest", "key-1"),
+];
 
 /// What is simulated.
 #[derive(Clone, Debug)]
@@ -40,9 +50,9 @@ pub struct Simulation {
     pub faults: Faults,
 }
 
-/// One run.
+/// What came of one run.
 #[derive(Debug)]
-pub struct Report {
+pub struct Verdict {
     /// What it was drawn from.
     pub seed: u64,
     /// What was broken.
@@ -52,8 +62,8 @@ pub struct Report {
     /// How many of the set-ups succeeded, and how many there were.
     pub set_ups: (usize, usize),
     /// What happened.
-    pub entries: Vec<Entry>,
-    /// SHA-256 of that.
+    pub trace: Trace,
+    /// SHA-256 of that: of all lines before the last of its file.
     pub hash: [u8; 32],
     hits: BTreeMap<u64, Fate>,
     accidents: Vec<Planned>,
@@ -62,26 +72,44 @@ pub struct Report {
 /// Runs a network of `simulation` from `seed`: it sets up contexts while faults last, is healed, and sets up more.
 ///
 /// Returns an error when the machine cannot give a runtime.
-pub fn simulate(simulation: &Simulation, plugins: &Plugins, seed: u64) -> std::io::Result<Report> {
-    let plan = Plan::draw(&simulation.faults, simulation.nodes, FAULTY / 2, seed);
+pub fn simulate(
+    simulation: &Simulation,
+    plugins: &PluginSet,
+    seed: u64,
+) -> std::io::Result<Verdict> {
+    let begins: Vec<_> = begins().map(|(at, ..)| at).collect();
+    let plan = Plan::draw(
+        &simulation.faults,
+        simulation.nodes,
+        FAULTY / 2,
+        &begins,
+        seed,
+    );
     run(simulation, plugins, seed, plan)
 }
 
 /// Runs it again with fewer and fewer of its faults, as long as it still breaks what it broke.
 pub fn shrink(
     simulation: &Simulation,
-    plugins: &Plugins,
-    broken: &Report,
+    plugins: &PluginSet,
+    broken: &Verdict,
 ) -> std::io::Result<Shrunk> {
     shrink::shrink(broken, |plan| run(simulation, plugins, broken.seed, plan))
 }
 
+/// When each set-up begins, if those before it have ended.
+fn begins() -> impl Iterator<Item = (Duration, &'static str, &'static str)> {
+    (0..)
+        .zip(SET_UPS)
+        .map(|(n, (kind, id))| (Duration::from_secs(1) + n * APART, kind, id))
+}
+
 fn run(
     simulation: &Simulation,
-    plugins: &Plugins,
+    plugins: &PluginSet,
     seed: u64,
     plan: Plan,
-) -> std::io::Result<Report> {
+) -> std::io::Result<Verdict> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -91,14 +119,9 @@ fn run(
         let network = Network::new(simulation.nodes, plugins.clone(), plan, seed);
         let mut network = network.ok_or(std::io::ErrorKind::InvalidInput)?;
         network.start();
-        network.pass(Duration::from_secs(1)).await;
-        for round in 0..2 {
-            network
-                .set_up("SecaggRequest", &format!("dh-{round}"))
-                .await;
-            network
-                .set_up("AdditiveSSSetupRequest", &format!("key-{round}"))
-                .await;
+        for (at, kind, id) in begins() {
+            network.pass(at.max(network.relay.now())).await;
+            network.set_up(kind, id).await;
         }
         network.pass(FAULTY.max(network.relay.now())).await;
         network.heal().await;
@@ -120,14 +143,27 @@ fn run(
         let set_ups = (succeeded.count(), network.outcomes.len());
         let left = network.relay.clone().into_left();
         found.relay(&left.seen, &secrets);
-        let entries = left.trace.into_entries();
-        Ok(Report {
+        for Violation { invariant, how } in &found.0 {
+            let (invariant, how) = (invariant.to_string(), how.clone());
+            network.record.event(What::Broken { invariant, how });
+        }
+        let simulated = Simulated {
+            scenario: format!(
+                "nodes = {}\nfaults = {:?}\n",
+                simulation.nodes,
+                simulation.faults.to_string()
+            ),
+            seed,
+        };
+        let header = Header::of_this_build(Made::Sim(simulated));
+        let trace = network.record.clone().into_trace(header);
+        Ok(Verdict {
             seed,
             violations: found.0,
             injected: left.counts,
             set_ups,
-            hash: trace::hash(&entries),
-            entries,
+            hash: trace.write(std::io::sink())?,
+            trace,
             hits: left.hits,
             accidents,
         })

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::faults::{Accident, Fate, Plan, between};
-use super::trace::{Trace, What};
+use super::record::Record;
 use crate::message::researcher::reply_address;
 use crate::message::{NodeId, OverlayMessage, RequestId, ToNode, ToResearcher};
+use crate::trace::What;
 use crate::transport::{self, Malformed};
 
 /// How long a relay keeps a message (reference: 300 s).
@@ -33,7 +33,7 @@ const LATENCY: std::ops::RangeInclusive<Duration> =
 pub(super) struct Relay(Arc<Mutex<Desk>>);
 
 struct Desk {
-    trace: Trace,
+    record: Record,
     plan: Plan,
     rng: ChaCha20Rng,
     next: u64,
@@ -91,7 +91,6 @@ pub(super) struct Owed {
 
 /// What is left of a relay at the end of a run.
 pub(super) struct Left {
-    pub(super) trace: Trace,
     pub(super) seen: Seen,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) hits: BTreeMap<u64, Fate>,
@@ -99,6 +98,7 @@ pub(super) struct Left {
 
 impl Relay {
     pub(super) fn new(
+        record: Record,
         plan: Plan,
         seed: u64,
         nodes: &[NodeId],
@@ -106,7 +106,7 @@ impl Relay {
         let (answers, answered) = mpsc::unbounded_channel();
         let boxes = nodes.iter().map(|node| (node.clone(), Mailbox::default()));
         let desk = Desk {
-            trace: Trace::new(),
+            record,
             plan,
             rng: ChaCha20Rng::seed_from_u64(seed),
             next: 0,
@@ -122,23 +122,44 @@ impl Relay {
     }
 
     pub(super) fn record(&self, what: What) {
-        self.desk().trace.record(what);
+        self.desk().record.event(what);
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.desk().trace.now()
+        self.desk().record.now()
     }
 
-    /// An accident that began or ended, counted when it began.
-    pub(super) fn accident(&self, accident: Accident, node: &NodeId, begins: bool) {
-        let desk = &mut *self.desk();
-        let node = node.clone();
-        if begins {
-            *desk.counts.entry(accident.name()).or_default() += 1;
-            desk.trace.record(What::Began { accident, node });
-        } else {
-            desk.trace.record(What::Ended { accident, node });
+    /// An accident began; counted now, unless it may pass unnoticed.
+    pub(super) fn began(&self, accident: Accident, node: &NodeId) {
+        if !accident.may_pass() {
+            self.count(accident);
         }
+        self.record(What::FaultBegan {
+            fault: accident.name().to_owned(),
+            node: node.to_string(),
+        });
+    }
+
+    /// It ended.
+    pub(super) fn ended(&self, accident: Accident, node: &NodeId) {
+        self.record(What::FaultEnded {
+            fault: accident.name().to_owned(),
+            node: node.to_string(),
+        });
+    }
+
+    /// It hit something.
+    pub(super) fn count(&self, accident: Accident) {
+        *self.desk().counts.entry(accident.name()).or_default() += 1;
+    }
+
+    /// A node died over an operation of its disk.
+    pub(super) fn died(&self, node: &NodeId) {
+        self.count(Accident::Torn);
+        self.record(What::Died {
+            node: node.to_string(),
+        });
+        self.excuse(node);
     }
 
     /// From now on messages have no faults.
@@ -159,8 +180,8 @@ impl Relay {
         for mailbox in desk.boxes.values_mut() {
             let held = mailbox.held.drain(..).map(|held| held.n);
             for n in mailbox.queue.drain(..).map(|letter| letter.n).chain(held) {
-                let why = "the relay restarted";
-                desk.trace.record(What::Lost { n, why });
+                let why = "the relay restarted".into();
+                desk.record.event(What::Lost { n, why });
             }
         }
     }
@@ -193,8 +214,8 @@ impl Relay {
         let n = self.desk().number();
         self.record(What::Asked {
             n,
-            to: to.clone(),
-            kind,
+            to: to.to_string(),
+            kind: kind.to_owned(),
             run: run.to_owned(),
         });
         self.post(n, to, bytes);
@@ -234,9 +255,9 @@ impl Relay {
                 }
             });
             let desk = &mut *self.desk();
-            desk.trace.record(What::Delivered {
+            desk.record.event(What::Delivered {
                 n: letter.n,
-                to: node.clone(),
+                to: node.to_string(),
             });
             desk.owe(&node, &message);
             place.send(message);
@@ -247,7 +268,6 @@ impl Relay {
     pub(super) fn into_left(self) -> Left {
         let desk = &mut *self.desk();
         Left {
-            trace: std::mem::replace(&mut desk.trace, Trace::new()),
             seen: std::mem::take(&mut desk.seen),
             counts: std::mem::take(&mut desk.counts),
             hits: std::mem::take(&mut desk.hits),
@@ -262,13 +282,12 @@ impl Relay {
         let n = {
             let desk = &mut *self.desk();
             let n = desk.number();
-            let hash = Sha256::digest(&message.overlay);
-            desk.trace.record(What::Relayed {
+            desk.record.event(What::Relayed {
                 n,
-                from: message.source.clone(),
-                to: message.dest.clone(),
-                bytes: message.overlay.len(),
-                hash: std::array::from_fn(|i| hash[i]),
+                id: message.id().to_string(),
+                from: message.source.to_string(),
+                to: message.dest.to_string(),
+                bytes: message.overlay.len() as u64,
             });
             let once = (message.salt.clone(), message.nonce.clone());
             if !desk.seen.salts.insert(once) {
@@ -290,8 +309,8 @@ impl Relay {
             | ToResearcher::SecaggDeleteReply(reply) => format!("done: {}", reply.secagg_id),
             _ => "an answer".to_owned(),
         };
-        desk.trace.record(What::Answered {
-            from: node.clone(),
+        desk.record.event(What::Answered {
+            from: node.to_string(),
             with,
         });
         if let Some(id) = request_of(&answer) {
@@ -378,9 +397,9 @@ impl Relay {
                 if letter.until > Instant::now() {
                     return Some(letter);
                 }
-                desk.trace.record(What::Lost {
+                desk.record.event(What::Lost {
                     n: letter.n,
-                    why: "it was kept for 300 s",
+                    why: "it was kept for 300 s".into(),
                 });
             }
             mailbox.changed.clone().notified_owned()
@@ -426,7 +445,8 @@ impl Desk {
                 return;
             }
         };
-        self.trace.record(What::Lost { n, why });
+        let why = why.to_owned();
+        self.record.event(What::Lost { n, why });
     }
 
     fn let_go(&mut self, to: &NodeId, which: impl FnMut(&mut Held) -> bool) -> Vec<Held> {
@@ -439,7 +459,8 @@ impl Desk {
     fn hit(&mut self, n: u64, fate: Fate) {
         *self.counts.entry(fate.name()).or_default() += 1;
         self.hits.insert(n, fate);
-        self.trace.record(What::Hit { n, fate });
+        let (fault, how) = (fate.name().to_owned(), fate.to_string());
+        self.record.event(What::Hit { n, fault, how });
     }
 
     fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
@@ -493,7 +514,7 @@ mod tests {
             (5, Fate::Overtaken { by: 9 }),
         ]);
         let plan = Plan::of(fates, Vec::new());
-        let (relay, _answers) = Relay::new(plan, 1, std::slice::from_ref(&node));
+        let (relay, _answers) = Relay::new(Record::new(), plan, 1, std::slice::from_ref(&node));
         let ping = ToNode::Ping {
             request_id: None,
             researcher_id: "r".parse().expect("a valid id"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::Report;
+use super::Verdict;
 use super::faults::{Fate, Plan, Planned};
 
 /// The most runs that are tried.
@@ -12,7 +12,7 @@ const MOST_RUNS: usize = 300;
 /// A broken run with fewer faults.
 pub struct Shrunk {
     /// The run.
-    pub report: Report,
+    pub verdict: Verdict,
     /// How many runs were tried.
     pub tried: usize,
     /// What is left of the faults, a line each.
@@ -26,8 +26,8 @@ enum Fault {
 }
 
 pub(super) fn shrink(
-    broken: &Report,
-    mut run: impl FnMut(Plan) -> io::Result<Report>,
+    broken: &Verdict,
+    mut run: impl FnMut(Plan) -> io::Result<Verdict>,
 ) -> io::Result<Shrunk> {
     let wanted = broken.violations.first().map(|first| first.invariant);
     let accidents = broken.accidents.iter().cloned().map(Fault::Accident);
@@ -39,7 +39,7 @@ pub(super) fn shrink(
     let mut tried = 1;
     // A run with all of them listed, which must break as the drawn one did.
     let mut shortest = run(plan(&faults))?;
-    let breaks = |report: &Report| {
+    let breaks = |report: &Verdict| {
         report
             .violations
             .iter()
@@ -68,7 +68,7 @@ pub(super) fn shrink(
     Ok(Shrunk {
         tried,
         faults: faults.collect(),
-        report: shortest,
+        verdict: shortest,
     })
 }
 
