@@ -12,6 +12,7 @@ mod client;
 pub mod connect;
 mod fingerprint;
 mod outbox;
+mod silence;
 mod state;
 
 pub use certificate::{Certificate, CertificateError, ServerIdentity};
@@ -19,4 +20,5 @@ pub use client::{Malformed, Transport, TransportConfig};
 pub use connect::{AddressError, ConnectError, ServerAddress, fetch_certificate};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use outbox::Letter;
+pub(crate) use silence::give_up_on_silence;
 pub use state::{Link, LinkError, TransportState};
