@@ -185,7 +185,7 @@ impl Relay {
     /// directory, or a new one. `rng` makes request ids.
     pub async fn start(
         config: RelayConfig,
-        rng: impl Rng + Send + 'static,
+        mut rng: impl Rng + Send + 'static,
     ) -> Result<Self, RelayError> {
         let identity = match &config.identity {
             Some((certificate, key)) => ServerIdentity::load(certificate, key)?,
@@ -220,7 +220,11 @@ impl Relay {
         let tally = Arc::new(Tally::default());
         let service = Arc::new(Service {
             researcher_id: config.researcher_id,
-            nodes: Arc::new(Nodes::new(Arc::clone(&tally), stopping.clone())),
+            nodes: Arc::new(Nodes::new(
+                Arc::clone(&tally),
+                stopping.clone(),
+                rng.next_u64(),
+            )),
             requests: Arc::default(),
             tally,
             rng: Mutex::new(Box::new(rng)),

@@ -12,6 +12,7 @@ mod client;
 pub mod connect;
 mod fingerprint;
 mod outbox;
+pub mod receipt;
 mod silence;
 mod state;
 
