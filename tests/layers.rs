@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 32] = [
+const LAYERS: [(&str, &[&str]); 33] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -186,6 +186,20 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "logs",
             "telemetry",
             "sandbox",
+        ],
+    ),
+    (
+        "fuzzing",
+        &[
+            "message",
+            "randomness",
+            "proto",
+            "primitives",
+            "overlay",
+            "handlers",
+            "packages",
+            "policy",
+            "transport",
         ],
     ),
 ];
