@@ -75,20 +75,6 @@ const LAYERS: [(&str, &[&str]); 38] = [
     ("requests", &["message", "randomness", "handlers"]),
     ("transport", &["message", "randomness", "files", "proto"]),
     (
-        "fuzzing",
-        &[
-            "message",
-            "overlay",
-            "proto",
-            "randomness",
-            "primitives",
-            "transport",
-            "handlers",
-            "packages",
-            "policy",
-        ],
-    ),
-    (
         "post",
         &[
             "message",
@@ -231,6 +217,20 @@ const LAYERS: [(&str, &[&str]); 38] = [
             "replay",
             "cases",
             "fuzz",
+        ],
+    ),
+    (
+        "fuzzing",
+        &[
+            "message",
+            "randomness",
+            "proto",
+            "primitives",
+            "overlay",
+            "handlers",
+            "packages",
+            "policy",
+            "transport",
         ],
     ),
 ];
