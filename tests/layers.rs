@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 37] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -71,6 +71,20 @@ const LAYERS: [(&str, &[&str]); 37] = [
     ),
     ("requests", &["message", "randomness", "handlers"]),
     ("transport", &["message", "randomness", "files", "proto"]),
+    (
+        "fuzzing",
+        &[
+            "message",
+            "overlay",
+            "proto",
+            "randomness",
+            "primitives",
+            "transport",
+            "handlers",
+            "packages",
+            "policy",
+        ],
+    ),
     (
         "post",
         &[
@@ -158,6 +172,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "journeys",
             "trace",
             "transport",
+            "tasks",
             "node",
         ],
     ),

@@ -52,6 +52,9 @@ impl Joined {
                 let text = format!("could not start: {}", line(why));
                 self.moment(at, node, text);
             }
+            What::Died { node } => {
+                self.moment(at, node, "dies over an operation of its disk".to_owned());
+            }
             What::FaultBegan { fault, node } => self.faults.push(Fault::began(fault, node, at)),
             What::FaultEnded { fault, node } => {
                 // Of several at once the one that began first.

@@ -36,7 +36,7 @@ pub(super) struct Test {
     #[arg(long)]
     seed: Option<u64>,
     /// Write what came in the place of what was expected and did not. Look at what that changes before you keep it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed")]
     update: bool,
     /// Write the results as JUnit XML, for a machine that builds and tests.
     #[arg(long, value_name = "FILE")]

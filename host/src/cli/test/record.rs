@@ -10,11 +10,7 @@ use crate::trace::{Header, Made, Writer};
 
 /// Writes the file: the sessions of all cases, in their order.
 pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<()> {
-    let header = Header {
-        made: Made::Test,
-        build: env!("CARGO_PKG_VERSION").to_owned(),
-        contract: "0.1.0".to_owned(),
-    };
+    let header = Header::of_this_build(Made::Test);
     let mut writer = Writer::new(BufWriter::new(File::create(path)?), &header)?;
     let mut told = BTreeSet::new();
     let outcomes = tested.iter().flat_map(|tested| &tested.outcomes);
