@@ -59,8 +59,13 @@ function arrange() {
   view.edges = { true: [], false: [] };
   let top = 0;
   let before;
-  for (const row of allRows) {
-    if (!passes(row)) continue;
+  const passing = allRows.filter(passes);
+  // Beside some messages only what happened while they were on their way.
+  const some = view.kind || view.run || view.state;
+  const times = passing.filter((row) => row.arrow).map((row) => row.at);
+  const [from, until] = [times[0] ?? Infinity, times.at(-1) ?? -Infinity];
+  for (const row of passing) {
+    if (some && !row.arrow && (row.at > until || (row.fault?.until ?? row.at) < from)) continue;
     if (before !== undefined && row.at - before >= SILENCE) {
       rows.push({ at: row.at, type: "gap", after: row.at - before, top, height: GAP });
       top += GAP;
