@@ -23,7 +23,10 @@ impl Draft {
     /// Begins a file that is to take the place of `path`, and its owner: root may run a command on what is a service's. What an
     /// earlier attempt has left goes.
     pub(crate) fn of(path: &Path, mode: u32) -> io::Result<Self> {
-        let name = path.with_extension("new");
+        // Not in place of an ending: files that differ in that only are written at the same time.
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let name = PathBuf::from(name);
         match fs::remove_file(&name) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -89,6 +92,32 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn drafts_of_files_that_differ_in_their_ending_are_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("node.a"), folder.path().join("node.b"));
+        let mut draft = Draft::of(&one, 0o600).unwrap();
+        draft.file.write_all(b"one").unwrap();
+
+        write_whole(&other, b"other", 0o600).unwrap();
+        draft.put_in_place().unwrap();
+
+        assert_eq!(fs::read(&one).unwrap(), b"one");
+        assert_eq!(fs::read(&other).unwrap(), b"other");
+    }
+
+    #[test]
+    fn a_draft_that_is_given_up_leaves_nothing_and_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write_whole(&path, b"first", 0o600).unwrap();
+
+        drop(Draft::of(&path, 0o600).unwrap());
+
+        assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

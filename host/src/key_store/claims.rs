@@ -68,12 +68,13 @@ impl KeyStore {
     /// Drops all contexts if the store is older than its note: some of their rounds may have been used since.
     pub(super) fn check_claims(&self) -> Result<(), StoreError> {
         let note = self.note.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = note.as_deref().map(noted).transpose()?.flatten();
-        let transaction = self.database.begin_write()?;
-        let own = claims(&transaction)?;
-        let Some(noted) = noted.filter(|noted| own < *noted) else {
+        let Some(noted) = note.as_deref().map(noted).transpose()?.flatten() else {
             return Ok(());
         };
+        let transaction = self.database.begin_write()?;
+        if claims(&transaction)? >= noted {
+            return Ok(());
+        }
         let dropped = transaction.open_table(CONTEXTS)?.len()?;
         transaction.delete_table(CONTEXTS)?;
         transaction.open_table(CONTEXTS)?;
