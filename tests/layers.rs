@@ -21,7 +21,10 @@ const LAYERS: [(&str, &[&str]); 32] = [
     ("chronicle", &["audit", "metrics", "journeys"]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
-    ("key_store", &["message", "randomness", "primitives"]),
+    (
+        "key_store",
+        &["message", "randomness", "files", "primitives"],
+    ),
     (
         "channels",
         &["message", "primitives", "overlay", "key_store", "audit"],

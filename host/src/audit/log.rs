@@ -549,7 +549,7 @@ mod tests {
     fn writes_no_line_twice_when_only_the_note_fails() {
         let fixture = fixture(2);
         // In the place where the next note is drafted.
-        let blocked = fixture.folder.path().join("audit.new");
+        let blocked = fixture.folder.path().join("audit.head.new");
         fs::create_dir(&blocked).expect("made");
         let append = || fixture.log.append(None, &[Event::NodeStopped]);
         assert!(append().is_err() && append().is_err());

@@ -13,6 +13,8 @@ mod open_requests;
 mod plugins;
 mod quiet_panic;
 pub mod records;
+mod simulated;
+mod watched;
 
 use std::io;
 use std::path::Path;
@@ -26,6 +28,7 @@ use database::Database;
 pub use error::StoreError;
 pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
+use simulated::{Memory, Simulated};
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 const CHANNELS: TableDefinition<&str, &[u8]> = TableDefinition::new("channels");
@@ -56,11 +59,13 @@ impl KeyStore {
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                file::create(path, |database| initialise(database, node, randomness))?;
+                file::create(path, |database| {
+                    initialise(database.begin_write()?, node, randomness)
+                })?;
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(Self::file(path)?, Some(node))
+        Self::from_database(file::open(path)?, Some(node))
     }
 
     /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
@@ -68,16 +73,14 @@ impl KeyStore {
         if !path.try_exists()? {
             return Ok(None);
         }
-        Self::from_database(Self::file(path)?, None).map(Some)
+        Self::from_database(file::open(path)?, None).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
-        let database =
-            redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
-        initialise(&database, node, randomness)?;
-        let gone = || Err(io::Error::other("memory cannot be opened again").into());
-        Self::from_database(Database::new(database, gone), Some(node))
+        let database = Database::open("memory", Memory::new())?;
+        initialise(database.begin_write()?, node, randomness)?;
+        Self::from_database(database, Some(node))
     }
 
     /// The store on a simulated disk; an empty one is given a new store.
@@ -87,23 +90,11 @@ impl KeyStore {
         randomness: &Randomness,
     ) -> Result<Self, StoreError> {
         let new = disk.len()? == 0;
-        let open = move || -> Result<redb::Database, StoreError> {
-            let mut database = redb::Database::builder()
-                .set_cache_size(file::CACHE_BYTES)
-                .create_with_backend(disk.clone())?;
-            database.check_integrity()?;
-            Ok(database)
-        };
-        let database = open()?;
+        let database = Database::open("simulated", Simulated(disk))?;
         if new {
-            initialise(&database, node, randomness)?;
+            initialise(database.begin_write()?, node, randomness)?;
         }
-        Self::from_database(Database::new(database, open), Some(node))
-    }
-
-    fn file(path: &Path) -> Result<Database, StoreError> {
-        let again = path.to_owned();
-        Ok(Database::new(file::open(path)?, move || file::open(&again)))
+        Self::from_database(database, Some(node))
     }
 
     fn from_database(database: Database, node: Option<&NodeId>) -> Result<Self, StoreError> {
@@ -298,12 +289,11 @@ fn certificate_key(address: &str) -> String {
 }
 
 fn initialise(
-    database: &redb::Database,
+    transaction: redb::WriteTransaction,
     node: &NodeId,
     randomness: &Randomness,
 ) -> Result<(), StoreError> {
     let seed = Seed::draw(randomness);
-    let transaction = database.begin_write()?;
     {
         let mut about = transaction.open_table(ABOUT)?;
         about.insert("format", FORMAT)?;

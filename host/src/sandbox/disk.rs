@@ -21,6 +21,19 @@ pub(super) struct Mounted {
     life: u64,
 }
 
+/// What a disk does with what it is given to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It takes it.
+    #[default]
+    Enough,
+    /// It refuses it.
+    None,
+    /// It takes it and cannot keep it: a sync fails, and what was to be synced counts as clean from then on. So do volumes that
+    /// are larger than the disk below them, and network file systems.
+    Promised,
+}
+
 #[derive(Default)]
 struct Platter {
     life: u64,
@@ -29,7 +42,7 @@ struct Platter {
     /// What a power cut leaves for sure.
     synced: Vec<u8>,
     unsynced: Vec<Change>,
-    full: bool,
+    room: Room,
 }
 
 enum Change {
@@ -98,9 +111,9 @@ impl Disk {
         platter.synced = left;
     }
 
-    /// From now on writes fail, or succeed again.
-    pub(super) fn set_full(&self, full: bool) {
-        self.platter().full = full;
+    /// From now on it has that much room.
+    pub(super) fn set_room(&self, room: Room) {
+        self.platter().room = room;
     }
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
@@ -110,7 +123,7 @@ impl Disk {
 
 impl Platter {
     fn change(&mut self, change: Change) -> io::Result<()> {
-        if self.full {
+        if self.room == Room::None {
             return Err(io::ErrorKind::StorageFull.into());
         }
         change.apply(&mut self.seen);
@@ -119,8 +132,15 @@ impl Platter {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.full {
-            return Err(io::ErrorKind::StorageFull.into());
+        match self.room {
+            Room::Enough => {}
+            Room::None => return Err(io::ErrorKind::StorageFull.into()),
+            Room::Promised => {
+                // File systems keep the length apart from the content.
+                let lengths = |change: &Change| matches!(change, Change::Length(_));
+                self.unsynced.retain(lengths);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
         }
         for change in self.unsynced.drain(..) {
             change.apply(&mut self.synced);
@@ -231,15 +251,40 @@ mod tests {
     fn a_store_works_again_once_a_full_disk_has_room() {
         let (disk, rng) = (Disk::default(), Randomness::from_seed(1));
         let store = KeyStore::on(disk.mount(), &node(), &rng).expect("a new store");
-        disk.set_full(true);
+        disk.set_room(Room::None);
         let put = || store.put_researcher_certificate("r:1", b"der");
         assert!(put().is_err() && put().is_err());
-        assert!(store.researcher_certificate("r:1").is_err());
+        let read = store.researcher_certificate("r:1");
+        assert!(read.is_ok(), "reading needs no room: {read:?}");
 
-        disk.set_full(false);
+        disk.set_room(Room::Enough);
         put().expect("kept");
         let kept = store.researcher_certificate("r:1").expect("read");
         assert_eq!(kept.as_deref(), Some(b"der".as_slice()));
+    }
+
+    #[test]
+    fn what_is_stored_after_a_disk_failed_to_sync_is_there_after_a_power_cut() {
+        let (disk, mut rng) = (Disk::default(), Randomness::from_seed(1));
+        let store = KeyStore::on(disk.mount(), &node(), &rng).expect("a new store");
+        let first = *store.seed().as_bytes();
+        let put = |name: &str| store.put_researcher_certificate(name, &[1; 9000]);
+        for times in 0..5 {
+            disk.set_room(Room::Promised);
+            assert!(put(&format!("lost {times}")).is_err());
+            disk.set_room(Room::Enough);
+            put(&format!("kept {times}")).expect("kept");
+        }
+        disk.unmount();
+        drop(store);
+        disk.cut_power(&mut rng);
+
+        let store = KeyStore::on(disk.mount(), &node(), &rng).expect("still a store");
+        assert_eq!(*store.seed().as_bytes(), first);
+        for times in 0..5 {
+            let kept = store.researcher_certificate(&format!("kept {times}"));
+            assert!(kept.expect("read").is_some(), "{times}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::disk::Disk;
+use super::disk::{Disk, Room};
 use super::faults::{Accident, Plan, Planned};
 use super::relay::Relay;
 use super::trace::What;
@@ -145,7 +145,7 @@ impl Network {
         for n in 0..self.nodes.len() {
             let node = &mut self.nodes[n];
             (node.down, node.cut_off, node.full) = (0, 0, 0);
-            node.disk.set_full(false);
+            node.disk.set_room(Room::Enough);
             if node.life.is_none() {
                 self.start_node(n);
             }
@@ -227,9 +227,15 @@ impl Network {
                 self.relay.cut_off(&node.id, node.cut_off > 0);
             }
             (Accident::DiskFull, begins) => {
+                // Half of them say so at once, half when they are to sync.
+                let at_once = self.relay.now().as_micros().is_multiple_of(2);
                 let node = &mut self.nodes[n];
                 node.full = changed(node.full, begins);
-                node.disk.set_full(node.full > 0);
+                node.disk.set_room(match node.full {
+                    0 => Room::Enough,
+                    _ if at_once => Room::None,
+                    _ => Room::Promised,
+                });
                 if node.full == 0 && node.down == 0 && node.life.is_none() {
                     self.start_node(n);
                 }
