@@ -6,6 +6,7 @@
 //!
 //! What is not here: which keys a message is opened with ([`crate::channels`]), encryption of the file at rest.
 
+mod claims;
 mod database;
 mod error;
 mod file;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
+use claims::Note;
 use database::Database;
 pub use error::StoreError;
 pub use plugins::{PluginChanges, Quota};
@@ -44,6 +46,7 @@ type Entry = (String, Zeroizing<Vec<u8>>);
 pub struct KeyStore {
     database: Database,
     seed: Seed,
+    note: Note,
 }
 
 impl KeyStore {
@@ -65,7 +68,7 @@ impl KeyStore {
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(file::open(path)?, Some(node))
+        Self::from_database(file::open(path)?, Some(node), Note::beside(path))
     }
 
     /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
@@ -73,14 +76,14 @@ impl KeyStore {
         if !path.try_exists()? {
             return Ok(None);
         }
-        Self::from_database(file::open(path)?, None).map(Some)
+        Self::from_database(file::open(path)?, None, Note::beside(path)).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
         let database = Database::open("memory", Memory::new())?;
         initialise(database.begin_write()?, node, randomness)?;
-        Self::from_database(database, Some(node))
+        Self::from_database(database, Some(node), Note::none())
     }
 
     /// The store on a simulated disk; an empty one is given a new store.
@@ -94,10 +97,14 @@ impl KeyStore {
         if new {
             initialise(database.begin_write()?, node, randomness)?;
         }
-        Self::from_database(database, Some(node))
+        Self::from_database(database, Some(node), Note::none())
     }
 
-    fn from_database(database: Database, node: Option<&NodeId>) -> Result<Self, StoreError> {
+    fn from_database(
+        database: Database,
+        node: Option<&NodeId>,
+        note: Note,
+    ) -> Result<Self, StoreError> {
         let transaction = database.begin_read()?;
         let about = match transaction.open_table(ABOUT) {
             Ok(table) => table,
@@ -125,7 +132,13 @@ impl KeyStore {
         let transaction = database.begin_write()?;
         plugins::make_tables(&transaction)?;
         transaction.commit()?;
-        Ok(Self { database, seed })
+        let store = Self {
+            database,
+            seed,
+            note,
+        };
+        store.check_claims()?;
+        Ok(store)
     }
 
     /// The node's seed, drawn when the store was made. Channel keys and the key of the compilation cache derive from it.
@@ -190,31 +203,6 @@ impl KeyStore {
         plugins::change(&transaction, changes)?;
         transaction.commit()?;
         Ok(())
-    }
-
-    /// Marks `round` of a context as used and returns the context. Masks are a function of context and round alone, so
-    /// a second vector under the same round would give away the difference of the two: rounds only ever go up, and
-    /// the mark is on disk before this returns.
-    pub fn claim_round(&self, id: &SecaggId, round: u64) -> Result<ContextRecord, StoreError> {
-        let transaction = self.database.begin_write()?;
-        let record = {
-            let mut table = transaction.open_table(CONTEXTS)?;
-            let bytes = match table.get(id.as_ref())? {
-                Some(found) => Zeroizing::new(found.value().to_vec()),
-                None => return Err(StoreError::NoContext(id.clone())),
-            };
-            let mut record: ContextRecord = records::decode(&bytes, || format!("context {id}"))?;
-            if let Some(last) = record.last_round
-                && round <= last
-            {
-                return Err(StoreError::RoundUsed { round, last });
-            }
-            record.last_round = Some(round);
-            table.insert(id.as_ref(), records::encode(&record)?.as_slice())?;
-            record
-        };
-        transaction.commit()?;
-        Ok(record)
     }
 
     /// Forgets a secagg context; `false` when there is none.
