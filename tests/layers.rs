@@ -196,6 +196,7 @@ const LAYERS: [(&str, &[&str]); 38] = [
             "audit",
             "message",
             "randomness",
+            "key_store",
             "files",
             "proto",
             "secure_sum",
