@@ -155,6 +155,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "journeys",
             "trace",
             "transport",
+            "tasks",
             "node",
         ],
     ),

@@ -9,7 +9,7 @@ use backchannel::report::Report;
 use backchannel::sandbox::{Simulation, Verdict, shrink, simulate};
 
 /// Some of everything.
-const FAULTS: &str = "drop=0.1,dup=0.1,corrupt=0.05,reorder=0.05,delay=10ms..20s,kill=2,power=1,partition=2,relay=1,full=1";
+const FAULTS: &str = "drop=0.1,dup=0.1,corrupt=0.05,reorder=0.05,delay=10ms..20s,kill=1,power=1,torn=2,partition=2,relay=1,full=1,read-only=1,io=1";
 
 fn plugins() -> PluginSet {
     // Compiled once.
@@ -59,7 +59,7 @@ fn unbroken(faults: &str, seeds: RangeInclusive<u64>) -> BTreeMap<&'static str, 
 fn nothing_is_broken_by_faults_of_every_kind() {
     let injected = unbroken(FAULTS, 1..=60);
 
-    assert_eq!(injected.len(), 10, "of every kind: {injected:?}");
+    assert_eq!(injected.len(), 13, "of every kind: {injected:?}");
 }
 
 #[test]
@@ -74,6 +74,24 @@ fn messages_that_take_up_to_five_minutes_break_nothing() {
     let injected = unbroken("delay=1s..300s,delayed=0.3", 1..=24);
 
     assert!(injected["delay"] > 24, "{injected:?}");
+}
+
+#[test]
+fn nodes_that_die_while_they_write_their_store_break_nothing() {
+    let injected = unbroken("torn=4", 1..=40);
+
+    assert!(injected["torn"] > 40, "{injected:?}");
+}
+
+#[test]
+fn disks_that_refuse_break_nothing() {
+    let injected = unbroken("full=2,read-only=2,io=4", 1..=40);
+
+    let often = |kind| injected[kind] > 20;
+    assert!(
+        ["full", "read-only", "io"].into_iter().all(often),
+        "{injected:?}"
+    );
 }
 
 #[test]

@@ -25,9 +25,7 @@ impl Tasks {
     /// Starts a task.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let killed = self.killed.clone();
-        self.tracker.spawn(async move {
-            killed.run_until_cancelled_owned(work).await;
-        });
+        self.tracker.spawn(unless_over(killed, work));
     }
 
     /// Waits until all tasks of this part have ended by themselves.
@@ -39,6 +37,16 @@ impl Tasks {
     /// Drops all tasks of the node where they stand, as a crash of its process would.
     pub fn kill(&self) {
         self.killed.cancel();
+    }
+}
+
+/// Does `work` until `over`, and not one step more: a task that is about to go on when it is over does not.
+/// ([`CancellationToken::run_until_cancelled`] lets it.)
+pub async fn unless_over(over: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = over.cancelled() => {}
+        () = work => {}
     }
 }
 
@@ -65,11 +73,15 @@ mod tests {
         let tasks = Tasks::default();
         let reached = Arc::new(AtomicBool::new(false));
         let reach = reached.clone();
+        let (wake, woken) = tokio::sync::oneshot::channel::<()>();
         tasks.of_another_part().spawn(async move {
-            tokio::task::yield_now().await;
+            let _ = woken.await;
             reach.store(true, Ordering::SeqCst);
         });
+        tokio::task::yield_now().await;
 
+        // It is about to go on.
+        wake.send(()).expect("it waits");
         tasks.kill();
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         assert!(!reached.load(Ordering::SeqCst));

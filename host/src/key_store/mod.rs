@@ -80,25 +80,22 @@ impl KeyStore {
         Self::from_database(Database::new(database, gone), Some(node))
     }
 
-    /// The store on a simulated disk; an empty one is given a new store.
+    /// Makes a store on a simulated disk, in the steps that [`Self::open`] takes under a temporary name.
+    pub(crate) fn make_on(
+        disk: impl redb::StorageBackend,
+        node: &NodeId,
+        randomness: &Randomness,
+    ) -> Result<(), StoreError> {
+        file::fill(disk, |database| initialise(database, node, randomness))
+    }
+
+    /// The store that was made on a simulated disk, checked as [`Self::open`] does.
     pub(crate) fn on(
         disk: impl redb::StorageBackend + Clone,
         node: &NodeId,
-        randomness: &Randomness,
     ) -> Result<Self, StoreError> {
-        let new = disk.len()? == 0;
-        let open = move || -> Result<redb::Database, StoreError> {
-            let mut database = redb::Database::builder()
-                .set_cache_size(file::CACHE_BYTES)
-                .create_with_backend(disk.clone())?;
-            database.check_integrity()?;
-            Ok(database)
-        };
-        let database = open()?;
-        if new {
-            initialise(&database, node, randomness)?;
-        }
-        Self::from_database(Database::new(database, open), Some(node))
+        let open = move || file::open_on(disk.clone());
+        Self::from_database(Database::new(open()?, open), Some(node))
     }
 
     fn file(path: &Path) -> Result<Database, StoreError> {

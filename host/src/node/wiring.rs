@@ -158,7 +158,13 @@ impl Wiring {
 
     /// Drops everything under way where it stands, as a crash would.
     pub(crate) fn kill(&self) {
-        self.tasks.kill();
+        self.killer()();
+    }
+
+    /// To [kill](Self::kill) it from wherever.
+    pub(crate) fn killer(&self) -> impl FnOnce() + Send + 'static {
+        let tasks = self.tasks.clone();
+        move || tasks.kill()
     }
 }
 

@@ -52,6 +52,7 @@ impl Joined {
                 let text = format!("does not start: {}", line(why));
                 self.moment(at, node, text);
             }
+            What::Died { node } => self.moment(at, node, "dies over its disk".into()),
             What::FaultBegan { fault, node } => self.faults.push(Fault::began(fault, node, at)),
             What::FaultEnded { fault, node } => {
                 let ends = Fault::began(fault, node, at);

@@ -7,6 +7,7 @@
 //! In reading order: [`Faults`] and what is drawn from them; the simulated disk, relay and network; [`Invariant`]; and
 //! [`simulate`], which puts them together.
 
+mod accidents;
 mod disk;
 mod faults;
 mod invariants;
@@ -30,6 +31,15 @@ use crate::trace::{Header, Made, Simulated, Trace, What};
 
 /// How long faults last in a run.
 const FAULTY: Duration = Duration::from_secs(120);
+/// How long after one set-up the next begins, unless the first takes longer.
+const APART: Duration = Duration::from_secs(15);
+/// The set-ups that faults may hit.
+const SET_UPS: [(&str, &str); 4] = [
+    ("SecaggRequest", "dh-0"),
+    ("AdditiveSSSetupRequest", "key-0"),
+    ("SecaggRequest", "dh-1"),
+    ("AdditiveSSSetupRequest", "key-1"),
+];
 
 /// What is simulated.
 #[derive(Clone, Debug)]
@@ -67,7 +77,14 @@ pub fn simulate(
     plugins: &PluginSet,
     seed: u64,
 ) -> std::io::Result<Verdict> {
-    let plan = Plan::draw(&simulation.faults, simulation.nodes, FAULTY / 2, seed);
+    let begins: Vec<_> = begins().map(|(at, ..)| at).collect();
+    let plan = Plan::draw(
+        &simulation.faults,
+        simulation.nodes,
+        FAULTY / 2,
+        &begins,
+        seed,
+    );
     run(simulation, plugins, seed, plan)
 }
 
@@ -78,6 +95,13 @@ pub fn shrink(
     broken: &Verdict,
 ) -> std::io::Result<Shrunk> {
     shrink::shrink(broken, |plan| run(simulation, plugins, broken.seed, plan))
+}
+
+/// When each set-up begins, if those before it have ended.
+fn begins() -> impl Iterator<Item = (Duration, &'static str, &'static str)> {
+    (0..)
+        .zip(SET_UPS)
+        .map(|(n, (kind, id))| (Duration::from_secs(1) + n * APART, kind, id))
 }
 
 fn run(
@@ -95,14 +119,9 @@ fn run(
         let network = Network::new(simulation.nodes, plugins.clone(), plan, seed);
         let mut network = network.ok_or(std::io::ErrorKind::InvalidInput)?;
         network.start();
-        network.pass(Duration::from_secs(1)).await;
-        for round in 0..2 {
-            network
-                .set_up("SecaggRequest", &format!("dh-{round}"))
-                .await;
-            network
-                .set_up("AdditiveSSSetupRequest", &format!("key-{round}"))
-                .await;
+        for (at, kind, id) in begins() {
+            network.pass(at.max(network.relay.now())).await;
+            network.set_up(kind, id).await;
         }
         network.pass(FAULTY.max(network.relay.now())).await;
         network.heal().await;

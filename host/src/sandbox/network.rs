@@ -7,11 +7,12 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::disk::Disk;
-use super::faults::{Accident, Plan, Planned};
+use super::accidents::Turn;
+use super::disk::{Disk, Mounted};
+use super::faults::Plan;
 use super::record::Record;
 use super::relay::Relay;
 use crate::audit::Audit;
@@ -24,6 +25,7 @@ use crate::message::{
 };
 use crate::node::{Ground, Wiring};
 use crate::randomness::Randomness;
+use crate::tasks::unless_over;
 use crate::trace::What;
 
 /// How long the researcher waits for answers: a bit longer than a node's run may take.
@@ -54,15 +56,16 @@ pub(super) struct SimulatedNode {
     pub(super) life: Option<Life>,
     lives: u32,
     /// Accidents that keep it from living.
-    down: u32,
-    cut_off: u32,
-    full: u32,
+    pub(super) down: u32,
+    /// Accidents that keep it from the relay.
+    pub(super) cut_off: u32,
 }
 
 /// A node between start and death.
 pub(super) struct Life {
     pub(super) wiring: Wiring,
     pub(super) store: Arc<KeyStore>,
+    mounted: Mounted,
     links: CancellationToken,
 }
 
@@ -81,13 +84,6 @@ pub(super) struct Outcome {
     pub(super) took: Duration,
 }
 
-/// The beginning or the end of an accident.
-#[derive(Clone, Debug)]
-struct Turn {
-    planned: Planned,
-    begins: bool,
-}
-
 impl Network {
     /// A network of nodes that are about to start.
     pub(super) fn new(nodes: usize, plugins: PluginSet, plan: Plan, seed: u64) -> Option<Self> {
@@ -97,10 +93,9 @@ impl Network {
             .accidents
             .iter()
             .flat_map(|planned| {
-                [(planned.at, true), (planned.at + planned.lasting, false)].map(|(at, begins)| {
-                    let planned = planned.clone();
-                    (at, Turn { planned, begins })
-                })
+                let (begin, end) = (planned.at, planned.at + planned.lasting);
+                let [first, second] = [planned.clone(), planned.clone()];
+                [(begin, Turn::Begin(first)), (end, Turn::End(second))]
             })
             .collect();
         turns.sort_by_key(|(at, _)| *at);
@@ -109,7 +104,10 @@ impl Network {
         Some(Self {
             record,
             relay,
-            nodes: ids.into_iter().map(SimulatedNode::new).collect(),
+            nodes: (0..)
+                .zip(ids)
+                .map(|(n, id)| SimulatedNode::new(id, seed ^ 0x6469_736b ^ (n << 32)))
+                .collect(),
             answers,
             plugins,
             seed,
@@ -137,22 +135,28 @@ impl Network {
             }
             self.accidents.pop_front();
             sleep_until(began + at).await;
-            self.turn(&turn).await;
+            self.turn(turn).await;
         }
         sleep_until(began + until).await;
     }
 
     /// Ends all accidents and faults.
     pub(super) async fn heal(&mut self) {
-        self.accidents.clear();
+        let mut to_come = BTreeSet::new();
+        for (_, turn) in std::mem::take(&mut self.accidents) {
+            match turn {
+                Turn::Begin(planned) => {
+                    to_come.insert(planned.draw);
+                }
+                Turn::End(planned) if to_come.contains(&planned.draw) => {}
+                Turn::End(_) => self.turn(turn).await,
+                Turn::Restart(_) => {}
+            }
+        }
         self.relay.heal();
         for n in 0..self.nodes.len() {
-            let node = &mut self.nodes[n];
-            (node.down, node.cut_off, node.full) = (0, 0, 0);
-            node.disk.set_full(false);
-            if node.life.is_none() {
-                self.start_node(n);
-            }
+            self.nodes[n].disk.heal();
+            self.revive(n);
         }
     }
 
@@ -197,7 +201,7 @@ impl Network {
                 Err(_) if began.elapsed() >= PATIENCE => break,
                 Err(_) => {
                     if let Some((_, turn)) = self.accidents.pop_front() {
-                        self.turn(&turn).await;
+                        self.turn(turn).await;
                     }
                 }
             }
@@ -207,56 +211,12 @@ impl Network {
         self.outcomes.insert(id, outcome);
     }
 
-    async fn turn(&mut self, turn: &Turn) {
-        let Planned { accident, node, .. } = turn.planned;
-        let n = node % self.nodes.len();
-        self.relay
-            .accident(accident, &self.nodes[n].id, turn.begins);
-        match (accident, turn.begins) {
-            (Accident::Kill, true) => self.kill(n, None).await,
-            (Accident::PowerCut, true) => {
-                self.kill(n, Some(turn.planned.rng())).await;
-            }
-            (Accident::Kill | Accident::PowerCut, false) => {
-                let node = &mut self.nodes[n];
-                node.down = node.down.saturating_sub(1);
-                if node.down == 0 && node.life.is_none() {
-                    self.start_node(n);
-                }
-            }
-            (Accident::Partition, begins) => {
-                let node = &mut self.nodes[n];
-                node.cut_off = changed(node.cut_off, begins);
-                self.relay.cut_off(&node.id, node.cut_off > 0);
-            }
-            (Accident::DiskFull, begins) => {
-                let node = &mut self.nodes[n];
-                node.full = changed(node.full, begins);
-                node.disk.set_full(node.full > 0);
-                if node.full == 0 && node.down == 0 && node.life.is_none() {
-                    self.start_node(n);
-                }
-            }
-            (Accident::RelayRestart, true) => self.relay.go_down(),
-            (Accident::RelayRestart, false) => self.relay.come_up(),
+    /// Starts a node that is dead, unless something keeps it from living.
+    pub(super) fn revive(&mut self, n: usize) {
+        let node = &self.nodes[n];
+        if node.down == 0 && !node.is_alive() {
+            self.start_node(n);
         }
-    }
-
-    /// Ends a node as a crash does; with `power`, what its disk had not synced may be lost too.
-    async fn kill(&mut self, n: usize, power: Option<ChaCha20Rng>) {
-        let node = &mut self.nodes[n];
-        node.down += 1;
-        node.disk.unmount();
-        if let Some(life) = node.life.take() {
-            life.links.cancel();
-            life.wiring.kill();
-        }
-        if let Some(mut rng) = power {
-            node.disk.cut_power(&mut rng);
-        }
-        self.relay.excuse(&node.id);
-        // Tasks that were killed go as they are woken.
-        sleep(Duration::from_micros(1)).await;
     }
 
     fn start_node(&mut self, n: usize) {
@@ -266,7 +226,9 @@ impl Network {
         let lives = ChaCha20Rng::seed_from_u64(seed ^ ((n as u64 + 1) << 32) ^ life);
         let randomness = Randomness::from_rng(lives);
         node.lives += 1;
-        let started = KeyStore::on(node.disk.mount(), &node.id, &randomness).and_then(|store| {
+        node.life = None;
+        let (mounted, opened) = node.disk.open(&node.id, &randomness);
+        let started = opened.and_then(|store| {
             let store = Arc::new(store);
             let plugins = Plugins::new(self.plugins.at_another_node());
             plugins.keep_quarantines(store.clone())?;
@@ -286,11 +248,14 @@ impl Network {
         let ((wiring, ends), store) = match started {
             Ok(started) => started,
             Err(error) => {
+                if !mounted.is_alive() {
+                    self.relay.died(&node.id);
+                }
                 self.relay.record(What::NotStarted {
                     node: node.id.to_string(),
                     why: error.to_string(),
                 });
-                return;
+                return self.restart_soon(n);
             }
         };
         self.relay.record(What::Started {
@@ -301,14 +266,27 @@ impl Network {
         let (relay, id) = (self.relay.clone(), node.id.clone());
         let carry = relay.clone().carry(id.clone(), ends.outgoing);
         let deliver = relay.deliver(id, ends.incoming);
-        let (until, also_until) = (links.clone(), links.clone());
-        tokio::spawn(async move { until.run_until_cancelled(carry).await });
-        tokio::spawn(async move { also_until.run_until_cancelled(deliver).await });
+        let (mourner, links_of_dead, kill) = (self.relay.clone(), links.clone(), wiring.killer());
+        let dead = node.id.clone();
+        mounted.mourned_by(move || {
+            links_of_dead.cancel();
+            kill();
+            mourner.died(&dead);
+        });
+        tokio::spawn(unless_over(links.clone(), carry));
+        tokio::spawn(unless_over(links.clone(), deliver));
         node.life = Some(Life {
             wiring,
             store,
+            mounted,
             links,
         });
+    }
+
+    fn restart_soon(&mut self, n: usize) {
+        let at = self.relay.now() + RESTART;
+        let place = self.accidents.partition_point(|(other, _)| *other <= at);
+        self.accidents.insert(place, (at, Turn::Restart(n)));
     }
 
     /// How soon a supervisor tries again.
@@ -318,16 +296,28 @@ impl Network {
 }
 
 impl SimulatedNode {
-    fn new(id: NodeId) -> Self {
+    fn new(id: NodeId, seed: u64) -> Self {
         Self {
             id,
-            disk: Disk::default(),
+            disk: Disk::new(seed),
             life: None,
             lives: 0,
             down: 0,
             cut_off: 0,
-            full: 0,
         }
+    }
+
+    fn is_alive(&self) -> bool {
+        let life = self.life.as_ref();
+        life.is_some_and(|life| life.mounted.is_alive())
+    }
+}
+
+impl Life {
+    /// Ends it as a crash does.
+    pub(super) fn end(self) {
+        self.links.cancel();
+        self.wiring.kill();
     }
 }
 
@@ -361,13 +351,5 @@ impl Outcome {
     /// Whether every node succeeded.
     pub(super) fn is_success(&self) -> bool {
         self.failed.is_empty() && self.silent.is_empty()
-    }
-}
-
-fn changed(count: u32, begins: bool) -> u32 {
-    if begins {
-        count + 1
-    } else {
-        count.saturating_sub(1)
     }
 }

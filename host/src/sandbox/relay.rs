@@ -129,16 +129,33 @@ impl Relay {
         self.desk().record.now()
     }
 
-    /// An accident that began or ended, counted when it began.
-    pub(super) fn accident(&self, accident: Accident, node: &NodeId, begins: bool) {
-        let desk = &mut *self.desk();
-        let (fault, node) = (accident.name().to_owned(), node.to_string());
-        if begins {
-            *desk.counts.entry(accident.name()).or_default() += 1;
-            desk.record.event(What::FaultBegan { fault, node });
-        } else {
-            desk.record.event(What::FaultEnded { fault, node });
+    /// An accident began; counted now, unless it may pass unnoticed.
+    pub(super) fn began(&self, accident: Accident, node: &NodeId) {
+        if !accident.may_pass() {
+            self.count(accident);
         }
+        let (fault, node) = (accident.name().to_owned(), node.to_string());
+        self.record(What::FaultBegan { fault, node });
+    }
+
+    /// It ended.
+    pub(super) fn ended(&self, accident: Accident, node: &NodeId) {
+        let (fault, node) = (accident.name().to_owned(), node.to_string());
+        self.record(What::FaultEnded { fault, node });
+    }
+
+    /// It hit something.
+    pub(super) fn count(&self, accident: Accident) {
+        *self.desk().counts.entry(accident.name()).or_default() += 1;
+    }
+
+    /// A node died over an operation of its disk.
+    pub(super) fn died(&self, node: &NodeId) {
+        self.count(Accident::Torn);
+        self.record(What::Died {
+            node: node.to_string(),
+        });
+        self.excuse(node);
     }
 
     /// From now on messages have no faults.

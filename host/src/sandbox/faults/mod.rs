@@ -106,9 +106,12 @@ impl Mishap {
 pub(super) enum Accident {
     Kill,
     PowerCut,
+    Torn,
     Partition,
     RelayRestart,
     DiskFull,
+    ReadOnly,
+    Io,
 }
 
 /// What stands in one row of the table: the name, how long it lasts (in ms), and what it is.
@@ -116,12 +119,15 @@ struct Row(&'static str, RangeInclusive<u64>, &'static str);
 
 impl Accident {
     /// All there are, in the order in which they are shown.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Kill,
         Self::PowerCut,
+        Self::Torn,
         Self::Partition,
         Self::RelayRestart,
         Self::DiskFull,
+        Self::ReadOnly,
+        Self::Io,
     ];
 
     const fn row(self) -> Row {
@@ -132,13 +138,24 @@ impl Accident {
                 0..=30_000,
                 "a node loses its power, and what its disk had not synced",
             ),
+            Self::Torn => Row(
+                "torn",
+                5_000..=45_000,
+                "a node dies in the middle of writing its store, half of the times with its power",
+            ),
             Self::Partition => Row(
                 "partition",
                 100..=60_000,
                 "a node and the relay are cut off from each other",
             ),
             Self::RelayRestart => Row("relay", 0..=5_000, "the relay restarts and loses all"),
-            Self::DiskFull => Row("full", 100..=20_000, "a node's disk is full"),
+            Self::DiskFull => Row("full", 100..=30_000, "a node's disk is full"),
+            Self::ReadOnly => Row("read-only", 100..=30_000, "a node's disk takes no writes"),
+            Self::Io => Row(
+                "io",
+                100..=30_000,
+                "a node's disk fails to read, to write or to sync, once or all the while",
+            ),
         }
     }
 

@@ -13,6 +13,9 @@ use super::{Accident, Faults, Mishap};
 /// How many messages may overtake one at most.
 const MOST_OVERTAKING: u32 = 8;
 
+/// How soon after the begin of a set-up an accident happens, if it is to hit it: a set-up without faults takes some 30 ms.
+const DURING_SET_UP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(40);
+
 /// What happens to a message at the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -107,14 +110,21 @@ enum Fates {
 }
 
 impl Plan {
-    /// Draws the accidents of a run whose faults end after `during`; fates of messages are drawn as they come.
-    pub fn draw(faults: &Faults, nodes: usize, during: Duration, seed: u64) -> Self {
+    /// Draws the accidents of a run: at any time until `during`, or right after one of `begins`, when set-ups begin. Fates of
+    /// messages are drawn as they come.
+    pub fn draw(
+        faults: &Faults,
+        nodes: usize,
+        during: Duration,
+        begins: &[Duration],
+        seed: u64,
+    ) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut accidents = Vec::new();
         for (accident, times) in &faults.times {
             for _ in 0..*times {
                 accidents.push(Planned {
-                    at: between(&mut rng, Duration::ZERO..=during),
+                    at: moment(&mut rng, during, begins),
                     accident: *accident,
                     node: rng.next_u32() as usize % nodes.max(1),
                     lasting: between(&mut rng, accident.lasting()),
@@ -164,6 +174,15 @@ impl Plan {
     }
 }
 
+fn moment(rng: &mut impl Rng, during: Duration, begins: &[Duration]) -> Duration {
+    let any = between(rng, Duration::ZERO..=during);
+    let (of, after) = (rng.next_u32() as usize, between(rng, DURING_SET_UP));
+    match begins.get(of % (2 * begins.len()).max(1)) {
+        Some(begin) => *begin + after,
+        None => any,
+    }
+}
+
 /// A number from 0 to below 1.
 fn unit(rng: &mut impl Rng) -> f64 {
     f64::from(rng.next_u32()) / 4_294_967_296.0
@@ -185,7 +204,8 @@ mod tests {
             .parse()
             .expect("read");
         let drawn = |seed| {
-            let mut plan = Plan::draw(&faults, 3, Duration::from_secs(60), seed);
+            let begins = [Duration::from_secs(1)];
+            let mut plan = Plan::draw(&faults, 3, Duration::from_secs(60), &begins, seed);
             let fates: Vec<_> = (0..100).map(|n| plan.fate(n)).collect();
             (fates, plan.accidents)
         };

@@ -1,0 +1,131 @@
+//! What happens to the nodes of a network and to its relay: how each accident begins, and how it ends.
+
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+use tokio::time::sleep;
+
+use super::disk::{Death, Trouble};
+use super::faults::{Accident, Planned};
+use super::network::Network;
+
+/// A node dies over one of so many writes, syncs and changes of length: some set-ups' worth.
+const MOST_BEFORE_DEATH: u64 = 40;
+/// A disk's trouble begins within so many operations: in the middle of a transaction, wherever that is.
+const MOST_BEFORE_TROUBLE: u64 = 30;
+
+/// What comes next in a run.
+#[derive(Clone, Debug)]
+pub(super) enum Turn {
+    /// An accident begins.
+    Begin(Planned),
+    /// It ends.
+    End(Planned),
+    /// The supervisor of a node that could not start tries again.
+    Restart(usize),
+}
+
+impl Network {
+    /// Lets happen what comes next.
+    pub(super) async fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Begin(planned) => self.begin(&planned).await,
+            Turn::End(planned) => self.end(&planned),
+            Turn::Restart(n) => self.revive(n),
+        }
+    }
+
+    async fn begin(&mut self, planned: &Planned) {
+        let (accident, n, mut rng) = (planned.accident, self.place(planned), planned.rng());
+        self.relay.began(accident, &self.nodes[n].id);
+        match accident {
+            Accident::Kill => self.kill(n, None).await,
+            Accident::PowerCut => self.kill(n, Some(rng)).await,
+            Accident::Torn => self.nodes[n].disk.set_death(Some(Death {
+                after: rng.next_u64() % MOST_BEFORE_DEATH,
+                power: rng.next_u32().is_multiple_of(2),
+                rng,
+            })),
+            Accident::Partition => {
+                let node = &mut self.nodes[n];
+                node.cut_off += 1;
+                self.relay.cut_off(&node.id, true);
+            }
+            Accident::RelayRestart => self.relay.go_down(),
+            Accident::DiskFull | Accident::ReadOnly | Accident::Io => {
+                let (trouble, times) = trouble(accident, &mut rng);
+                let after = rng.next_u64() % MOST_BEFORE_TROUBLE;
+                self.nodes[n]
+                    .disk
+                    .begin(planned.draw, trouble, after, times);
+            }
+        }
+    }
+
+    fn end(&mut self, planned: &Planned) {
+        let (accident, n) = (planned.accident, self.place(planned));
+        self.relay.ended(accident, &self.nodes[n].id);
+        let node = &mut self.nodes[n];
+        match accident {
+            Accident::Kill | Accident::PowerCut => node.down -= 1,
+            Accident::Torn => node.disk.set_death(None),
+            Accident::Partition => {
+                node.cut_off -= 1;
+                self.relay.cut_off(&node.id, node.cut_off > 0);
+            }
+            Accident::RelayRestart => self.relay.come_up(),
+            Accident::DiskFull | Accident::ReadOnly | Accident::Io => {
+                if node.disk.end(planned.draw) {
+                    self.relay.count(accident);
+                }
+            }
+        }
+        self.revive(n);
+    }
+
+    /// Ends a node as a crash does; with `power`, what its disk had not synced may be lost too.
+    async fn kill(&mut self, n: usize, power: Option<ChaCha20Rng>) {
+        let node = &mut self.nodes[n];
+        node.down += 1;
+        node.disk.unmount();
+        if let Some(life) = node.life.take() {
+            life.end();
+        }
+        if let Some(mut rng) = power {
+            node.disk.cut_power(&mut rng);
+        }
+        self.relay.excuse(&node.id);
+        // Tasks that were killed go as they are woken.
+        sleep(Duration::from_micros(1)).await;
+    }
+
+    /// Which node an accident is about.
+    fn place(&self, planned: &Planned) -> usize {
+        planned.node % self.nodes.len()
+    }
+}
+
+impl Accident {
+    /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
+    pub(super) fn may_pass(self) -> bool {
+        match self {
+            Self::Torn | Self::DiskFull | Self::ReadOnly | Self::Io => true,
+            Self::Kill | Self::PowerCut | Self::Partition | Self::RelayRestart => false,
+        }
+    }
+}
+
+/// What a disk refuses, and how many times.
+fn trouble(accident: Accident, rng: &mut ChaCha20Rng) -> (Trouble, u64) {
+    match accident {
+        Accident::DiskFull => (Trouble::Full, u64::MAX),
+        Accident::ReadOnly => (Trouble::ReadOnly, u64::MAX),
+        _ => {
+            let kinds = [Trouble::Reads, Trouble::Writes, Trouble::Syncs];
+            let kind = kinds[rng.next_u32() as usize % kinds.len()];
+            let once = rng.next_u32().is_multiple_of(2);
+            (kind, if once { 1 } else { u64::MAX })
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A simulated disk with one node's store: what was synced survives a power cut, what was only written may not, or in part.
+//!
+//! It can refuse operations ([`Trouble`]), and end the life of whoever uses it in the middle of one: each write, sync and change
+//! of length is a point at which a node can die.
+
+mod platter;
+mod trouble;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use redb::StorageBackend;
+
+use crate::key_store::{KeyStore, StoreError};
+use crate::message::NodeId;
+use crate::randomness::Randomness;
+use platter::{Change, Platter};
+pub(super) use trouble::Trouble;
+use trouble::{Operation, Troubles};
+
+/// One node's disk. Clones are the same disk; it outlives the node's crashes.
+#[derive(Clone)]
+pub(super) struct Disk(Arc<Mutex<Inside>>);
+
+/// A disk as one life of its node uses it. To a dead one it does nothing any more.
+#[derive(Clone)]
+pub(super) struct Mounted {
+    disk: Disk,
+    life: u64,
+}
+
+struct Inside {
+    /// Draws what is left of what failed to be synced.
+    rng: ChaCha20Rng,
+    life: u64,
+    /// Whether a store was ever made here.
+    made: bool,
+    platter: Platter,
+    troubles: Troubles,
+    death: Option<Death>,
+    /// To be told of the death of the life that uses it.
+    mourner: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// The end of a life over one of its operations.
+pub(super) struct Death {
+    /// So many of its writes, syncs and changes of length still succeed.
+    pub(super) after: u64,
+    /// Whether the power fails with it; else what was written is there, synced or not.
+    pub(super) power: bool,
+    /// Draws what is left.
+    pub(super) rng: ChaCha20Rng,
+}
+
+impl Disk {
+    /// An empty one.
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inside {
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            life: 0,
+            made: false,
+            platter: Platter::default(),
+            troubles: Troubles::default(),
+            death: None,
+            mourner: None,
+        })))
+    }
+
+    /// The store, for a new life of its node; made first if none was ever made here, in the steps of a real one.
+    pub(super) fn open(
+        &self,
+        node: &NodeId,
+        randomness: &Randomness,
+    ) -> (Mounted, Result<KeyStore, StoreError>) {
+        let (mounted, made) = self.mount();
+        let store = || {
+            if !made {
+                KeyStore::make_on(mounted.clone(), node, randomness)?;
+                self.inside().made = true;
+            }
+            KeyStore::on(mounted.clone(), node)
+        };
+        let store = store();
+        (mounted, store)
+    }
+
+    fn mount(&self) -> (Mounted, bool) {
+        let mut inside = self.inside();
+        inside.life += 1;
+        inside.mourner = None;
+        if !inside.made {
+            // What a life left that died over making it has another name.
+            inside.platter = Platter::default();
+        }
+        let mounted = Mounted {
+            disk: self.clone(),
+            life: inside.life,
+        };
+        (mounted, inside.made)
+    }
+
+    /// Ends the life that uses it: what was written is there, synced or not.
+    pub(super) fn unmount(&self) {
+        self.inside().life += 1;
+    }
+
+    /// Loses what was not synced.
+    pub(super) fn cut_power(&self, rng: &mut impl Rng) {
+        self.inside().platter.cut_power(rng);
+    }
+
+    /// From now on something is wrong; see [`Troubles::begin`].
+    pub(super) fn begin(&self, id: u64, trouble: Trouble, after: u64, times: u64) {
+        self.inside().troubles.begin(id, trouble, after, times);
+    }
+
+    /// It is over; whether it was felt.
+    pub(super) fn end(&self, id: u64) -> bool {
+        self.inside().troubles.end(id)
+    }
+
+    /// All troubles are over, and nobody dies any more.
+    pub(super) fn heal(&self) {
+        let mut inside = self.inside();
+        inside.troubles = Troubles::default();
+        inside.death = None;
+    }
+
+    /// Has the life that uses it, or the next one, die over an operation; or not any more.
+    pub(super) fn set_death(&self, death: Option<Death>) {
+        self.inside().death = death;
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mounted {
+    /// Whether the life that uses it goes on.
+    pub(super) fn is_alive(&self) -> bool {
+        self.disk.inside().life == self.life
+    }
+
+    /// Has `mourner` told when this life dies over an operation: at once, before the operation returns.
+    pub(super) fn mourned_by(&self, mourner: impl FnOnce() + Send + 'static) {
+        let mut inside = self.disk.inside();
+        if inside.life == self.life {
+            inside.mourner = Some(Box::new(mourner));
+        }
+    }
+
+    /// Does `work` if this life goes on and the disk does not refuse.
+    fn operate<T>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&mut Platter) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let inside = &mut *self.disk.inside();
+        if inside.life != self.life {
+            return Err(dead());
+        }
+        let refused = inside.troubles.check(operation);
+        if refused.is_err() && operation == Operation::Sync {
+            inside.platter.fail_to_sync(&mut inside.rng);
+        }
+        refused?;
+        work(&mut inside.platter)
+    }
+
+    /// The same for what changes the disk, over which a life can end.
+    fn alter(&self, operation: Operation, change: Option<Change>) -> io::Result<()> {
+        let mourner = {
+            let inside = &mut *self.disk.inside();
+            let due = |death: &mut Death| {
+                let due = death.after == 0;
+                death.after = death.after.saturating_sub(1);
+                due
+            };
+            if inside.life != self.life {
+                return Err(dead());
+            }
+            inside.death.take_if(due).map(|mut death| {
+                inside.life += 1;
+                if let Some(change) = &change {
+                    inside.platter.tear(change.clone(), &mut death.rng);
+                }
+                if death.power {
+                    inside.platter.cut_power(&mut death.rng);
+                }
+                inside.mourner.take()
+            })
+        };
+        match mourner {
+            Some(mourner) => {
+                mourner.into_iter().for_each(|mourner| mourner());
+                Err(dead())
+            }
+            None => self.operate(operation, |platter| match change {
+                Some(change) => platter.change(change),
+                None => {
+                    platter.sync();
+                    Ok(())
+                }
+            }),
+        }
+    }
+}
+
+fn dead() -> io::Error {
+    io::Error::other("the node that used the disk is dead")
+}
+
+impl fmt::Debug for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its content has secrets.
+        f.write_str("Mounted(…)")
+    }
+}
+
+impl StorageBackend for Mounted {
+    fn len(&self) -> io::Result<u64> {
+        self.operate(Operation::Read, |platter| Ok(platter.len() as u64))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        self.operate(Operation::Read, |platter| platter.read(offset, out))
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.alter(Operation::Resize, Some(Change::Length(length)))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.alter(Operation::Sync, None)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        let bytes = data.to_vec();
+        self.alter(Operation::Write, Some(Change::Write { offset, bytes }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::message::RequestId;
+
+    fn node() -> NodeId {
+        NodeId::try_from("a").expect("a valid id")
+    }
+
+    fn put(store: &KeyStore, der: &[u8]) -> Result<(), StoreError> {
+        store.put_researcher_certificate("r:1", der)
+    }
+
+    fn kept(store: &KeyStore) -> Option<Vec<u8>> {
+        store.researcher_certificate("r:1").expect("read")
+    }
+
+    /// A store with something in it.
+    fn store(disk: &Disk, seed: u64) -> (Mounted, KeyStore) {
+        let (mounted, store) = disk.open(&node(), &Randomness::from_seed(seed));
+        let store = store.expect("a new store");
+        put(&store, b"first").expect("kept");
+        (mounted, store)
+    }
+
+    #[test]
+    fn a_store_works_again_once_a_full_disk_has_room() {
+        let disk = Disk::new(1);
+        let (_, store) = store(&disk, 1);
+        disk.begin(1, Trouble::Full, 0, u64::MAX);
+        assert!(put(&store, b"second").is_err() && put(&store, b"second").is_err());
+        assert!(store.researcher_certificate("r:1").is_err());
+
+        assert!(disk.end(1));
+        put(&store, b"third").expect("kept");
+        assert_eq!(kept(&store).as_deref(), Some(b"third".as_slice()));
+    }
+
+    #[test]
+    fn a_store_is_there_after_any_power_cut() {
+        for seed in 0..20 {
+            let (disk, mut rng) = (Disk::new(seed), Randomness::from_seed(seed));
+            let (_, before) = store(&disk, seed);
+            let first = *before.seed().as_bytes();
+            disk.unmount();
+            drop(before);
+            disk.cut_power(&mut rng);
+
+            let (_, after) = disk.open(&node(), &rng);
+            let after = after.expect("still a store");
+            assert_eq!(*after.seed().as_bytes(), first);
+            assert_eq!(kept(&after).as_deref(), Some(b"first".as_slice()));
+        }
+    }
+
+    #[test]
+    fn a_store_is_there_whichever_operation_its_node_dies_over() {
+        let mut died = 0;
+        for seed in 0..120 {
+            let disk = Disk::new(seed);
+            let (mounted, before) = store(&disk, seed);
+            let first = *before.seed().as_bytes();
+            let told = Arc::new(AtomicBool::new(false));
+            let tell = told.clone();
+            mounted.mourned_by(move || tell.store(true, Ordering::SeqCst));
+            disk.set_death(Some(Death {
+                after: seed / 2,
+                power: seed % 2 == 0,
+                rng: ChaCha20Rng::seed_from_u64(seed),
+            }));
+            let acknowledged = (0..10_u8)
+                .take_while(|n| put(&before, &[*n]).is_ok())
+                .last();
+            assert_eq!(mounted.is_alive(), !told.load(Ordering::SeqCst));
+            died += u32::from(!mounted.is_alive());
+            disk.unmount();
+            drop(before);
+
+            let (_, after) = disk.open(&node(), &Randomness::from_seed(seed));
+            let after = after.expect("still a store");
+            assert_eq!(*after.seed().as_bytes(), first);
+            // What it was told of is there, or what it was about to be told of.
+            let kept = kept(&after).expect("something");
+            match acknowledged {
+                Some(last) => assert!(kept == [last] || kept == [last + 1], "{kept:?}"),
+                None => assert!(kept == b"first" || kept == [0], "{kept:?}"),
+            }
+        }
+        assert!(died > 60, "{died} of 120");
+    }
+
+    #[test]
+    fn a_node_that_dies_over_making_its_store_starts_with_none() {
+        for after in 0.. {
+            let disk = Disk::new(after);
+            disk.set_death(Some(Death {
+                after,
+                power: true,
+                rng: ChaCha20Rng::seed_from_u64(after),
+            }));
+            let (mounted, store) = disk.open(&node(), &Randomness::from_seed(1));
+            if mounted.is_alive() {
+                store.expect("a new store");
+                assert!(after > 10, "{after} operations");
+                break;
+            }
+            assert!(store.is_err(), "dead over operation {after}");
+            let (_, store) = disk.open(&node(), &Randomness::from_seed(2));
+            store.expect("a new store");
+        }
+    }
+
+    #[test]
+    fn refuses_a_store_that_was_emptied_and_never_makes_another() {
+        let disk = Disk::new(1);
+        drop(store(&disk, 1));
+        disk.unmount();
+        disk.inside().platter.damage(Vec::clear);
+
+        let (_, refused) = disk.open(&node(), &Randomness::from_seed(2));
+        assert!(matches!(refused, Err(StoreError::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_store_loses_nothing_over_failed_operations() {
+        let (mut failed, id) = (0, RequestId::try_from("1").expect("a valid id"));
+        for seed in 0..108 {
+            let trouble = [Trouble::Writes, Trouble::Syncs, Trouble::Reads][seed as usize % 3];
+            let times = if seed % 2 == 0 { 1 } else { u64::MAX };
+            let disk = Disk::new(seed);
+            let (_, before) = store(&disk, seed);
+            disk.begin(1, trouble, seed % 12, times);
+            for n in 0..10 {
+                failed += u32::from(put(&before, &[n]).is_err());
+            }
+            disk.end(1);
+            // Elsewhere, so that what failed to be written stays as it is.
+            before.remember_answered(&id).expect("kept");
+            let expected = kept(&before);
+            disk.unmount();
+            drop(before);
+            disk.cut_power(&mut Randomness::from_seed(seed));
+
+            let (_, after) = disk.open(&node(), &Randomness::from_seed(1));
+            let after = after.unwrap_or_else(|error| panic!("{seed}, {trouble:?}: {error}"));
+            assert_eq!(kept(&after), expected, "{seed}");
+            assert!(after.was_answered(&id).expect("read"), "{seed}");
+        }
+        assert!(failed > 50, "{failed} failed");
+    }
+}
