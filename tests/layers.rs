@@ -156,6 +156,8 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
             "transport",
             "tasks",
+            "packages",
+            "requests",
             "node",
         ],
     ),
