@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("message", &[]),
     ("randomness", &[]),
     ("files", &[]),
@@ -23,7 +23,10 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("chronicle", &["audit", "metrics", "journeys"]),
     ("primitives", &["message"]),
     ("overlay", &["message", "randomness", "primitives"]),
-    ("key_store", &["message", "randomness", "primitives"]),
+    (
+        "key_store",
+        &["message", "randomness", "files", "primitives"],
+    ),
     (
         "channels",
         &["message", "primitives", "overlay", "key_store", "audit"],
@@ -46,6 +49,10 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
         ],
     ),
+    (
+        "cases",
+        &["message", "files", "key_store", "handlers", "trace"],
+    ),
     ("replay", &["trace", "handlers"]),
     (
         "fuzz",
@@ -56,7 +63,6 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
             "handlers",
             "replay",
-            "fuzz",
         ],
     ),
     ("packages", &["files", "handlers"]),
@@ -211,6 +217,22 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "trace",
             "report",
             "replay",
+            "cases",
+            "fuzz",
+        ],
+    ),
+    (
+        "fuzzing",
+        &[
+            "message",
+            "randomness",
+            "proto",
+            "primitives",
+            "overlay",
+            "handlers",
+            "packages",
+            "policy",
+            "transport",
         ],
     ),
 ];

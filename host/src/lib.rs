@@ -31,7 +31,8 @@
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
 //! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
-//! - [`replay`]: recorded calls of plugins run again, with the same or another version. [`fuzz`]: with inputs nobody sent.
+//! - [`cases`]: tests of one plugin. [`replay`]: its recorded calls run again, with the same or another version. [`fuzz`]: with
+//!   inputs nobody sent. [`report`]: a trace as people look at it.
 //! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
@@ -60,6 +61,7 @@
 //! ```
 
 pub mod audit;
+pub mod cases;
 pub mod channels;
 mod chronicle;
 pub mod cli;
@@ -67,6 +69,9 @@ mod control;
 pub mod fedbiomed;
 mod files;
 pub mod fuzz;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 mod journeys;
 pub mod key_store;

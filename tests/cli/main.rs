@@ -3,6 +3,7 @@
 
 mod daemons;
 mod demo;
+mod fuzz;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod inspect;
@@ -47,7 +48,12 @@ fn every_command_shows_an_example() {
         "secagg aggregate",
         "secagg delete",
         "import fedbiomed",
+        "test",
         "report",
+        "sim",
+        "replay",
+        "fuzz",
+        "plugin diff",
         "plugin inspect",
         "plugin verify",
         "plugin install",

@@ -81,7 +81,8 @@ impl Fuzz {
                 "see it happen: backchannel replay {} --plugin {plugin}",
                 trace.display()
             ),
-        ))
+        )
+        .beside_result())
     }
 
     fn fuzz(self) -> Result<Fuzzed, Problem> {

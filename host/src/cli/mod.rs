@@ -20,6 +20,7 @@ mod secagg;
 mod sim;
 mod status;
 mod telemetry;
+mod test;
 mod top;
 mod tried;
 mod trust;
@@ -78,6 +79,8 @@ enum Command {
     Sim(sim::Sim),
     /// Feed a plugin inputs that nobody means well with.
     Fuzz(fuzz::Fuzz),
+    /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
+    Test(test::Test),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
     /// Show what happened in a recorded run, as text or as a page.
@@ -126,6 +129,7 @@ impl Cli {
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Sim(sim) => sim.run(format).await,
                 Command::Fuzz(fuzz) => fuzz.run(format).await,
+                Command::Test(test) => test.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
                 Command::Report(report) => report.run(format),
                 Command::Import(import) => import.run(format),

@@ -25,6 +25,7 @@ pub struct Problem {
     why: Why,
     todo: String,
     exit: Exit,
+    result_shown: bool,
 }
 
 /// The reason, as an error of its own so that it is shown as the cause.
@@ -45,6 +46,15 @@ impl Problem {
             why: Why(why.to_string()),
             todo: todo.into(),
             exit,
+            result_shown: false,
+        }
+    }
+
+    /// What failed has a result, which was shown and says so: programs get no second object.
+    pub fn beside_result(self) -> Self {
+        Self {
+            result_shown: true,
+            ..self
         }
     }
 
@@ -53,6 +63,7 @@ impl Problem {
         let code = ExitCode::from(self.exit as u8);
         match format {
             Format::Text => eprintln!("{:?}", miette::Report::new(self)),
+            Format::Json if self.result_shown => {}
             Format::Json => {
                 let error =
                     serde_json::json!({ "what": self.what, "why": self.why.0, "to_do": self.todo });

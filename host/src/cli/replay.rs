@@ -86,7 +86,8 @@ impl Replay {
                 format!("{} on {}: {}", first.about, first.node, first.difference)
             }),
             "look at the lines marked - and +: what was recorded, and what the plugin does now",
-        ))
+        )
+        .beside_result())
     }
 
     fn replay(self) -> Result<Replayed, Problem> {

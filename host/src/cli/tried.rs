@@ -32,9 +32,14 @@ pub(super) fn from_file(
     file: &Path,
     change: impl FnOnce(&mut Terms),
 ) -> Result<Arc<Plugin>, Problem> {
-    let name = file.display().to_string();
+    let loaded = load(runtime, &component(file)?, change);
+    loaded.map_err(|error| not_loaded(&file.display().to_string(), &error))
+}
+
+/// The component in a file, which may be a bundle.
+pub(super) fn component(file: &Path) -> Result<Vec<u8>, Problem> {
     let package = Package::read(file).map_err(|error| {
-        let what = format!("{name} cannot be used as a plugin");
+        let what = format!("{} cannot be used as a plugin", file.display());
         Problem::new(
             Exit::Input,
             what,
@@ -42,7 +47,7 @@ pub(super) fn from_file(
             error.advice(),
         )
     })?;
-    load(runtime, &package.component, change).map_err(|error| not_loaded(&name, &error))
+    Ok(package.component)
 }
 
 /// A plugin on all terms it asks for, changed before it is loaded.

@@ -16,7 +16,7 @@ use super::plugin::root_cause;
 use super::runtime::FUEL_PER_MS;
 use super::state::{CallState, Subject};
 use super::{CallError, Called, Effect, Envelope, Limit, Message, Plugin, Services, Usage};
-use super::{effect, recorder, traced};
+use super::{effect, traced};
 use crate::message::one_line;
 use crate::trace::{Ended, Entry, Work};
 
@@ -64,7 +64,7 @@ impl Plugin {
         let ended = || match &outcome {
             Ok(Some(_)) => Ended::Found,
             Ok(None) => Ended::Nothing,
-            Err(error) => recorder::ended(error),
+            Err(error) => error.ended(),
         };
         store.data_mut().call_ends(ended, &usage);
         let found = outcome.map(|found| {
@@ -109,7 +109,7 @@ impl Found {
                 effects: asked_for,
                 ask: Vec::new(),
             },
-            Err(error) => recorder::ended(error),
+            Err(error) => error.ended(),
         };
         store.data_mut().call_ends(ended, &usage);
         Called::new(usage, effects)

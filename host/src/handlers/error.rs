@@ -1,6 +1,7 @@
 use semver::Version;
 
 use super::{Capability, FixedLimit, Limit, LimitHit};
+use crate::trace::Ended;
 
 /// Why a component was not loaded. All of these are the operator's to mend, with the plugin's author.
 #[derive(Debug, thiserror::Error)]
@@ -227,6 +228,17 @@ impl CallError {
                 Limit::InFlight | Limit::AllMemoryMib | Limit::StoreKib | Limit::StoreKeys
             ),
             _ => false,
+        }
+    }
+
+    /// How the call ended, as a recording tells it.
+    pub fn ended(&self) -> Ended {
+        match self {
+            Self::Failure { kind, text, .. } => Ended::Failed {
+                kind: (*kind).to_owned(),
+                text: text.clone(),
+            },
+            other => Ended::Stopped(other.to_string()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::traced::Traced;
-use super::{CallError, Plugin, Usage};
+use super::{Plugin, Usage};
 use crate::message::MessageId;
 use crate::trace::{self, Call, Cost, Ended, Entry, HostCall, Session, Value, Work};
 
@@ -224,16 +224,5 @@ impl Drop for Account {
         if let Some(session) = self.session.take() {
             (self.listener.tell)(&self.plugin, session);
         }
-    }
-}
-
-/// How a call ended that was not done.
-pub(super) fn ended(error: &CallError) -> Ended {
-    match error {
-        CallError::Failure { kind, text, .. } => Ended::Failed {
-            kind: (*kind).to_owned(),
-            text: text.clone(),
-        },
-        other => Ended::Stopped(other.to_string()),
     }
 }

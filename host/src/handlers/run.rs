@@ -10,8 +10,8 @@ use super::bindings::exports::backchannel::n2n::initiator;
 use super::call::{Bounds, failure};
 use super::effect::{self, other_party, outgoing_of};
 use super::state::{CallState, RunState, Subject};
+use super::traced;
 use super::{Body, CallError, Called, Effect, Limit, Outgoing, Plugin, Refused, Services, Usage};
-use super::{recorder, traced};
 use crate::message::{ExperimentId, NodeId, ResearcherId, SecaggId};
 use crate::secure_sum::additive::{ServerKey, Share};
 use crate::trace::{Ended, Entry, Work};
@@ -97,7 +97,7 @@ impl Run {
         let ended = || {
             begun
                 .as_ref()
-                .map_or_else(recorder::ended, |_| Ended::Found)
+                .map_or_else(CallError::ended, |_| Ended::Found)
         };
         store.data_mut().call_ends(ended, &usage);
         let begun = begun.map(|(guest, run)| Self {
@@ -153,7 +153,7 @@ impl Run {
                 effects: asked_for.0,
                 ask: asked_for.1,
             },
-            Err(error) => recorder::ended(error),
+            Err(error) => error.ended(),
         };
         self.store.data_mut().call_ends(ended, &usage);
         Called::new(usage, step)

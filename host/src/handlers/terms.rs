@@ -22,14 +22,22 @@ impl Terms {
         }
     }
 
-    /// All that `component` asks for: where nothing can come of it, in the sandbox. It may be as large as an operator could
-    /// allow; nothing of it is compiled.
+    /// All that `component` declares and wants: where nothing can come of it, in the sandbox. It may be as large as an operator
+    /// could allow; nothing of it is compiled.
     pub fn as_asked(component: &[u8]) -> Result<Self, LoadError> {
+        let any_size = |limits: &mut Limits| {
+            // Within its own range.
+            let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
+        };
         let mut limits = Limits::default();
-        // Within its own range.
-        let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
+        any_size(&mut limits);
+        let manifest = Surface::read(component, &limits)?.into_manifest();
+        let mut limits = manifest.wanted_limits();
+        any_size(&mut limits);
+        let declared = manifest.capabilities();
         Ok(Self {
-            grants: Surface::read(component, &limits)?.asks_for(),
+            // More than its imports: effects need grants too.
+            grants: declared.map(|(capability, _)| capability).collect(),
             limits,
             scope: Scope::default(),
         })

@@ -15,6 +15,9 @@ pub enum SealError {
     /// It would not fit in a message.
     #[error("the message has {0} bytes, the limit is {MAX_MESSAGE_BYTES}")]
     TooLarge(usize),
+    /// Its receiver could not read it: with what is around it, it is beyond a limit of a message.
+    #[error("its receiver could not read the message: {0}")]
+    Unreadable(DecodeError),
     /// The signature could not be made.
     #[error("the message could not be signed")]
     Signing,

@@ -65,7 +65,7 @@ impl Drawn {
 /// Signs and encrypts `inner`, to be relayed by `researcher`.
 ///
 /// `setup` says that the message belongs to a channel set-up; `keys` must then be the published ones, and else must not.
-/// Errors: that rule, a message too large.
+/// Errors: that rule, a message too large, or one that could not be read once it is opened.
 pub fn seal(
     keys: &ChannelKeys,
     researcher: &ResearcherId,
@@ -104,6 +104,8 @@ pub fn seal_with(
     if overlay.len() > MAX_MESSAGE_BYTES - OUTER_BYTES {
         return Err(SealError::TooLarge(overlay.len()));
     }
+    // The limits of a message count what is around the inner one too: what passed them alone may not pass in here.
+    Value::decode(&overlay).map_err(SealError::Unreadable)?;
     let key = message_key(keys, &drawn.salt, &inner.source, &inner.dest);
     primitives::chacha20_xor(&key, &drawn.nonce, &mut overlay);
     Ok(OverlayMessage {
@@ -181,7 +183,7 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
-    use crate::message::RequestId;
+    use crate::message::{DecodeError, MAX_DEPTH, RequestId};
 
     struct Pair {
         a: ChannelKeys,
@@ -281,6 +283,25 @@ mod tests {
         let message = seal(published, &setup, true).unwrap();
         assert_eq!(open(published, &message), Ok(setup));
         assert_eq!(open(&pair.b, &message), Err(OpenError::WrongKeys));
+    }
+
+    #[test]
+    fn refuses_to_seal_what_its_receiver_could_not_open() {
+        let mut pair = pair();
+        let researcher: ResearcherId = "researcher".parse().unwrap();
+        let mut seal_nested = |depth| {
+            let nested = (0..depth).fold(Value::Nil, |within, _| Value::List(vec![within]));
+            let fields = Value::Map(vec![("nested".into(), nested)]);
+            let ids = ["node-a", "node-b"].map(|id| id.parse().unwrap());
+            let [a, b] = ids;
+            let inner = Inner::new(a, b, None, "SiteGreeting", fields).unwrap();
+            seal(&pair.a, &researcher, &inner, false, &mut pair.rng)
+        };
+        // The payload's map and the message's are around the fields.
+        let deepest = seal_nested(MAX_DEPTH - 2).unwrap();
+        let too_deep = seal_nested(MAX_DEPTH - 1);
+        assert_eq!(too_deep, Err(SealError::Unreadable(DecodeError::TooDeep)));
+        assert!(open(&pair.b, &deepest).is_ok());
     }
 
     #[test]

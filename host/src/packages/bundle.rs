@@ -104,7 +104,7 @@ pub fn pack(
 }
 
 /// Reads a bundle: every file is what its index says, and nothing else is there. Whose index it is, [`Package::vouch`] says.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Package, BundleError> {
+pub(crate) fn unpack(bytes: &[u8]) -> Result<Package, BundleError> {
     let entries = entries(bytes)?;
     // Everything that a tar archive can say beyond names and contents is in the bytes, and would show here.
     let canonical = archive(&entries)?;

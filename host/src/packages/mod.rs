@@ -20,6 +20,8 @@ mod trust;
 mod vouch;
 
 pub use bundle::pack;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use bundle::unpack;
 pub use digest::{Digest, NotADigest};
 pub use error::{BundleError, NotBundled, PackageError};
 pub use key::{KeyError, KeyId, NotAKey, PublicKey, SigningKey};

@@ -158,8 +158,17 @@ impl Draft {
         // Who may read it is the operator's decision; at first nobody else.
         let mode =
             std::fs::metadata(&self.path).map_or(0o600, |there| there.permissions().mode() & 0o777);
-        write_whole(&self.path, self.document.to_string().as_bytes(), mode).map_err(failed)?;
+        write_whole(&self.path, self.text().as_bytes(), mode).map_err(failed)?;
         Ok(self.policy)
+    }
+
+    /// The text as it is to be written. Lines end as they did: `toml_edit` reads either kind and writes line feeds.
+    pub(crate) fn text(&self) -> String {
+        let text = self.document.to_string().replace("\r\n", "\n");
+        match self.before.contains("\r\n") {
+            true => text.replace('\n', "\r\n"),
+            false => text,
+        }
     }
 
     fn known(&self, plugin: &str) -> Result<&super::Entry, PolicyError> {
@@ -308,6 +317,19 @@ mod tests {
         });
 
         assert_eq!(after, before.replace("enabled = true", "enabled = false"));
+    }
+
+    #[test]
+    fn keeps_the_line_ends_of_the_editor_that_wrote_it() {
+        let before = "version = 1 # one\r\n\r\n[trust]\r\nrequire = 0\r\n";
+
+        let after = changed(before, |draft| {
+            draft.approve("overlap", &approval("1")).expect("approved")
+        });
+
+        assert!(after.starts_with(before), "{after:?}");
+        assert_eq!(after.matches('\n').count(), after.matches("\r\n").count());
+        assert!(Policy::parse(&after).is_ok());
     }
 
     #[test]

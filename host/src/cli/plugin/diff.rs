@@ -89,7 +89,8 @@ impl Diff {
                 format!("{}: {}", first.session, first.first)
             }),
             "decide whether the new version is meant to do that",
-        ))
+        )
+        .beside_result())
     }
 
     fn compare(self) -> Result<Compared, Problem> {

@@ -107,7 +107,8 @@ impl Sim {
             ),
             first.broken.join("; "),
             format!("see it happen: {}", first.again),
-        ))
+        )
+        .beside_result())
     }
 
     /// What is to be simulated, each with its file.

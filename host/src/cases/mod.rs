@@ -1,0 +1,28 @@
+//! Tests of a plugin as its author writes them: a message or a run, what the plugin finds, and what it is expected to do.
+//!
+//! In reading order: [`CaseFile`] is a TOML file of [`Case`]s; [`Bench`] runs them, on the host's own code, in virtual time and from
+//! a seed; [`Outcome`] is what came, each [`Check`] with its difference; [`Rewrite`] puts what came in the place of what was
+//! expected.
+//!
+//! What is not here: networks of nodes ([`crate::sandbox`]). A case has one node, whose peers say what the case has them say.
+
+mod bench;
+mod case;
+mod check;
+mod error;
+mod expected;
+mod form;
+mod integer;
+mod meet;
+mod parse;
+mod read;
+mod rewrite;
+mod rounds;
+mod show;
+mod written;
+
+pub use bench::Bench;
+pub use case::{Case, CaseFile, Place};
+pub use check::{Check, Outcome};
+pub use error::CasesError;
+pub use rewrite::Rewrite;

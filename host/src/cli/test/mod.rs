@@ -1,0 +1,244 @@
+//! Running the cases of a plugin's author.
+
+mod junit;
+mod record;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::{foreign, with_progress};
+use super::{Exit, Format, Problem, tried};
+use crate::cases::{Bench, CaseFile, CasesError, Outcome};
+use crate::handlers::{BUILT_IN, Runtime};
+use report::Report;
+
+/// Where cases are, where nothing else is said.
+const FOLDER: &str = "cases";
+
+/// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "How cases are written: guest-handlers/README.md.\n\nExample:\n  backchannel test my-handler.wasm\n  backchannel test my-handler.wasm --cases cases/echo.toml --name refuses\n  backchannel test my-handler.wasm --update\n  backchannel test key-request --cases guest-handlers/key-request/cases --junit report.xml"
+)]
+pub(super) struct Test {
+    /// A component, or the name of a built-in plugin [default: what each file of cases names as its `plugin`].
+    plugin: Option<String>,
+    /// A file of cases, or a folder of them; may be given again [default: the folder cases].
+    #[arg(long, value_name = "PATH")]
+    cases: Vec<PathBuf>,
+    /// Only the cases whose name holds this.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Draw from this seed, and not from that of the file. The same seed gives the same result.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write what came in the place of what was expected and did not. Look at what that changes before you keep it.
+    #[arg(long, conflicts_with = "seed")]
+    update: bool,
+    /// Write the results as JUnit XML, for a machine that builds and tests.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write all that the plugin was given and did, for `backchannel replay`.
+    #[arg(long, value_name = "TRACE")]
+    record: Option<PathBuf>,
+}
+
+/// A file of cases and what came of it.
+struct Tested {
+    file: CaseFile,
+    plugin: String,
+    outcomes: Vec<Outcome>,
+    /// What its file expects otherwise now.
+    rewritten: Vec<String>,
+}
+
+impl Test {
+    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+        // Cases have a runtime of their own.
+        let testing = tokio::task::spawn_blocking(move || self.test());
+        let report = match with_progress("running cases", testing).await {
+            Ok(report) => report?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        format.show(&report);
+        report.verdict()
+    }
+
+    fn test(self) -> Result<Report, Problem> {
+        let files = self.files()?;
+        let runtime = tried::runtime()?;
+        let mut benches = BTreeMap::new();
+        let mut tested = Vec::new();
+        for file in files {
+            let plugin = self.plugin_of(&file)?;
+            if !benches.contains_key(&plugin) {
+                benches.insert(plugin.clone(), bench(&runtime, &plugin)?);
+            }
+            if let Some(bench) = benches.get(&plugin) {
+                tested.push(self.test_file(bench, plugin, file)?);
+            }
+        }
+        let written = |path: &Path, done: std::io::Result<()>| {
+            done.map_err(|error| {
+                let what = format!("{} cannot be written", path.display());
+                Problem::new(Exit::Input, what, error, "name a file in a folder of yours")
+            })
+        };
+        if let Some(path) = &self.record {
+            written(path, record::write(path, &tested))?;
+        }
+        if let Some(path) = &self.junit {
+            written(path, junit::write(path, &tested))?;
+        }
+        Ok(Report::of(&tested))
+    }
+
+    fn test_file(&self, bench: &Bench, plugin: String, file: CaseFile) -> Result<Tested, Problem> {
+        let outcomes = bench
+            .run(&file, self.seed)
+            .map_err(|error| problem(&error))?;
+        let rewrite = if self.update {
+            file.rewritten(&outcomes).map_err(|error| problem(&error))?
+        } else {
+            None
+        };
+        let Some(rewrite) = rewrite else {
+            return Ok(Tested {
+                file,
+                plugin,
+                outcomes,
+                rewritten: Vec::new(),
+            });
+        };
+        // As the file will be, its cases must pass.
+        let outcomes = bench.run(&rewrite.file, self.seed);
+        let outcomes = outcomes.map_err(|error| problem(&error))?;
+        rewrite.save().map_err(|error| problem(&error))?;
+        let changed = rewrite.changed.iter();
+        Ok(Tested {
+            rewritten: changed
+                .map(|(case, place)| format!("{}: {place}", foreign(case)))
+                .collect(),
+            file: rewrite.file,
+            plugin,
+            outcomes,
+        })
+    }
+
+    /// The files of cases, by their names, without the cases that are not asked for.
+    fn files(&self) -> Result<Vec<CaseFile>, Problem> {
+        let default = [PathBuf::from(FOLDER)];
+        let (given, named) = match self.cases.as_slice() {
+            [] => (&default[..], false),
+            given => (given, true),
+        };
+        let mut files = Vec::new();
+        for path in given.iter().filter(|path| named || path.exists()) {
+            for path in toml_files(path)? {
+                let mut file = CaseFile::read(&path).map_err(|error| problem(&error))?;
+                if let Some(part) = &self.name {
+                    file.only(|case| case.name().contains(part));
+                }
+                files.push(file);
+            }
+        }
+        files.retain(|file| !file.cases().is_empty());
+        if !files.is_empty() {
+            return Ok(files);
+        }
+        let paths: Vec<_> = given
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let (why, todo) = match &self.name {
+            Some(part) => (
+                format!(
+                    "no case in {} is called {part:?} or has it in its name",
+                    paths.join(", ")
+                ),
+                "leave --name out to run them all",
+            ),
+            None => (
+                format!("there is none in {}", paths.join(", ")),
+                "write one, as guest-handlers/README.md shows, or name another folder with --cases",
+            ),
+        };
+        Err(Problem::new(
+            Exit::Input,
+            "there are no cases to run",
+            why,
+            todo,
+        ))
+    }
+
+    /// The plugin for a file of cases: a name or a path.
+    fn plugin_of(&self, file: &CaseFile) -> Result<String, Problem> {
+        if let Some(plugin) = &self.plugin {
+            return Ok(plugin.clone());
+        }
+        let Some(named) = file.plugin() else {
+            let path = file.path().display();
+            return Err(Problem::new(
+                Exit::Input,
+                format!("the cases in {path} cannot be run"),
+                "it is not said which plugin they are for",
+                "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file",
+            ));
+        };
+        if built_in(named).is_some() {
+            return Ok(named.to_owned());
+        }
+        let folder = file.path().parent().unwrap_or(Path::new(""));
+        Ok(folder.join(named).display().to_string())
+    }
+}
+
+/// The files of a folder that end in `.toml`, sorted; or the file itself.
+fn toml_files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let failed = |error: std::io::Error| {
+        let what = format!("{} cannot be read", path.display());
+        Problem::new(Exit::Input, what, error, "check that the folder is yours")
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn built_in(name: &str) -> Option<&'static [u8]> {
+    let found = BUILT_IN.iter().find(|built_in| built_in.name == name);
+    found.map(|built_in| built_in.component)
+}
+
+fn bench(runtime: &Runtime, plugin: &str) -> Result<Bench, Problem> {
+    let component = match built_in(plugin) {
+        Some(component) => component.to_vec(),
+        None => tried::component(Path::new(plugin))?,
+    };
+    Bench::new(runtime, component).map_err(|error| tried::not_loaded(plugin, &error))
+}
+
+fn problem(error: &CasesError) -> Problem {
+    let exit = match error {
+        CasesError::Io { .. } | CasesError::Line { .. } | CasesError::Load { .. } => Exit::Input,
+        CasesError::Changed(_) | CasesError::Machine(_) => Exit::Failed,
+    };
+    let why = foreign(&error.to_string());
+    Problem::new(
+        exit,
+        "the cases cannot be run",
+        why,
+        foreign(&error.advice()),
+    )
+}
