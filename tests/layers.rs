@@ -162,6 +162,8 @@ const LAYERS: [(&str, &[&str]); 38] = [
             "trace",
             "transport",
             "tasks",
+            "packages",
+            "requests",
             "node",
         ],
     ),

@@ -102,6 +102,11 @@ impl Disk {
         (mounted, inside.made)
     }
 
+    /// How large its store is, in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.inside().platter.len() as u64
+    }
+
     /// Ends the life that uses it: what was written is there, synced or not.
     pub(super) fn unmount(&self) {
         self.inside().life += 1;
