@@ -28,6 +28,11 @@ impl Tasks {
         self.tracker.spawn(unless_over(killed, work));
     }
 
+    /// How many there are of this part.
+    pub fn count(&self) -> usize {
+        self.tracker.len()
+    }
+
     /// Waits until all tasks of this part have ended by themselves.
     pub async fn ended(&self) {
         self.tracker.close();

@@ -1,10 +1,11 @@
 //! The command: what it shows, how it ends, and what it writes.
 
 use backchannel_artifacts::KEY_REQUEST;
+use backchannel_test_guests::ATTACKER;
 use quick_junit::Report;
 use serde_json::Value;
 
-use crate::harness::{Folder, json, run};
+use crate::harness::{Folder, json, problem, run};
 use crate::root;
 
 /// Two cases of key-request, of which the second expects the wrong run.
@@ -25,11 +26,6 @@ expect = [
   { reply = { kind = "KeyReply", fields = { public_key = { text = 'PEM' }, secagg_id = "run-2" } } },
 ]
 "#;
-
-/// What a command prints as one JSON object on its first line, whether cases failed or not.
-fn first_object(out: &str) -> Value {
-    serde_json::from_str(out.lines().next().expect("a line")).expect("JSON")
-}
 
 #[test]
 fn a_case_that_fails_shows_what_is_different_and_ends_with_1() {
@@ -60,7 +56,7 @@ fn a_case_that_fails_shows_what_is_different_and_ends_with_1() {
     );
 
     let outcome = run(&["test", "--cases", &cases, "-o", "json"]);
-    let object = first_object(&outcome.out);
+    let object: Value = serde_json::from_str(&outcome.out).expect("one object");
     assert_eq!(
         (outcome.code, &object["ok"]),
         (1, &false.into()),
@@ -159,4 +155,39 @@ fn what_is_recorded_is_the_same_twice_and_can_be_replayed() {
         (&true.into(), &0.into())
     );
     assert!(replayed["sessions"].as_u64() > Some(25), "{replayed}");
+}
+
+#[test]
+fn an_attack_that_was_recorded_ends_the_same_way_again() {
+    let folder = Folder::new();
+    let attacker = folder.write("attacker.wasm", ATTACKER);
+    let cases = root().join("tests/guests/attacker/cases");
+    let (cases, trace) = (cases.display().to_string(), folder.at("attacks.trace"));
+
+    let report = json(&["test", &attacker, "--cases", &cases, "--record", &trace]);
+
+    // A trace has one set of limits for a plugin, and four cases have their own.
+    let recorded = &report["recorded"];
+    assert_eq!(
+        (&recorded["sessions"], &recorded["left_out"]),
+        (&12.into(), &4.into())
+    );
+    let replayed = json(&["replay", &trace, "--plugin", &attacker]);
+    assert_eq!(
+        (&replayed["sessions"], &replayed["different"]),
+        (&12.into(), &0.into())
+    );
+}
+
+#[test]
+fn refuses_to_write_where_it_cannot_and_to_update_for_another_seed() {
+    let folder = Folder::new();
+    let cases = folder.write("cases.toml", ONE_FAILS);
+    let nowhere = folder.at("no/such/folder");
+    for option in ["--junit", "--record"] {
+        let problem = problem(3, &["test", "--cases", &cases, option, &nowhere]);
+        assert!(problem.what.contains(&nowhere), "{problem:?}");
+    }
+    let outcome = run(&["test", "--cases", &cases, "--update", "--seed", "2"]);
+    assert_eq!(outcome.code, 2, "{outcome:?}");
 }

@@ -48,6 +48,7 @@ fn every_command_shows_an_example() {
         "secagg aggregate",
         "secagg delete",
         "import fedbiomed",
+        "test",
         "report",
         "sim",
         "replay",

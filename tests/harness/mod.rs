@@ -14,7 +14,7 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
-pub use command::{Problem, Running, finished, json, problem, run};
+pub use command::{Outcome, Problem, Running, finished, json, problem, run};
 pub use daemon::Daemon;
 pub use kept::{Kept, kept};
 pub use network::{Folder, Network};

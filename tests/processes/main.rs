@@ -3,6 +3,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod kill;
+mod killed_writing;
 mod open_requests;
 mod relay_restart;
 mod stop;

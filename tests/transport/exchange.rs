@@ -6,6 +6,7 @@ use backchannel::message::{ToNode, ToResearcher};
 use backchannel::relay::DropReason;
 use backchannel::transport::Link;
 use backchannel::transport::chunks::Reassembly;
+use backchannel::transport::receipt::Received;
 use tokio::time::{sleep, timeout};
 
 use crate::harness::{Node, PATIENCE, Raw, overlay, researcher, start_relay};
@@ -144,6 +145,34 @@ async fn a_message_whose_delivery_broke_off_is_delivered_again() {
     .await
     .unwrap();
     assert_eq!(whole, overlay("a", "b", 30_000_000));
+}
+
+#[tokio::test]
+async fn a_message_that_left_for_a_dead_connection_arrives_over_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = start_relay(folder.path(), 0).await.unwrap();
+    let a = Node::start("a", &relay);
+    a.connected().await;
+    let mut first = Raw::connect(&relay).await;
+    first.greeted("b").await;
+
+    // To the relay it is delivered; the node reads no more of this connection.
+    let unread = first.poll_confirming("b", Received::None).await.unwrap();
+    a.send(overlay("a", "b", 1000)).await;
+    timeout(PATIENCE, async {
+        while !relay.counts().delivered.contains_key("OverlayMessage") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    drop((unread, first));
+
+    let mut b = Node::start("b", &relay);
+    assert_eq!(b.next_overlay().await, overlay("a", "b", 1000));
+    // And not again: to be given the next message, the node has said that it came.
+    a.send(overlay("a", "b", 2000)).await;
+    assert_eq!(b.next_overlay().await, overlay("a", "b", 2000));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use backchannel::proto::researcher::researcher_service_client::ResearcherService
 use backchannel::proto::researcher::{TaskRequest, TaskResponse};
 use backchannel::relay::{Relay, RelayConfig, RelayError};
 use backchannel::transport::connect::connect;
+use backchannel::transport::receipt::Received;
 use backchannel::transport::{
     Certificate, Letter, Link, Malformed, ServerAddress, Transport, TransportConfig, TransportState,
 };
@@ -18,7 +19,7 @@ use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 /// Longer than anything takes on a busy machine. A test that passes never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -162,6 +163,20 @@ impl Raw {
             node: id.to_owned(),
             protocol_version: version.to_owned(),
         };
+        Ok(self.0.get_task_unary(request).await?.into_inner())
+    }
+
+    /// A poll as our own nodes do it.
+    pub async fn poll_confirming(
+        &mut self,
+        id: &str,
+        received: Received,
+    ) -> Result<Streaming<TaskResponse>, Status> {
+        let mut request = Request::new(TaskRequest {
+            node: id.to_owned(),
+            protocol_version: PROTOCOL_VERSION.to_owned(),
+        });
+        received.write(request.metadata_mut());
         Ok(self.0.get_task_unary(request).await?.into_inner())
     }
 

@@ -160,17 +160,21 @@ impl Log {
             head.seq += 1;
             head.hash = hex::encode(Sha256::digest(&line));
         }
+        head.bytes += text.len() as u64;
         let mut file = private().append(true).create(true).open(self.path())?;
         let written = file
             .write_all(text.as_bytes())
-            .and_then(|()| file.sync_data());
-        if let Err(error) = written {
-            let _ = file.set_len(begin);
-            return Err(error);
+            .and_then(|()| file.sync_data())
+            .and_then(|()| self.note(&head));
+        match written {
+            // Lines without a note would be taken in by the next attempt, which writes them too. A note that is there but may
+            // not last is as good as any.
+            Err(error) if !self.head().is_ok_and(|note| note.as_ref() == Some(&head)) => {
+                let _ = file.set_len(begin);
+                Err(error)
+            }
+            _ => Ok(head),
         }
-        head.bytes += text.len() as u64;
-        self.note(&head)?;
-        Ok(head)
     }
 
     fn note(&self, head: &Head) -> io::Result<()> {
@@ -539,6 +543,22 @@ mod tests {
             fixture.operations()[3..],
             ["lines_recovered", "node_stopped"]
         );
+    }
+
+    #[test]
+    fn writes_no_line_twice_when_only_the_note_fails() {
+        let fixture = fixture(2);
+        // In the place where the next note is drafted.
+        let blocked = fixture.folder.path().join("audit.head.new");
+        fs::create_dir(&blocked).expect("made");
+        let append = || fixture.log.append(None, &[Event::NodeStopped]);
+        assert!(append().is_err() && append().is_err());
+        assert_eq!(fixture.lines().len(), 2);
+
+        fs::remove_dir(blocked).expect("removed");
+        append().expect("appended");
+        assert_eq!(fixture.broken(), [""; 0]);
+        assert_eq!(fixture.operations(), ["node_stopped"; 3]);
     }
 
     #[test]

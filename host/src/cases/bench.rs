@@ -25,7 +25,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A bench for `component`, which is granted all that it declares. Nothing of it runs yet.
+    /// A bench for `component`, which is granted all that it declares. Nothing of it runs yet. On a metered `runtime` it is
+    /// stopped at the same instruction every time.
     pub fn new(runtime: &Runtime, component: Vec<u8>) -> Result<Self, LoadError> {
         Ok(Self {
             terms: Terms::as_asked(&component)?,

@@ -71,6 +71,11 @@ impl Case {
         &self.name
     }
 
+    /// Whether the plugin has other limits in it than usual.
+    pub fn has_own_limits(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// The line that it begins at.
     pub fn line(&self) -> usize {
         self.line

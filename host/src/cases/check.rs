@@ -7,6 +7,7 @@ use super::form::Form;
 use super::meet::{Names, meet};
 use super::show;
 use crate::handlers::{FIXED_LIMITS, Limit};
+use crate::message::{LONGEST_LINE, one_line};
 use crate::trace::{Plugin, Session};
 
 /// What came of a case.
@@ -71,7 +72,10 @@ impl Check {
         Self {
             place,
             fits: false,
-            difference: vec![format!("- {place}"), format!("+ {why}")],
+            difference: vec![
+                format!("- {place}"),
+                format!("+ {}", one_line(why, LONGEST_LINE)),
+            ],
             instead: None,
         }
     }

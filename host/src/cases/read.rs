@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::CasesError;
 use super::form::{Form, RAW, of_entries};
 use super::integer;
-use super::written::{Source, Written, only};
+use super::written::{Entry, Source, Written, only};
 use crate::message::Value;
 
 type At<'a> = &'a Spanned<Written>;
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         &self,
         at: &'w Spanned<Written>,
         what: &str,
-    ) -> Result<&'w [(Spanned<String>, Spanned<Written>)], CasesError> {
+    ) -> Result<&'w [Entry], CasesError> {
         match at.as_ref() {
             Written::Table(table) => Ok(table),
             other => Err(self.not_a(at, what, "a table", other)),
@@ -213,10 +213,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn entries(
-        &self,
-        table: &[(Spanned<String>, Spanned<Written>)],
-    ) -> Result<Vec<(String, Form)>, CasesError> {
+    fn entries(&self, table: &[Entry]) -> Result<Vec<(String, Form)>, CasesError> {
         table
             .iter()
             .map(|(key, value)| Ok((key.as_ref().clone(), self.value(value)?)))

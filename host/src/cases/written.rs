@@ -16,8 +16,11 @@ pub(super) enum Written {
     Truth(bool),
     List(Vec<Spanned<Written>>),
     /// In the order in which it was written.
-    Table(Vec<(Spanned<String>, Spanned<Written>)>),
+    Table(Vec<Entry>),
 }
+
+/// A key and its value.
+pub(super) type Entry = (Spanned<String>, Spanned<Written>);
 
 impl Written {
     /// What it is, in words.
@@ -34,9 +37,7 @@ impl Written {
 }
 
 /// The key and value of a table that has one only, as the words for bytes and patterns are written.
-pub(super) fn only(
-    table: &[(Spanned<String>, Spanned<Written>)],
-) -> Option<(&str, &Spanned<Written>)> {
+pub(super) fn only(table: &[Entry]) -> Option<(&str, &Spanned<Written>)> {
     match table {
         [(key, value)] => Some((key.as_ref(), value)),
         _ => None,

@@ -12,6 +12,7 @@ use super::telemetry::Telemetry;
 use super::{Exit, Format, Problem};
 use crate::control::{self, NodeControl};
 use crate::fedbiomed::{ConfigIni, TinyDb};
+use crate::key_store::StoreError;
 use crate::logs::Logs;
 use crate::message::NodeId;
 use crate::node::{Node, NodeConfig, NodeError};
@@ -234,6 +235,10 @@ pub(super) fn failed(what: &str, error: NodeError) -> Problem {
     let exit = match &error {
         NodeError::Data { .. }
         | NodeError::Recording { .. }
+        | NodeError::Store {
+            source: StoreError::Io(_),
+            ..
+        }
         | NodeError::Audit(_)
         | NodeError::Certificate(_)
         | NodeError::Policy(_) => Exit::Input,

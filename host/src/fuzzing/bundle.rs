@@ -121,7 +121,7 @@ fn list(files: &mut [File]) {
         return;
     };
     if let Ok(Json::Object(mut list)) = serde_json::from_slice(index) {
-        let listed = others.iter().skip(1).map(|file| listing(file));
+        let listed = others.iter().skip(1).map(listing);
         list.insert("files".into(), listed.collect());
         *index = serde_json::to_vec_pretty(&list).expect("JSON");
     }

@@ -117,7 +117,6 @@ mod tests {
     #[test]
     fn the_promises_hold_for_the_corpus_and_what_is_near_it() {
         for (name, target) in TARGETS {
-            let tmp_start = std::time::Instant::now();
             let seeds = corpus(name);
             let run = |input: &[u8], what: &str| {
                 let result = catch_unwind(|| target(input));
@@ -131,11 +130,6 @@ mod tests {
                 let (_, other) = &seeds[(at + rng.next_u32() as usize) % seeds.len()];
                 run(&mutated(seed, other, &mut rng), file);
             }
-            eprintln!(
-                "TMP {name} {:?} {accepted}/{}",
-                tmp_start.elapsed(),
-                seeds.len()
-            );
         }
     }
 

@@ -2,6 +2,7 @@ use std::sync::LazyLock;
 
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
+use zeroize::Zeroizing;
 
 use super::change::Change;
 use super::channel::CHANNEL;
@@ -99,11 +100,11 @@ fn changed_on_the_way(changes: &[u8]) -> bool {
 
 fn changed_within(changes: &[u8]) -> bool {
     let mut frame = SEALED.frame.clone();
-    apply_cipher(&CHANNEL.sender, &mut frame);
+    apply_cipher(&CHANNEL.secret, &mut frame);
     for change in Change::read(changes) {
         change.apply(&mut frame.overlay);
     }
-    apply_cipher(&CHANNEL.sender, &mut frame);
+    apply_cipher(&CHANNEL.secret, &mut frame);
     let opened = open(&CHANNEL.receiver, &frame);
     if let Ok(opened) = &opened {
         assert_eq!(*opened, SEALED.inner, "nobody sealed this");
@@ -112,19 +113,23 @@ fn changed_within(changes: &[u8]) -> bool {
 }
 
 fn signed_by_the_sender(message: &[u8]) -> bool {
-    let frame = signed(&CHANNEL.sender, message);
+    let frame = signed(&CHANNEL.sender, &CHANNEL.secret, message);
     holds(&CHANNEL.receiver, &frame, message)
 }
 
 fn signed_by_anyone(message: &[u8]) -> bool {
+    static SECRET: LazyLock<Zeroizing<[u8; 32]>> = LazyLock::new(|| {
+        let keys = ChannelKeys::published().expect("the published key");
+        ecdh(&keys.own_secret_key(), &keys.peer_public_key())
+    });
     let keys = ChannelKeys::published().expect("the published key");
-    let mut frame = signed(keys, message);
+    let mut frame = signed(keys, &SECRET, message);
     frame.setup = true;
     holds(keys, &frame, message)
 }
 
 /// `message` with a signature over its one form, encrypted. Its bytes need not be in that form, nor be a value.
-fn signed(keys: &ChannelKeys, message: &[u8]) -> OverlayMessage {
+fn signed(keys: &ChannelKeys, secret: &[u8; 32], message: &[u8]) -> OverlayMessage {
     let canonical = Value::decode(message).map_or(message.to_vec(), |value| value.encode());
     let signature: Signature = SigningKey::from(&keys.own_secret_key()).sign(&canonical);
     let signature = Value::Bin(signature.to_der().as_bytes().to_vec());
@@ -138,7 +143,7 @@ fn signed(keys: &ChannelKeys, message: &[u8]) -> OverlayMessage {
         &signature.encode(),
     ]
     .concat();
-    apply_cipher(keys, &mut frame);
+    apply_cipher(secret, &mut frame);
     frame
 }
 
@@ -170,10 +175,9 @@ fn holds(keys: &ChannelKeys, frame: &OverlayMessage, message: &[u8]) -> bool {
 }
 
 /// Encrypts or decrypts with the key of that message.
-fn apply_cipher(keys: &ChannelKeys, frame: &mut OverlayMessage) {
-    let secret = ecdh(&keys.own_secret_key(), &keys.peer_public_key());
+fn apply_cipher(secret: &[u8; 32], frame: &mut OverlayMessage) {
     let ids = sorted_ids(frame.source.as_str(), frame.dest.as_str());
-    let key = concat_kdf(secret.as_slice(), &[&frame.salt, &ids]);
+    let key = concat_kdf(secret, &[&frame.salt, &ids]);
     let nonce = frame.nonce.as_slice().try_into().expect("16 bytes");
     chacha20_xor(&key, nonce, &mut frame.overlay);
 }

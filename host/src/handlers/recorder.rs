@@ -181,8 +181,8 @@ impl Account {
         import: String,
         given: Vec<Value>,
     ) -> wasmtime::Result<Answered<T>> {
-        let calls = self.session.as_mut().map(|session| &mut session.calls);
-        let Some(call) = calls.and_then(|calls| calls.last_mut()) else {
+        let calls = self.session.iter_mut().flat_map(|it| &mut it.calls);
+        let Some((at, call)) = calls.enumerate().last() else {
             return Ok(Answered::ByHost);
         };
         call.host_calls.push(HostCall {
@@ -201,6 +201,11 @@ impl Account {
         let recorded = self.script.remove(found);
         if recorded.result == Value::Unanswered {
             self.cancelled = true;
+            // That the host's clock ended the wait is not in the plugin's hands either.
+            let then = script.calls.get(at).map(|call| &call.ended);
+            if let Some(stopped @ Ended::Stopped(_)) = then {
+                call.ended = stopped.clone();
+            }
             return Err(not_there());
         }
         let answer = T::from_value(&recorded.result).ok_or_else(not_there)?;

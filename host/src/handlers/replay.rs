@@ -200,6 +200,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wait_that_the_clock_ended_ends_so_again() {
+        let mut recorded = session(vec![get("no", Value::Unanswered)]);
+        let stopped = Ended::Stopped("guest was stopped at its limit handle-wall-ms".into());
+        recorded.calls[0].ended = stopped.clone();
+
+        let again = asking().replay(&recorded).await.expect("replayed");
+
+        assert_eq!(again.calls[0].ended, stopped);
+    }
+
+    #[tokio::test]
     async fn the_same_plugin_does_the_same_again() {
         let recorded = session(vec![get("no", Value::Bytes(vec![1, 2, 3].into()))]);
 

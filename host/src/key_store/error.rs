@@ -96,6 +96,10 @@ impl From<redb::StorageError> for StoreError {
                 Self::Unreadable(io.to_string())
             }
             redb::StorageError::Io(io) => Self::Io(io),
+            // The disk's, not the file's: the next transaction finds out whether it still is so.
+            redb::StorageError::PreviousIo => {
+                Self::Io(std::io::Error::other("it failed at another write"))
+            }
             other => Self::Unreadable(other.to_string()),
         }
     }

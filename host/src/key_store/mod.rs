@@ -6,6 +6,7 @@
 //!
 //! What is not here: which keys a message is opened with ([`crate::channels`]), encryption of the file at rest.
 
+mod claims;
 mod database;
 mod error;
 mod file;
@@ -13,6 +14,8 @@ mod open_requests;
 mod plugins;
 mod quiet_panic;
 pub mod records;
+mod simulated;
+mod watched;
 
 use std::io;
 use std::path::Path;
@@ -22,10 +25,12 @@ use zeroize::Zeroizing;
 
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
+use claims::Note;
 use database::Database;
 pub use error::StoreError;
 pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
+use simulated::{Memory, Simulated};
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 const CHANNELS: TableDefinition<&str, &[u8]> = TableDefinition::new("channels");
@@ -41,6 +46,7 @@ type Entry = (String, Zeroizing<Vec<u8>>);
 pub struct KeyStore {
     database: Database,
     seed: Seed,
+    note: Note,
 }
 
 impl KeyStore {
@@ -56,11 +62,13 @@ impl KeyStore {
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                file::create(path, |database| initialise(database, node, randomness))?;
+                file::create(path, |database| {
+                    initialise(database.begin_write()?, node, randomness)
+                })?;
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(Self::file(path)?, Some(node))
+        Self::from_database(file::open(path)?, Some(node), Note::beside(path))
     }
 
     /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
@@ -68,16 +76,14 @@ impl KeyStore {
         if !path.try_exists()? {
             return Ok(None);
         }
-        Self::from_database(Self::file(path)?, None).map(Some)
+        Self::from_database(file::open(path)?, None, Note::beside(path)).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
-        let database =
-            redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
-        initialise(&database, node, randomness)?;
-        let gone = || Err(io::Error::other("memory cannot be opened again").into());
-        Self::from_database(Database::new(database, gone), Some(node))
+        let database = Database::open("memory", Memory::new())?;
+        initialise(database.begin_write()?, node, randomness)?;
+        Self::from_database(database, Some(node), Note::none())
     }
 
     /// Makes a store on a simulated disk, in the steps that [`Self::open`] takes under a temporary name.
@@ -86,7 +92,10 @@ impl KeyStore {
         node: &NodeId,
         randomness: &Randomness,
     ) -> Result<(), StoreError> {
-        file::fill(disk, |database| initialise(database, node, randomness))
+        let database = redb::Database::builder()
+            .set_cache_size(database::CACHE_BYTES)
+            .create_with_backend(disk)?;
+        initialise(database.begin_write()?, node, randomness)
     }
 
     /// The store that was made on a simulated disk, checked as [`Self::open`] does.
@@ -94,16 +103,18 @@ impl KeyStore {
         disk: impl redb::StorageBackend + Clone,
         node: &NodeId,
     ) -> Result<Self, StoreError> {
-        let open = move || file::open_on(disk.clone());
-        Self::from_database(Database::new(open()?, open), Some(node))
+        if disk.len()? == 0 {
+            return Err(StoreError::Unreadable("the file is empty".into()));
+        }
+        let database = Database::open("simulated", Simulated(disk))?;
+        Self::from_database(database, Some(node), Note::none())
     }
 
-    fn file(path: &Path) -> Result<Database, StoreError> {
-        let again = path.to_owned();
-        Ok(Database::new(file::open(path)?, move || file::open(&again)))
-    }
-
-    fn from_database(database: Database, node: Option<&NodeId>) -> Result<Self, StoreError> {
+    fn from_database(
+        database: Database,
+        node: Option<&NodeId>,
+        note: Note,
+    ) -> Result<Self, StoreError> {
         let transaction = database.begin_read()?;
         let about = match transaction.open_table(ABOUT) {
             Ok(table) => table,
@@ -131,7 +142,13 @@ impl KeyStore {
         let transaction = database.begin_write()?;
         plugins::make_tables(&transaction)?;
         transaction.commit()?;
-        Ok(Self { database, seed })
+        let store = Self {
+            database,
+            seed,
+            note,
+        };
+        store.check_claims()?;
+        Ok(store)
     }
 
     /// The node's seed, drawn when the store was made. Channel keys and the key of the compilation cache derive from it.
@@ -196,31 +213,6 @@ impl KeyStore {
         plugins::change(&transaction, changes)?;
         transaction.commit()?;
         Ok(())
-    }
-
-    /// Marks `round` of a context as used and returns the context. Masks are a function of context and round alone, so
-    /// a second vector under the same round would give away the difference of the two: rounds only ever go up, and
-    /// the mark is on disk before this returns.
-    pub fn claim_round(&self, id: &SecaggId, round: u64) -> Result<ContextRecord, StoreError> {
-        let transaction = self.database.begin_write()?;
-        let record = {
-            let mut table = transaction.open_table(CONTEXTS)?;
-            let bytes = match table.get(id.as_ref())? {
-                Some(found) => Zeroizing::new(found.value().to_vec()),
-                None => return Err(StoreError::NoContext(id.clone())),
-            };
-            let mut record: ContextRecord = records::decode(&bytes, || format!("context {id}"))?;
-            if let Some(last) = record.last_round
-                && round <= last
-            {
-                return Err(StoreError::RoundUsed { round, last });
-            }
-            record.last_round = Some(round);
-            table.insert(id.as_ref(), records::encode(&record)?.as_slice())?;
-            record
-        };
-        transaction.commit()?;
-        Ok(record)
     }
 
     /// Forgets a secagg context; `false` when there is none.
@@ -295,12 +287,11 @@ fn certificate_key(address: &str) -> String {
 }
 
 fn initialise(
-    database: &redb::Database,
+    transaction: redb::WriteTransaction,
     node: &NodeId,
     randomness: &Randomness,
 ) -> Result<(), StoreError> {
     let seed = Seed::draw(randomness);
-    let transaction = database.begin_write()?;
     {
         let mut about = transaction.open_table(ABOUT)?;
         about.insert("format", FORMAT)?;

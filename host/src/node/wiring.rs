@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
-use crate::handlers::{Materials, Plugins, Recorder, Services};
+use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services};
 use crate::key_store::{KeyStore, StoreError};
-use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
-use crate::post::Post;
+use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
+use crate::post::{Post, PostError};
 use crate::randomness::Randomness;
-use crate::requests::Requests;
+use crate::requests::{REPLY_TIMEOUT, Requests};
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::tasks::Tasks;
@@ -50,10 +51,13 @@ pub(crate) struct Wiring {
     pub(crate) channels: Arc<Channels>,
     pub(crate) requests: Requests,
     pub(crate) chronicle: Chronicle,
+    plugins: Plugins,
+    randomness: Randomness,
     router: Arc<Router>,
     setups: Arc<Setups>,
     post: Arc<Post>,
     tasks: Tasks,
+    parts: [Tasks; 3],
     stopping: CancellationToken,
 }
 
@@ -79,6 +83,8 @@ impl Wiring {
             recorder,
         } = ground;
         let tasks = Tasks::default();
+        let parts = [(); 3].map(|()| tasks.of_another_part());
+        let [of_post, of_router, of_setups] = parts.clone();
         let channels = Arc::new(Channels::load(store.clone(), chronicle.audit.clone())?);
         let requests = Requests::default();
         let services = Services {
@@ -98,7 +104,7 @@ impl Wiring {
             outbox.clone(),
             randomness.clone(),
             chronicle.clone(),
-            tasks.of_another_part(),
+            of_post,
         ));
         let router = Arc::new(Router::new(
             id.clone(),
@@ -107,19 +113,19 @@ impl Wiring {
             requests.clone(),
             post.clone(),
             chronicle.clone(),
-            tasks.of_another_part(),
+            of_router,
         ));
         let setups = Arc::new(Setups::new(
             id,
             name,
-            plugins,
+            plugins.clone(),
             services,
             store,
             requests.clone(),
             post.clone(),
-            randomness,
+            randomness.clone(),
             chronicle.clone(),
-            tasks.of_another_part(),
+            of_setups,
         ));
         let (incoming, inbox) = mpsc::channel(BETWEEN);
         let stopping = CancellationToken::new();
@@ -139,10 +145,13 @@ impl Wiring {
             channels,
             requests,
             chronicle,
+            plugins,
+            randomness,
             router,
             setups,
             post,
             tasks,
+            parts,
             stopping,
         };
         Ok((wiring, Ends { incoming, outgoing }))
@@ -159,6 +168,45 @@ impl Wiring {
     /// Waits for answers that are still to be handed over.
     pub(crate) async fn ended(&self) {
         self.tasks.ended().await;
+    }
+
+    /// How many tasks it has.
+    pub(crate) fn in_work(&self) -> usize {
+        let parts = self.parts.iter().map(Tasks::count);
+        self.tasks.count() + parts.sum::<usize>()
+    }
+
+    /// Sends a request to `peer` as the plugin for its kind would in a run, and waits for the answer: `None` when there is none
+    /// in the time of a round. For simulations, where it is not a researcher who decides what nodes tell each other.
+    pub(crate) fn ask(
+        &self,
+        researcher: &ResearcherId,
+        peer: &NodeId,
+        outgoing: Outgoing,
+        id: &mut dyn FnMut(&RequestId),
+    ) -> impl Future<Output = Result<Option<Body>, PostError>> + Send + use<> {
+        let plugin = self.plugins.for_kind(&outgoing.kind);
+        let ticket = plugin.map(|plugin| {
+            self.requests
+                .register(plugin.name(), peer, &self.randomness)
+        });
+        if let Some(ticket) = &ticket {
+            id(ticket.id());
+        }
+        let (post, researcher, peer) = (self.post.clone(), researcher.clone(), peer.clone());
+        async move {
+            let Some(ticket) = ticket else {
+                let why = format!("no plugin treats messages of kind {:?}", outgoing.kind);
+                return Err(PostError::NotAMessage(why));
+            };
+            let deadline = Instant::now() + REPLY_TIMEOUT;
+            let sent = post.ask(&researcher, &peer, ticket.id().clone(), outgoing);
+            match timeout_at(deadline, sent).await {
+                Ok(Err(PostError::ChannelSilent(_))) | Err(_) => Ok(None),
+                Ok(Err(error)) => Err(error),
+                Ok(Ok(_)) => Ok(ticket.reply_by(deadline).await),
+            }
+        }
     }
 
     /// Drops everything under way where it stands, as a crash would.

@@ -26,6 +26,13 @@ pub struct Letter {
     pub came: Instant,
 }
 
+impl Letter {
+    /// Whether it has waited longer than [`MAX_AGE`].
+    pub fn is_expired(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.came) >= MAX_AGE
+    }
+}
+
 /// The mailbox has no room for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
@@ -65,11 +72,10 @@ impl Mailbox {
 
     /// Takes out one message that has waited longer than [`MAX_AGE`]. To be called until there is none.
     pub fn take_expired(&mut self, now: Instant) -> Option<Letter> {
-        let oldest = self.letters.front()?;
-        if now.saturating_duration_since(oldest.came) < MAX_AGE {
-            return None;
+        if self.letters.front()?.is_expired(now) {
+            return self.take();
         }
-        self.take()
+        None
     }
 
     /// The message that goes out next.

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use rand_core::Rng;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -38,7 +39,7 @@ use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
 use crate::proto::researcher::researcher_service_server::ResearcherServiceServer;
 use crate::transport::certificate::{KEPT_CERTIFICATE, KEPT_KEY};
-use crate::transport::{Certificate, CertificateError, ServerIdentity};
+use crate::transport::{Certificate, CertificateError, ServerIdentity, give_up_on_silence};
 use counts::Tally;
 use nodes::Nodes;
 use service::{Budget, Service};
@@ -184,7 +185,7 @@ impl Relay {
     /// directory, or a new one. `rng` makes request ids.
     pub async fn start(
         config: RelayConfig,
-        rng: impl Rng + Send + 'static,
+        mut rng: impl Rng + Send + 'static,
     ) -> Result<Self, RelayError> {
         let identity = match &config.identity {
             Some((certificate, key)) => ServerIdentity::load(certificate, key)?,
@@ -219,7 +220,11 @@ impl Relay {
         let tally = Arc::new(Tally::default());
         let service = Arc::new(Service {
             researcher_id: config.researcher_id,
-            nodes: Arc::new(Nodes::new(Arc::clone(&tally), stopping.clone())),
+            nodes: Arc::new(Nodes::new(
+                Arc::clone(&tally),
+                stopping.clone(),
+                rng.next_u64(),
+            )),
             requests: Arc::default(),
             tally,
             rng: Mutex::new(Box::new(rng)),
@@ -241,7 +246,10 @@ impl Relay {
                     .max_decoding_message_size(MAX_GRPC_MESSAGE)
                     .max_encoding_message_size(MAX_GRPC_MESSAGE),
             );
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        // A connection that is lost before it is set up fails at its first use.
+        let incoming = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .inspect_ok(|connection| drop(give_up_on_silence(connection)));
         let closed = service.closing.clone().cancelled_owned();
         let server = tokio::spawn(async move {
             if let Err(error) = router.serve_with_incoming_shutdown(incoming, closed).await {

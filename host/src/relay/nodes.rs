@@ -16,6 +16,7 @@ use super::counts::{DropReason, Tally};
 use super::mailbox::{Letter, MAX_AGE, Mailbox};
 use super::poll::Poll;
 use crate::message::NodeId;
+use crate::transport::receipt::Received;
 
 /// Most nodes known at a time.
 pub const MAX_NODES: usize = 1024;
@@ -81,8 +82,10 @@ pub(super) struct Known {
     address: Option<SocketAddr>,
     pub(super) last_seen: Option<Instant>,
     greeted: Option<Instant>,
-    /// Sent in part and not yet known to have arrived.
+    /// Sent in part.
     pub(super) under_way: usize,
+    /// Sent in full, by the poll of this number, and not yet known to have arrived.
+    pub(super) unconfirmed: Option<(u64, Letter)>,
     pub(super) wake: Arc<Notify>,
 }
 
@@ -92,6 +95,26 @@ impl Known {
             || self
                 .last_seen
                 .is_some_and(|seen| now.saturating_duration_since(seen) < DISCONNECTED_AFTER)
+    }
+
+    fn unconfirmed_bytes(&self) -> usize {
+        let unconfirmed = self.unconfirmed.as_ref();
+        unconfirmed.map_or(0, |(_, letter)| letter.message.len())
+    }
+
+    /// Puts back what did not arrive, going by what the node says; otherwise gives it out of its hands, and how many bytes it had.
+    fn settle(&mut self, received: Received) -> usize {
+        match self.unconfirmed.take() {
+            Some((poll, letter))
+                if received == Received::None
+                    || matches!(received, Received::Poll(other) if other != poll) =>
+            {
+                self.mailbox.put_first(letter);
+                0
+            }
+            Some((_, letter)) => letter.message.len(),
+            None => 0,
+        }
     }
 
     /// Nothing of it is worth keeping.
@@ -107,6 +130,10 @@ impl Known {
 impl State {
     pub(super) fn expire(&mut self, id: &NodeId, now: Instant, tally: &Tally) {
         if let Some(node) = self.known.get_mut(id) {
+            let old = |(_, letter): &mut (u64, Letter)| letter.is_expired(now);
+            if let Some((_, letter)) = node.unconfirmed.take_if(old) {
+                self.bytes -= letter.message.len();
+            }
             while let Some(letter) = node.mailbox.take_expired(now) {
                 self.bytes -= letter.message.len();
                 tally.dropped(letter.class, DropReason::Expired);
@@ -131,7 +158,7 @@ impl State {
 
     fn forget(&mut self, id: &NodeId, tally: &Tally) {
         if let Some(mut node) = self.known.remove(id) {
-            self.bytes -= node.mailbox.bytes();
+            self.bytes -= node.mailbox.bytes() + node.unconfirmed_bytes();
             while let Some(letter) = node.mailbox.take() {
                 tally.dropped(letter.class, DropReason::UnknownNode);
             }
@@ -140,11 +167,12 @@ impl State {
 }
 
 impl Nodes {
-    pub(super) fn new(tally: Arc<Tally>, stopping: CancellationToken) -> Self {
+    /// `polls` is where polls begin to be numbered. At random: nodes may still name one of another relay's.
+    pub(super) fn new(tally: Arc<Tally>, stopping: CancellationToken, polls: u64) -> Self {
         let state = State {
             known: BTreeMap::new(),
             bytes: 0,
-            polls: 0,
+            polls,
             settled: Instant::now() + SETTLING,
         };
         Self {
@@ -161,18 +189,22 @@ impl Nodes {
     /// Begins a poll of `id`. An older one under the same id goes on and the new one is refused, unless both come from
     /// the same connection: then the client has given up the older one and we have not heard yet. A client whose
     /// connection broke is let in again when the broken one is noticed, by keep-alive within 20 s.
+    ///
+    /// `received` tells whether what the poll before delivered has arrived; if not, it goes out first.
     pub(super) fn begin_poll(
         self: &Arc<Self>,
         id: NodeId,
         address: Option<SocketAddr>,
+        received: Received,
     ) -> Result<Poll, PollRefused> {
         let now = Instant::now();
         let mut state = self.lock();
         if !state.known.contains_key(&id) && !state.make_room(now, &self.tally) {
             return Err(PollRefused::TooManyNodes);
         }
-        state.polls += 1;
+        state.polls = state.polls.wrapping_add(1);
         let number = state.polls;
+        let state = &mut *state;
         let node = state.known.entry(id.clone()).or_default();
         if node.poll.is_some() {
             if address.is_none() || node.address != address {
@@ -188,10 +220,12 @@ impl Nodes {
         if greet {
             node.greeted = Some(now);
         }
+        state.bytes -= node.settle(received);
         node.poll = Some(number);
         node.address = address;
         node.last_seen = Some(now);
-        Ok(Poll::new(Arc::clone(self), id, number, greet))
+        let confirms = received != Received::NotSaid;
+        Ok(Poll::new(Arc::clone(self), id, number, greet, confirms))
     }
 
     /// Puts a message into a node's mailbox, or drops and counts it.
@@ -287,7 +321,7 @@ pub(super) mod tests {
     pub(in crate::relay) fn nodes() -> (Arc<Nodes>, CancellationToken) {
         let stopping = CancellationToken::new();
         (
-            Arc::new(Nodes::new(Arc::default(), stopping.clone())),
+            Arc::new(Nodes::new(Arc::default(), stopping.clone(), 0)),
             stopping,
         )
     }
@@ -304,6 +338,8 @@ pub(super) mod tests {
         }
     }
 
+    pub(in crate::relay) use crate::transport::receipt::Received::NotSaid;
+
     pub(in crate::relay) fn from(port: u16) -> Option<SocketAddr> {
         Some(([127, 0, 0, 1], port).into())
     }
@@ -311,7 +347,7 @@ pub(super) mod tests {
     /// What the next poll gets.
     pub(in crate::relay) async fn next(nodes: &Arc<Nodes>, node: &str) -> prost::bytes::Bytes {
         let delivery = nodes
-            .begin_poll(id(node), from(1))
+            .begin_poll(id(node), from(1), NotSaid)
             .unwrap()
             .next()
             .await
@@ -324,19 +360,19 @@ pub(super) mod tests {
     #[tokio::test]
     async fn refuses_a_second_poll_from_another_connection() {
         let (nodes, _stopping) = nodes();
-        let first = nodes.begin_poll(id("a"), from(1)).unwrap();
+        let first = nodes.begin_poll(id("a"), from(1), NotSaid).unwrap();
 
         assert_eq!(
-            nodes.begin_poll(id("a"), from(2)).err(),
+            nodes.begin_poll(id("a"), from(2), NotSaid).err(),
             Some(PollRefused::InUse)
         );
         assert_eq!(
-            nodes.begin_poll(id("a"), None).err(),
+            nodes.begin_poll(id("a"), None, NotSaid).err(),
             Some(PollRefused::InUse)
         );
 
         drop(first);
-        assert!(nodes.begin_poll(id("a"), from(2)).is_ok());
+        assert!(nodes.begin_poll(id("a"), from(2), NotSaid).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -375,27 +411,31 @@ pub(super) mod tests {
     async fn knows_a_bounded_number_of_nodes_and_forgets_those_long_gone() {
         let (nodes, _stopping) = nodes();
         let polls: Vec<_> = (0..MAX_NODES)
-            .map(|n| nodes.begin_poll(id(&n.to_string()), from(1)).unwrap())
+            .map(|n| {
+                nodes
+                    .begin_poll(id(&n.to_string()), from(1), NotSaid)
+                    .unwrap()
+            })
             .collect();
         assert_eq!(
-            nodes.begin_poll(id("new"), from(1)).err(),
+            nodes.begin_poll(id("new"), from(1), NotSaid).err(),
             Some(PollRefused::TooManyNodes)
         );
 
         drop(polls);
         assert_eq!(
-            nodes.begin_poll(id("new"), from(1)).err(),
+            nodes.begin_poll(id("new"), from(1), NotSaid).err(),
             Some(PollRefused::TooManyNodes)
         );
         tokio::time::advance(MAX_AGE).await;
-        assert!(nodes.begin_poll(id("new"), from(1)).is_ok());
+        assert!(nodes.begin_poll(id("new"), from(1), NotSaid).is_ok());
         assert_eq!(nodes.list().len(), MAX_NODES);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_stops_polling_is_disconnected_after_ten_seconds() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
         tokio::time::advance(DISCONNECTED_AFTER - Duration::from_millis(1)).await;
         assert!(nodes.is_connected(&id("a")));
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -406,7 +446,7 @@ pub(super) mod tests {
     #[tokio::test(start_paused = true)]
     async fn frees_the_memory_of_messages_nobody_fetched() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
         nodes.post(&id("a"), letter("x")).unwrap();
         tokio::time::advance(MAX_AGE).await;
         nodes.sweep();
@@ -416,11 +456,30 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn frees_the_memory_of_a_message_that_nobody_confirms() {
+        let (nodes, _stopping) = nodes();
+        let poll = nodes.begin_poll(id("a"), from(1), Received::None).unwrap();
+        nodes.post(&id("a"), letter("x")).unwrap();
+        poll.next().await.unwrap().done();
+        assert_eq!(nodes.lock().bytes, 1);
+
+        tokio::time::advance(MAX_AGE).await;
+        nodes.sweep();
+        assert_eq!(nodes.lock().bytes, 0);
+        assert!(
+            !nodes
+                .begin_poll(id("a"), from(1), Received::None)
+                .unwrap()
+                .has_mail()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn greets_each_new_connection_but_not_each_poll_through_a_proxy() {
         let (nodes, _stopping) = nodes();
         let wants = |port| {
             nodes
-                .begin_poll(id("a"), from(port))
+                .begin_poll(id("a"), from(port), NotSaid)
                 .unwrap()
                 .wants_greeting()
         };

@@ -24,16 +24,29 @@ pub(super) struct Poll {
     id: NodeId,
     number: u64,
     greet: bool,
+    confirms: bool,
 }
 
 impl Poll {
-    pub(super) fn new(nodes: Arc<Nodes>, id: NodeId, number: u64, greet: bool) -> Self {
+    pub(super) fn new(
+        nodes: Arc<Nodes>,
+        id: NodeId,
+        number: u64,
+        greet: bool,
+        confirms: bool,
+    ) -> Self {
         Self {
             nodes,
             id,
             number,
             greet,
+            confirms,
         }
+    }
+
+    /// By which the node confirms that the message has come.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether the node seems to be new here and does not know its researcher.
@@ -124,14 +137,23 @@ impl Delivery {
             .unwrap_or_default()
     }
 
-    /// The message has been sent in full.
+    /// The message has been sent in full. It is kept until its node's next poll says that it came, if that node says so at all.
     pub(super) fn done(mut self) {
         if let Some(letter) = self.letter.take() {
             self.poll.nodes.tally.delivered(letter.class);
             let mut state = self.poll.nodes.lock();
-            state.bytes -= letter.message.len();
+            let length = letter.message.len();
+            let mut kept = false;
             if let Some(node) = state.known.get_mut(&self.poll.id) {
                 node.under_way -= 1;
+                // A newer poll has said already what it knows.
+                kept = self.poll.confirms && node.poll == Some(self.poll.number);
+                if kept {
+                    node.unconfirmed = Some((self.poll.number, letter));
+                }
+            }
+            if !kept {
+                state.bytes -= length;
             }
         }
     }
@@ -154,19 +176,20 @@ impl Drop for Delivery {
 
 #[cfg(test)]
 mod tests {
-    use super::super::nodes::tests::{from, id, letter, next, nodes};
+    use super::super::nodes::tests::{NotSaid, from, id, letter, next, nodes};
     use super::*;
+    use crate::transport::receipt::Received;
 
     #[tokio::test]
     async fn a_message_whose_delivery_broke_goes_out_first() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
         nodes.post(&id("a"), letter("first")).unwrap();
         nodes.post(&id("a"), letter("second")).unwrap();
 
         drop(
             nodes
-                .begin_poll(id("a"), from(1))
+                .begin_poll(id("a"), from(1), NotSaid)
                 .unwrap()
                 .next()
                 .await
@@ -179,9 +202,56 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_goes_out_again_until_its_node_says_that_it_came() {
+        let (nodes, _stopping) = nodes();
+        let deliver = async |port, received| {
+            let poll = nodes.begin_poll(id("a"), from(port), received).unwrap();
+            let number = poll.number();
+            let delivery = poll.next().await.unwrap();
+            let message = delivery.message();
+            delivery.done();
+            (message, number)
+        };
+        drop(nodes.begin_poll(id("a"), from(1), Received::None).unwrap());
+        nodes.post(&id("a"), letter("first")).unwrap();
+        nodes.post(&id("a"), letter("second")).unwrap();
+
+        let (message, _) = deliver(1, Received::None).await;
+        assert_eq!(message, "first");
+        // The node was started again, and then names what came before.
+        let (message, earlier) = deliver(2, Received::None).await;
+        assert_eq!(message, "first");
+        let (message, number) = deliver(3, Received::Poll(earlier - 1)).await;
+        assert_eq!(message, "first");
+        let (message, last) = deliver(3, Received::Poll(number)).await;
+        assert_eq!(message, "second");
+        let poll = nodes
+            .begin_poll(id("a"), from(4), Received::Poll(last))
+            .unwrap();
+        assert!(!poll.has_mail());
+        assert_eq!(nodes.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_message_to_a_node_that_confirms_nothing_goes_out_once() {
+        let (nodes, _stopping) = nodes();
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
+        nodes.post(&id("a"), letter("x")).unwrap();
+        assert_eq!(next(&nodes, "a").await, "x");
+
+        assert!(
+            !nodes
+                .begin_poll(id("a"), from(2), NotSaid)
+                .unwrap()
+                .has_mail()
+        );
+        assert_eq!(nodes.lock().bytes, 0);
+    }
+
+    #[tokio::test]
     async fn a_cancelled_wait_loses_nothing() {
         let (nodes, _stopping) = nodes();
-        let waiting = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
+        let waiting = tokio::spawn(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap().next());
         tokio::task::yield_now().await;
         waiting.abort();
         assert!(waiting.await.is_err());
@@ -193,24 +263,28 @@ mod tests {
     #[tokio::test]
     async fn a_stopping_relay_still_hands_out_what_is_there() {
         let (nodes, stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1)).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
         nodes.post(&id("a"), letter("x")).unwrap();
         stopping.cancel();
 
         assert!(nodes.anything_due());
         assert_eq!(next(&nodes, "a").await, "x");
         assert!(!nodes.anything_due());
-        let ended = nodes.begin_poll(id("a"), from(1)).unwrap().next().await;
+        let ended = nodes
+            .begin_poll(id("a"), from(1), NotSaid)
+            .unwrap()
+            .next()
+            .await;
         assert_eq!(ended.err(), Some(PollEnded::Stopping));
     }
 
     #[tokio::test]
     async fn a_second_poll_of_the_same_connection_replaces_the_first() {
         let (nodes, _stopping) = nodes();
-        let first = tokio::spawn(nodes.begin_poll(id("a"), from(1)).unwrap().next());
+        let first = tokio::spawn(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap().next());
         tokio::task::yield_now().await;
 
-        let second = nodes.begin_poll(id("a"), from(1)).unwrap();
+        let second = nodes.begin_poll(id("a"), from(1), NotSaid).unwrap();
 
         assert_eq!(first.await.unwrap().err(), Some(PollEnded::Replaced));
         nodes.post(&id("a"), letter("x")).unwrap();

@@ -22,6 +22,7 @@ use crate::proto::researcher::feedback_message::FeedbackType;
 use crate::proto::researcher::researcher_service_server::ResearcherService;
 use crate::proto::researcher::{Empty, FeedbackMessage, TaskRequest, TaskResponse, TaskResult};
 use crate::transport::chunks::{ChunkError, Reassembly, Slice, cut};
+use crate::transport::receipt::{self, Received};
 
 /// How long a poll is held: the reference's 3600 s.
 const HOLD: Duration = Duration::from_secs(3600);
@@ -213,6 +214,7 @@ impl ResearcherService for Service {
         request: Request<TaskRequest>,
     ) -> Result<Response<Self::GetTaskUnaryStream>, Status> {
         let address = request.remote_addr();
+        let received = Received::read(request.metadata());
         let TaskRequest {
             node,
             protocol_version,
@@ -223,7 +225,7 @@ impl ResearcherService for Service {
             tracing::warn!(node = %id, version = ?protocol_version, "a node of another protocol version is refused");
             return Err(Status::failed_precondition(error.to_string()));
         }
-        let poll = self.nodes.begin_poll(id.clone(), address).map_err(|refused| {
+        let poll = self.nodes.begin_poll(id.clone(), address, received).map_err(|refused| {
             tracing::warn!(security = true, node = %id, ?address, "a poll is refused: {refused}");
             match refused {
                 PollRefused::InUse => Status::already_exists(refused.to_string()),
@@ -238,12 +240,15 @@ impl ResearcherService for Service {
             tracing::info!(node = %id, ?address, "a node polls");
             poll.post_first(self.letter(&requests::Request::Ping, self.request_id()));
         }
+        let number = poll.number();
         let closing = self.closing.clone();
         let slices = stream::try_unfold(Step::Waiting(poll), move |step| {
             let closing = closing.clone();
             async move { step.next(&closing).await }
         });
-        Ok(Response::new(Box::pin(slices)))
+        let mut answer: Response<Self::GetTaskUnaryStream> = Response::new(Box::pin(slices));
+        receipt::number(answer.metadata_mut(), number);
+        Ok(answer)
     }
 
     async fn reply_task(

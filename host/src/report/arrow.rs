@@ -207,8 +207,10 @@ impl Arrow {
                 continue;
             }
             let what = fault::of_message(&hit.fault);
+            // By how much a message was late is seen when it has come.
+            let seen = !self.delivered.is_empty() && hit.fault != "corrupt";
             parts.push(match hit.how.as_str() {
-                "" => format!("{what} by a fault"),
+                how if how.is_empty() || seen => format!("{what} by a fault"),
                 how => format!("{what} by a fault ({how})"),
             });
         }

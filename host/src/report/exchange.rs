@@ -131,7 +131,8 @@ impl Joined {
                 let fits = |(at, run): &(u64, String)| {
                     *at <= arrow.at && arrow.run.as_ref().is_none_or(|known| known == run)
                 };
-                if let Some(found) = asks.iter().position(fits) {
+                // What was asked for earlier may never have been sent.
+                if let Some(found) = asks.iter().rposition(fits) {
                     arrow.run = Some(asks.remove(found).1);
                 }
             }

@@ -14,6 +14,8 @@ pub struct Fault {
     pub fault: String,
     /// In words, as what the lane is: `cut off from the relay`.
     pub words: String,
+    /// What the lane does when it is over: `reaches the relay again`.
+    pub over: String,
     /// When it began, in microseconds.
     pub at: u64,
     /// When it ended, if it did.
@@ -32,9 +34,11 @@ impl Fault {
             "relay" => lane::RELAY.into(),
             _ => lane::node(node),
         };
+        let (words, over) = in_words(fault);
         Self {
             lane,
-            words: in_words(fault),
+            words,
+            over,
             fault: one_line(fault, LONGEST_NAME),
             at,
             until: None,
@@ -55,21 +59,24 @@ impl Fault {
     }
 }
 
-fn in_words(fault: &str) -> String {
-    match fault {
-        "kill" => "killed".into(),
-        "power" => "without power".into(),
-        "partition" => "cut off from the relay".into(),
-        "relay" => "down".into(),
-        "torn" => "died while it wrote its store".into(),
-        "full" => "disk full".into(),
-        "read-only" => "disk read-only".into(),
-        "io" => "disk failing".into(),
-        "damage" => "store damaged".into(),
-        "backup" => "an old store put back".into(),
-        "clock" => "clock wrong".into(),
-        other => one_line(other, LONGEST_NAME),
-    }
+fn in_words(fault: &str) -> (String, String) {
+    let (words, over) = match fault {
+        "kill" => ("killed", "may start again"),
+        "power" => ("without power", "has power again"),
+        "partition" => ("cut off from the relay", "reaches the relay again"),
+        "relay" => ("down", "is up again"),
+        "full" => ("disk full", "has room on its disk again"),
+        "read-only" => ("disk read-only", "can write to its disk again"),
+        "io" => ("disk failing", "has a disk that works again"),
+        "damage" => ("store damaged", "has its store again"),
+        "backup" => ("an old store put back", "may start again"),
+        "clock" => ("clock wrong", "has the right time again"),
+        other => {
+            let name = one_line(other, LONGEST_NAME);
+            return (name.clone(), format!("has no {name} any more"));
+        }
+    };
+    (words.to_owned(), over.to_owned())
 }
 
 /// A fault of a message, as what was done to it.
@@ -78,8 +85,8 @@ pub(super) fn of_message(fault: &str) -> String {
         "drop" => "dropped".into(),
         "dup" => "doubled".into(),
         "corrupt" => "changed".into(),
-        "reorder" => "held back".into(),
         "delay" => "delayed".into(),
+        "reorder" => "held back".into(),
         other => one_line(other, LONGEST_NAME),
     }
 }

@@ -49,18 +49,24 @@ impl Joined {
         match what {
             What::Started { node, life } => self.started(at, node, *life),
             What::NotStarted { node, why } => {
-                let text = format!("does not start: {}", line(why));
+                let text = format!("could not start: {}", line(why));
                 self.moment(at, node, text);
+            }
+            What::Died { node } => {
+                self.moment(at, node, "dies over an operation of its disk".to_owned());
             }
             What::FaultBegan { fault, node } => self.faults.push(Fault::began(fault, node, at)),
             What::FaultDid { fault, node, how } => {
                 self.moment(at, node, format!("{}: {}", name(fault), line(how)));
             }
             What::FaultEnded { fault, node } => {
+                // Of several at once the one that began first.
                 let ends = Fault::began(fault, node, at);
-                self.end_faults(at, |fault| {
-                    fault.lane == ends.lane && fault.fault == ends.fault
-                });
+                let mut open = self.faults.iter_mut().filter(|fault| fault.until.is_none());
+                let ended = open.find(|fault| fault.lane == ends.lane && fault.fault == ends.fault);
+                if let Some(fault) = ended {
+                    fault.until = Some(at);
+                }
             }
             What::Asked { n, to, kind, run } => {
                 let mut arrow = Arrow::new(Way::Asked, lane::RESEARCHER.into(), lane::node(to), at);
@@ -149,32 +155,31 @@ impl Joined {
     fn started(&mut self, at: u64, node: &str, life: u32) {
         let lane = lane::node(node);
         // A node that works has no such fault any more, whoever ended it.
-        self.end_faults(at, |fault| fault.ends_lives() && fault.lane == lane);
+        let open = self.faults.iter_mut().filter(|fault| fault.until.is_none());
+        for fault in open.filter(|fault| fault.ends_lives() && fault.lane == lane) {
+            fault.until = Some(at);
+        }
         let text = match life {
-            0 | 1 => "starts".to_owned(),
-            life => format!("starts again, life {life}"),
+            0 | 1 => "started".to_owned(),
+            life => format!("started again, life {life}"),
         };
         self.moment(at, node, text);
     }
 
-    fn moment(&mut self, at: u64, node: &str, text: String) {
-        let lane = lane::node(node);
-        self.moments.push(Moment { at, lane, text });
+    fn moment(&mut self, at: u64, node: &str, what: String) {
+        self.moment_at(at, lane::node(node), what);
     }
 
     /// Something about a message that the trace says nothing else of.
     fn stray(&mut self, at: u64, n: u64, what: &str) {
-        self.moments.push(Moment {
-            at,
-            lane: lane::RELAY.into(),
-            text: format!("#{n}, of which nothing else is known: {what}"),
-        });
+        let what = format!("had #{n}, of which nothing else is known: {what}");
+        self.moment_at(at, lane::RELAY.into(), what);
     }
 
-    fn end_faults(&mut self, at: u64, which: impl Fn(&Fault) -> bool) {
-        let open = self.faults.iter_mut().filter(|fault| fault.until.is_none());
-        for fault in open.filter(|fault| which(fault)) {
-            fault.until = Some(at);
+    fn moment_at(&mut self, at: u64, lane: String, what: String) {
+        match self.moments.last_mut() {
+            Some(last) if last.at == at && last.what == what => last.also(lane),
+            _ => self.moments.push(Moment::new(at, lane, what)),
         }
     }
 
@@ -406,7 +411,7 @@ mod tests {
             (
                 Fate::Doubled(900),
                 State::Treated,
-                "doubled by a fault (again 900 ms later), delivered 2 times, treated by additive-sharing, answered by #2",
+                "doubled by a fault, delivered 2 times, treated by additive-sharing, answered by #2",
             ),
         ] {
             let mut sample = Sample::new();
@@ -520,8 +525,37 @@ mod tests {
         assert!(joined.arrows.is_empty());
         assert_eq!(
             joined.moments[0].text,
-            "#9, of which nothing else is known: lost: x"
+            "relay had #9, of which nothing else is known: lost: x"
         );
+    }
+
+    #[test]
+    fn what_happens_to_many_at_once_is_told_once() {
+        let mut sample = Sample::new();
+        for n in 0..7 {
+            let node = format!("node-{n}");
+            sample.event(What::Started { node, life: 1 });
+        }
+        let joined = joined(&sample);
+
+        assert_eq!(joined.moments.len(), 1);
+        assert_eq!(
+            joined.moments[0].text,
+            "node-0, node-1, node-2, node-3, node-4 and 2 more started"
+        );
+        assert_eq!(joined.moments[0].lanes.len(), 7);
+    }
+
+    #[test]
+    fn of_two_faults_at_once_one_end_ends_one() {
+        let mut sample = Sample::new();
+        sample.fault("partition", "a", 10);
+        sample.pass(4);
+        sample.fault("partition", "a", 0);
+        let joined = joined(&sample);
+
+        let ends: Vec<_> = joined.faults.iter().map(|fault| fault.until).collect();
+        assert_eq!(ends, [Some(10_000), None]);
     }
 
     #[test]

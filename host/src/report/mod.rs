@@ -40,6 +40,9 @@ use join::Joined;
 /// Faults that are told of in one line.
 const MOST_FAULTS: usize = 8;
 
+/// Lanes that are named in one line.
+const MOST_NAMED: usize = 5;
+
 /// A trace, put together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -102,15 +105,40 @@ pub struct Plugin {
     pub digest: String,
 }
 
-/// Something that happened at one lane.
+/// Something that happened at one lane, or the same at several at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moment {
     /// When, in microseconds.
     pub at: u64,
     /// Where.
-    pub lane: String,
-    /// What.
+    pub lanes: Vec<String>,
+    /// Who did what.
     pub text: String,
+    /// What alone.
+    #[serde(skip)]
+    what: String,
+}
+
+impl Moment {
+    fn new(at: u64, lane: String, what: String) -> Self {
+        Self {
+            at,
+            text: format!("{lane} {what}"),
+            lanes: vec![lane],
+            what,
+        }
+    }
+
+    /// The same at another lane.
+    fn also(&mut self, lane: String) {
+        self.lanes.push(lane);
+        let named = self.lanes.iter().take(MOST_NAMED).cloned();
+        let mut names = named.collect::<Vec<_>>().join(", ");
+        if self.lanes.len() > MOST_NAMED {
+            names.push_str(&format!(" and {} more", self.lanes.len() - MOST_NAMED));
+        }
+        self.text = format!("{names} {}", self.what);
+    }
 }
 
 impl Report {
@@ -202,7 +230,7 @@ fn lanes(joined: &Joined) -> Vec<Lane> {
         .iter()
         .flat_map(|arrow| [&arrow.from, &arrow.to]);
     let faults = joined.faults.iter().map(|fault| &fault.lane);
-    let moments = joined.moments.iter().map(|moment| &moment.lane);
+    let moments = joined.moments.iter().flat_map(|moment| &moment.lanes);
     let relay = joined.arrows.iter().any(|arrow| arrow.n.is_some());
     let names = ends.chain(faults).chain(moments).map(String::as_str);
     lane::lanes(names.chain(relay.then_some(lane::RELAY)))

@@ -108,13 +108,12 @@ impl Report {
         for fault in &self.faults {
             lines.push(Line::note(fault.at, format!("! {fault}")));
             if let Some(until) = fault.until {
-                let text = format!("! {} no longer {}", fault.lane, fault.words);
+                let text = format!("! {} {}", fault.lane, fault.over);
                 lines.push(Line::note(until, text));
             }
         }
         for moment in &self.moments {
-            let text = format!("{} {}", moment.lane, moment.text);
-            lines.push(Line::note(moment.at, text));
+            lines.push(Line::note(moment.at, moment.text.clone()));
         }
         for finding in &self.findings {
             let text = format!("! broken: {}: {}", finding.invariant, finding.how);
@@ -203,7 +202,7 @@ mod tests {
 
         for line in [
             " 1.003 s   #4  node-0 → node-1      ChannelSetupRequest 227 B      treated by channel-setup, answered by #5",
-            " 1.024 s  #11  node-1 → node-0      AdditiveSSharingReply 577 B    delayed by a fault (by 2100 ms), delivered 2.1 s later, treated by additive-sharing",
+            " 1.024 s  #11  node-1 → node-0      AdditiveSSharingReply 577 B    delayed by a fault, delivered 2.1 s later, treated by additive-sharing",
             " 1.039 s  #16  node-1 → node-2      AdditiveSSharingRequest 227 B  ! dropped by a fault at the relay",
             "33.243 s  #35  node-0 → node-1      AdditiveSSharingRequest 260 B  ! node-1 was killed before it was done",
             "33.243 s       ! node-2 without power for 7.5 s",

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::disk::{Death, Trouble};
 use super::faults::{Accident, Planned};
-use super::network::{Copy, Network};
+use super::network::Network;
 
 /// A node dies over one of so many writes, syncs and changes of length: some set-ups' worth.
 const MOST_BEFORE_DEATH: u64 = 40;
@@ -66,25 +66,20 @@ impl Network {
                     .begin(planned.draw, trouble, after, times);
             }
             Accident::Damage => {
-                let was_alive = self.nodes[n].is_alive();
+                let whole = self.nodes[n].is_alive();
                 self.kill(n, None).await;
                 let node = &mut self.nodes[n];
                 node.down -= 1;
-                if let Some((content, done)) = node.disk.damage(&mut rng) {
-                    let at = self.relay.now();
-                    // Not that of a store which was damaged before.
-                    if was_alive || node.good.is_none() {
-                        node.good = Some(Copy { at, content });
-                    }
+                if let Some((before, done)) = node.disk.damage(&mut rng) {
+                    node.copies.was_good(before, whole, self.record.now());
                     self.relay.did(accident, &node.id, done);
                 }
                 self.revive(n);
             }
             Accident::Backup => {
-                let at = self.relay.now();
                 let node = &mut self.nodes[n];
-                let copy = node.disk.copy().map(|content| Copy { at, content });
-                node.backups.insert(planned.draw, copy);
+                node.copies
+                    .keep(planned.draw, &node.disk, self.record.now());
             }
             Accident::ClockJump => {
                 let (node, by) = (&self.nodes[n], jump(&mut rng));
@@ -111,23 +106,21 @@ impl Network {
                 }
             }
             Accident::Damage => {
-                // A store that was refused is not replaced by itself.
-                if let Some(good) = node.good.take().filter(|_| !node.is_alive()) {
+                let (refused, now) = (!node.is_alive(), self.record.now());
+                let older = planned.rng().next_u32().is_multiple_of(4);
+                if node.copies.repair(&node.disk, refused, older, now) {
                     self.relay.count(accident);
-                    let older = planned.rng().next_u32().is_multiple_of(4);
-                    let at_start = node.at_start.take().filter(|_| older);
-                    node.restore(at_start.unwrap_or(good), self.relay.now());
                 }
             }
-            Accident::Backup => {
-                if let Some(copy) = node.backups.remove(&planned.draw).flatten() {
-                    self.relay.began(accident, &node.id);
-                    self.kill(n, None).await;
-                    let node = &mut self.nodes[n];
-                    node.down -= 1;
-                    node.restore(copy, self.relay.now());
-                }
+            Accident::Backup if node.copies.has(planned.draw) => {
+                self.relay.began(accident, &node.id);
+                self.kill(n, None).await;
+                let node = &mut self.nodes[n];
+                node.down -= 1;
+                let now = self.record.now();
+                node.copies.return_to(planned.draw, &node.disk, now);
             }
+            Accident::Backup => {}
             Accident::ClockJump => node.clock.put_wrong(-jump(&mut planned.rng())),
         }
         self.relay.ended(accident, &self.nodes[n].id);
@@ -159,7 +152,7 @@ impl Network {
 impl Accident {
     /// Whether there is nothing of it to be seen when it begins.
     pub(super) fn begins_later(self) -> bool {
-        matches!(self, Self::Torn | Self::Backup)
+        matches!(self, Self::Backup)
     }
 
     /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.

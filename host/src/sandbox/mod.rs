@@ -4,168 +4,84 @@
 //! What is not simulated: gRPC, TLS and the connection's coming and going ([`crate::transport`], [`crate::relay`]), which
 //! `tests/transport` and `tests/processes` hold.
 //!
-//! In reading order: [`Faults`] and what is drawn from them; the simulated disk, relay and network; [`Invariant`]; and
-//! [`simulate`], which puts them together.
+//! In reading order: [`Scenario`], what is to happen; [`Faults`] and what is drawn from them; the simulated disk, relay, researcher
+//! and network; the record of a run and the evidence that it leaves; [`Invariant`]; [`Simulation`], which puts them together.
 
 mod accidents;
+mod asking;
+mod cast;
+mod copies;
 mod disk;
+mod evidence;
 mod faults;
+mod hits;
 mod invariants;
 mod network;
 mod record;
 mod relay;
+mod researcher;
+mod run;
+mod scenario;
 mod shrink;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::io;
 
-use faults::{Fate, LONGEST_DELAY, Plan, Planned};
+pub use cast::{CastError, Stock};
 pub use faults::{Faults, FaultsError};
-use invariants::Found;
 pub use invariants::{Invariant, Violation};
-use network::Network;
+pub use run::Verdict;
+pub use scenario::{
+    Ask, Component, Ended, Expected, Role, Scenario, ScenarioError, Scheme, SetUps, Start, Stored,
+};
 pub use shrink::Shrunk;
 
 use crate::handlers::PluginSet;
-use crate::trace::{Header, Made, Simulated, Trace, What};
 
-/// How long faults last in a run.
-const FAULTY: Duration = Duration::from_secs(120);
-/// How long after one set-up the next begins, unless the first takes longer.
-const APART: Duration = Duration::from_secs(15);
-/// The set-ups that faults may hit.
-const SET_UPS: [(&str, &str); 4] = [
-    ("SecaggRequest", "dh-0"),
-    ("AdditiveSSSetupRequest", "key-0"),
-    ("SecaggRequest", "dh-1"),
-    ("AdditiveSSSetupRequest", "key-1"),
-];
-
-/// What is simulated.
-#[derive(Clone, Debug)]
+/// A scenario whose plugins are loaded.
 pub struct Simulation {
-    /// How many nodes.
-    pub nodes: usize,
-    /// What may happen to them.
-    pub faults: Faults,
+    scenario: Scenario,
+    /// Of each node.
+    sets: Vec<PluginSet>,
 }
 
-/// What came of one run.
-#[derive(Debug)]
-pub struct Verdict {
-    /// What it was drawn from.
-    pub seed: u64,
-    /// What was broken.
-    pub violations: Vec<Violation>,
-    /// How many faults of each kind there were.
-    pub injected: BTreeMap<&'static str, u64>,
-    /// How many of the set-ups succeeded, and how many there were.
-    pub set_ups: (usize, usize),
-    /// What happened.
-    pub trace: Trace,
-    /// SHA-256 of that: of all lines before the last of its file.
-    pub hash: [u8; 32],
-    hits: BTreeMap<u64, Fate>,
-    accidents: Vec<Planned>,
-}
+impl Simulation {
+    /// Loads the plugins of `scenario`.
+    pub fn new(scenario: Scenario, stock: &mut Stock) -> Result<Self, CastError> {
+        let sets = stock.cast(&scenario)?;
+        Ok(Self { scenario, sets })
+    }
 
-/// Runs a network of `simulation` from `seed`: it sets up contexts while faults last, is healed, and sets up more.
-///
-/// Returns an error when the machine cannot give a runtime.
-pub fn simulate(
-    simulation: &Simulation,
-    plugins: &PluginSet,
-    seed: u64,
-) -> std::io::Result<Verdict> {
-    let begins: Vec<_> = begins().map(|(at, ..)| at).collect();
-    let plan = Plan::draw(
-        &simulation.faults,
-        simulation.nodes,
-        FAULTY / 2,
-        &begins,
-        seed,
-    );
-    run(simulation, plugins, seed, plan)
-}
+    /// What is simulated.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
 
-/// Runs it again with fewer and fewer of its faults, as long as it still breaks what it broke.
-pub fn shrink(
-    simulation: &Simulation,
-    plugins: &PluginSet,
-    broken: &Verdict,
-) -> std::io::Result<Shrunk> {
-    shrink::shrink(broken, |plan| run(simulation, plugins, broken.seed, plan))
-}
+    /// Runs it from `seed`.
+    ///
+    /// Returns an error when the machine cannot give a runtime.
+    pub fn run(&self, seed: u64) -> io::Result<Verdict> {
+        run::run(self, seed)
+    }
 
-/// When each set-up begins, if those before it have ended.
-fn begins() -> impl Iterator<Item = (Duration, &'static str, &'static str)> {
-    (0..)
-        .zip(SET_UPS)
-        .map(|(n, (kind, id))| (Duration::from_secs(1) + n * APART, kind, id))
-}
+    /// Runs it from `seed` twice; a second run that differs from the first breaks an invariant.
+    pub fn run_twice(&self, seed: u64) -> io::Result<Verdict> {
+        let mut verdict = self.run(seed)?;
+        let again = self.run(seed)?;
+        let broken = invariants::not_the_same(&verdict.hash, &again.hash);
+        verdict.violations.extend(broken);
+        Ok(verdict)
+    }
 
-fn run(
-    simulation: &Simulation,
-    plugins: &PluginSet,
-    seed: u64,
-    plan: Plan,
-) -> std::io::Result<Verdict> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()?;
-    runtime.block_on(async {
-        let accidents = plan.accidents.clone();
-        let network = Network::new(simulation.nodes, plugins.clone(), plan, seed);
-        let mut network = network.ok_or(std::io::ErrorKind::InvalidInput)?;
-        network.start();
-        for (at, kind, id) in begins() {
-            network.pass(at.max(network.relay.now())).await;
-            network.set_up(kind, id).await;
+    /// Runs what is left of a broken run with less and less of it, as long as it still breaks what it broke.
+    pub fn shrink(&self, broken: &Verdict) -> io::Result<Shrunk> {
+        shrink::shrink(self, broken)
+    }
+
+    /// The same with other things happening.
+    fn with(&self, scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            sets: self.sets.clone(),
         }
-        network.pass(FAULTY.max(network.relay.now())).await;
-        network.heal().await;
-        network
-            .pass(network.relay.now() + Network::restart_after())
-            .await;
-        network.set_up("SecaggRequest", "dh-healed").await;
-        network.set_up("AdditiveSSSetupRequest", "key-healed").await;
-        // What was delayed the longest has come then.
-        network.pass(network.relay.now() + LONGEST_DELAY).await;
-        let mut found = Found::default();
-        for run in ["dh-healed", "key-healed"] {
-            let outcome = network.outcomes.iter().find(|(id, _)| id.as_str() == run);
-            found.healing(run, outcome.map(|(_, outcome)| outcome));
-        }
-        found.nodes(&network);
-        let secrets = invariants::secrets(&network);
-        let succeeded = network.outcomes.values().filter(|it| it.is_success());
-        let set_ups = (succeeded.count(), network.outcomes.len());
-        let left = network.relay.clone().into_left();
-        found.relay(&left.seen, &secrets);
-        for Violation { invariant, how } in &found.0 {
-            let (invariant, how) = (invariant.to_string(), how.clone());
-            network.record.event(What::Broken { invariant, how });
-        }
-        let simulated = Simulated {
-            scenario: format!(
-                "nodes = {}\nfaults = {:?}\n",
-                simulation.nodes,
-                simulation.faults.to_string()
-            ),
-            seed,
-        };
-        let header = Header::of_this_build(Made::Sim(simulated));
-        let trace = network.record.clone().into_trace(header);
-        Ok(Verdict {
-            seed,
-            violations: found.0,
-            injected: left.counts,
-            set_ups,
-            hash: trace.write(std::io::sink())?,
-            trace,
-            hits: left.hits,
-            accidents,
-        })
-    })
+    }
 }

@@ -1,84 +1,68 @@
-//! The nodes of a simulated network, their lives and deaths, and the researcher's requests to them.
+//! A simulated network: its nodes with their lives and deaths, and what time brings them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::accidents::Turn;
+use super::asking::{Asking, Why};
+use super::copies::Copies;
 use super::disk::{Disk, Mounted};
 use super::faults::Plan;
+use super::hits::Hits;
 use super::record::Record;
 use super::relay::Relay;
+use super::researcher::Researcher;
+use super::scenario::{Ask, Ended, Scenario, Start};
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
-use crate::handlers::{PluginSet, Plugins};
+use crate::handlers::{Outgoing, PluginSet, Plugins};
 use crate::key_store::KeyStore;
-use crate::message::researcher::SetupRequest;
-use crate::message::{
-    ExperimentId, Integer, NodeId, RequestId, ResearcherId, SecaggId, ToNode, ToResearcher,
-};
+use crate::message::{IdError, NodeId};
 use crate::node::{Ground, Wiring};
 use crate::randomness::Randomness;
 use crate::tasks::unless_over;
 use crate::trace::What;
 
-/// How long the researcher waits for answers: a bit longer than a node's run may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(65);
 /// A node that cannot start tries again so much later, as its supervisor would have it.
-const RESTART: Duration = Duration::from_secs(1);
+pub(super) const RESTART: Duration = Duration::from_secs(1);
 
 /// A network in work.
 pub(super) struct Network {
     pub(super) record: Record,
     pub(super) relay: Relay,
     pub(super) nodes: Vec<SimulatedNode>,
-    answers: mpsc::UnboundedReceiver<ToResearcher>,
-    plugins: PluginSet,
+    pub(super) researcher: Researcher,
+    pub(super) asking: Asking,
     seed: u64,
-    randomness: Randomness,
-    researcher: ResearcherId,
-    experiment: ExperimentId,
-    /// Outcomes of all set-ups, by run.
-    pub(super) outcomes: BTreeMap<SecaggId, Outcome>,
-    accidents: std::collections::VecDeque<(Duration, Turn)>,
+    accidents: VecDeque<(Duration, Turn)>,
+    steps: VecDeque<(Duration, Step)>,
 }
 
-/// One node: its disk, and its life if it has one.
+/// One node: its plugins, its disk, and its life if it has one.
 pub(super) struct SimulatedNode {
     pub(super) id: NodeId,
     pub(super) disk: Disk,
     pub(super) clock: Clock,
     pub(super) life: Option<Life>,
+    plugins: PluginSet,
     lives: u32,
     /// Accidents that keep it from living.
     pub(super) down: u32,
     /// Accidents that keep it from the relay.
     pub(super) cut_off: u32,
-    /// Its store before it was damaged, until that is over.
-    pub(super) good: Option<Copy>,
-    /// Its store when it started last.
-    pub(super) at_start: Option<Copy>,
-    /// Copies of its store that are to be put back, by the accident that does.
-    pub(super) backups: BTreeMap<u64, Option<Copy>>,
-    /// When copies were put back, and of when they were.
-    pub(super) restored: Vec<(Duration, Duration)>,
+    pub(super) copies: Copies,
     /// The seed that it was given first.
     seed: Option<[u8; 32]>,
     /// Whether it ever came back with another.
     pub(super) is_another: bool,
-}
-
-/// A copy of a store, and when it was made.
-pub(super) struct Copy {
-    pub(super) at: Duration,
-    pub(super) content: Vec<u8>,
+    pub(super) most: Most,
 }
 
 /// A node between start and death.
@@ -89,28 +73,30 @@ pub(super) struct Life {
     links: CancellationToken,
 }
 
-/// What the researcher heard of a set-up.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Outcome {
-    /// Its kind.
-    pub(super) kind: &'static str,
-    /// Who reported success, and with which share.
-    pub(super) done: BTreeMap<NodeId, Option<Integer>>,
-    /// Who reported a failure.
-    pub(super) failed: BTreeMap<NodeId, String>,
-    /// Who was silent.
-    pub(super) silent: BTreeSet<NodeId>,
-    /// How long it took to hear of all.
-    pub(super) took: Duration,
-    /// When each reported, from the beginning of the run.
-    pub(super) reported: BTreeMap<NodeId, Duration>,
+/// The most that a node had at a time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Most {
+    /// Requests to peers that waited for their answer.
+    pub(super) pending: usize,
+    /// Tasks.
+    pub(super) tasks: usize,
+}
+
+/// Something that is to be asked for.
+#[derive(Clone)]
+enum Step {
+    Start(Start),
+    Ask(usize, Ask),
 }
 
 impl Network {
-    /// A network of nodes that are about to start.
-    pub(super) fn new(nodes: usize, plugins: PluginSet, plan: Plan, seed: u64) -> Option<Self> {
-        let ids = (0..nodes).map(|n| NodeId::try_from(format!("node-{n}").as_str()));
-        let ids: Vec<_> = ids.collect::<Result<_, _>>().ok()?;
+    /// The network of `scenario`, whose nodes have the plugins of `sets`, one each, and are about to start.
+    pub(super) fn new(
+        scenario: &Scenario,
+        sets: &[PluginSet],
+        plan: Plan,
+        seed: u64,
+    ) -> Result<Self, IdError> {
         let mut turns: Vec<_> = plan
             .accidents
             .iter()
@@ -122,22 +108,24 @@ impl Network {
             .collect();
         turns.sort_by_key(|(at, _)| *at);
         let record = Record::new();
-        let (relay, answers) = Relay::new(record.clone(), plan, seed ^ 0x0072_656c_6179, &ids);
-        Some(Self {
+        let listed = Hits::of(scenario.hits.clone());
+        let draws_fates = seed ^ 0x0072_656c_6179;
+        let (relay, answers) =
+            Relay::new(record.clone(), plan, listed, draws_fates, &scenario.nodes);
+        let nodes = (0..).zip(&scenario.nodes).zip(sets);
+        let nodes = nodes.map(|((n, id), plugins)| {
+            let draws_of_disk = seed ^ 0x6469_736b ^ (n << 32);
+            SimulatedNode::new(id.clone(), plugins.clone(), draws_of_disk)
+        });
+        Ok(Self {
             record,
             relay,
-            nodes: (0..)
-                .zip(ids)
-                .map(|(n, id)| SimulatedNode::new(id, seed ^ 0x6469_736b ^ (n << 32)))
-                .collect(),
-            answers,
-            plugins,
+            nodes: nodes.collect(),
+            researcher: Researcher::new(answers, seed ^ 0x7265_7365)?,
+            asking: Asking::default(),
             seed,
-            randomness: Randomness::from_seed(seed ^ 0x7265_7365),
-            researcher: ResearcherId::try_from("researcher").ok()?,
-            experiment: ExperimentId::try_from("experiment").ok()?,
-            outcomes: BTreeMap::new(),
             accidents: turns.into(),
+            steps: steps(scenario).into(),
         })
     }
 
@@ -148,18 +136,87 @@ impl Network {
         }
     }
 
-    /// Lets time pass, with the accidents that it brings.
+    /// Lets time pass, with all that it brings.
     pub(super) async fn pass(&mut self, until: Duration) {
-        let began = Instant::now() - self.relay.now();
-        while let Some((at, turn)) = self.accidents.front().cloned() {
-            if at > until {
-                break;
+        let began = Instant::now() - self.record.now();
+        loop {
+            self.look();
+            let turn = self.accidents.front().map(|(at, _)| *at);
+            let step = self.steps.front().map(|(at, _)| *at);
+            let next = [turn, step].into_iter().flatten().min();
+            let next = next.filter(|at| *at <= until);
+            tokio::select! {
+                biased;
+                answer = self.researcher.hear() => self.researcher.take(answer, self.record.now()),
+                () = sleep_until(began + next.unwrap_or(until)) => match next {
+                    Some(_) if turn == next => {
+                        if let Some((_, turn)) = self.accidents.pop_front() {
+                            self.turn(turn).await;
+                        }
+                    }
+                    Some(_) => {
+                        if let Some((_, step)) = self.steps.pop_front() {
+                            self.step(step);
+                        }
+                    }
+                    None => return,
+                },
             }
-            self.accidents.pop_front();
-            sleep_until(began + at).await;
-            self.turn(turn).await;
         }
-        sleep_until(began + until).await;
+    }
+
+    /// The time of the last step that is still to come.
+    pub(super) fn last_step(&self) -> Option<Duration> {
+        self.steps.back().map(|(at, _)| *at)
+    }
+
+    /// Has the researcher ask for a set-up now.
+    pub(super) fn start_now(&mut self, start: &Start) {
+        let all: Vec<_> = self.nodes.iter().map(|node| node.id.clone()).collect();
+        self.researcher.ask(&self.relay, start, &all);
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Start(start) => self.start_now(&start),
+            Step::Ask(n, ask) => self.ask_now(Why::Scenario(n), &ask),
+        }
+    }
+
+    /// Has a node ask another.
+    fn ask_now(&self, why: Why, ask: &Ask) {
+        let under_way = self.asking.begin(&self.record, why, &ask.from, &ask.to);
+        let from = self.nodes.iter().find(|node| node.id == ask.from);
+        let Some(life) = from
+            .filter(|from| from.is_alive())
+            .and_then(|from| from.life.as_ref())
+        else {
+            return under_way.end(Ended::Failed);
+        };
+        let outgoing = Outgoing {
+            kind: ask.kind.clone(),
+            fields: ask.fields.clone(),
+        };
+        let answer = life
+            .wiring
+            .ask(&self.researcher.id, &ask.to, outgoing, &mut |_| {});
+        tokio::spawn(unless_over(life.links.clone(), async move {
+            under_way.end(match answer.await {
+                Ok(Some(_)) => Ended::Answered,
+                Ok(None) => Ended::Expired,
+                Err(_) => Ended::Failed,
+            });
+        }));
+    }
+
+    /// Notes how much each node has in work.
+    fn look(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(life) = &node.life {
+                node.most.pending = node.most.pending.max(life.wiring.requests.pending());
+                node.most.tasks = node.most.tasks.max(life.wiring.in_work());
+            }
+        }
     }
 
     /// Ends all accidents and faults.
@@ -182,57 +239,6 @@ impl Network {
         }
     }
 
-    /// Asks all nodes to set a context up, and waits for their answers while time passes.
-    pub(super) async fn set_up(&mut self, kind: &'static str, run: &str) {
-        let Ok(id) = SecaggId::try_from(run) else {
-            return;
-        };
-        let parties: Vec<_> = self.nodes.iter().map(|node| node.id.clone()).collect();
-        let mut waiting = BTreeMap::new();
-        for party in &parties {
-            let request_id = RequestId::fresh(&mut self.randomness.clone());
-            waiting.insert(request_id.clone(), party.clone());
-            let setup = SetupRequest {
-                request_id: Some(request_id),
-                researcher_id: self.researcher.clone(),
-                secagg_id: id.clone(),
-                experiment_id: self.experiment.clone(),
-                parties: parties.clone(),
-            };
-            let request = match kind {
-                "SecaggRequest" => ToNode::SecaggSetup(setup),
-                _ => ToNode::ServerKeySetup(setup),
-            };
-            self.relay.ask(party, kind, run, &request);
-        }
-        let began = Instant::now();
-        let mut outcome = Outcome {
-            kind,
-            ..Outcome::default()
-        };
-        while !waiting.is_empty() {
-            let next = self.accidents.front().map(|(at, _)| *at);
-            let now = self.relay.now();
-            let until = match next {
-                Some(at) => (Instant::now() + at.saturating_sub(now)).min(began + PATIENCE),
-                None => began + PATIENCE,
-            };
-            match timeout_at(until, self.answers.recv()).await {
-                Ok(Some(answer)) => outcome.take(answer, &mut waiting, self.relay.now()),
-                Ok(None) => break,
-                Err(_) if began.elapsed() >= PATIENCE => break,
-                Err(_) => {
-                    if let Some((_, turn)) = self.accidents.pop_front() {
-                        self.turn(turn).await;
-                    }
-                }
-            }
-        }
-        outcome.took = began.elapsed();
-        outcome.silent = waiting.into_values().collect();
-        self.outcomes.insert(id, outcome);
-    }
-
     /// Starts a node that is dead, unless something keeps it from living.
     pub(super) fn revive(&mut self, n: usize) {
         let node = &self.nodes[n];
@@ -252,7 +258,7 @@ impl Network {
         let (mounted, opened) = node.disk.open(&node.id, &randomness);
         let started = opened.and_then(|store| {
             let store = Arc::new(store);
-            let plugins = Plugins::new(self.plugins.at_another_node());
+            let plugins = Plugins::new(node.plugins.at_another_node());
             plugins.keep_quarantines(store.clone())?;
             let chronicle = Chronicle::new(Audit::none(), node.clock.clone());
             self.record.observe(&node.id, &chronicle.journeys);
@@ -287,8 +293,7 @@ impl Network {
         });
         let seed = *store.seed().as_bytes();
         node.is_another |= *node.seed.get_or_insert(seed) != seed;
-        let at = self.relay.now();
-        node.at_start = node.disk.copy().map(|content| Copy { at, content });
+        node.copies.started(&node.disk, self.record.now());
         let links = CancellationToken::new();
         let (relay, id) = (self.relay.clone(), node.id.clone());
         let carry = relay.clone().carry(id.clone(), ends.outgoing);
@@ -315,45 +320,29 @@ impl Network {
         let place = self.accidents.partition_point(|(other, _)| *other <= at);
         self.accidents.insert(place, (at, Turn::Restart(n)));
     }
-
-    /// How soon a supervisor tries again.
-    pub(super) fn restart_after() -> Duration {
-        RESTART
-    }
 }
 
 impl SimulatedNode {
-    fn new(id: NodeId, seed: u64) -> Self {
+    fn new(id: NodeId, plugins: PluginSet, seed: u64) -> Self {
         Self {
             id,
             disk: Disk::new(seed),
             clock: Clock::simulated(),
             life: None,
+            plugins,
             lives: 0,
             down: 0,
             cut_off: 0,
-            good: None,
-            at_start: None,
-            backups: BTreeMap::new(),
-            restored: Vec::new(),
+            copies: Copies::default(),
             seed: None,
             is_another: false,
+            most: Most::default(),
         }
     }
 
-    /// Puts a copy of its store in place of what it is.
-    pub(super) fn restore(&mut self, copy: Copy, now: Duration) {
-        self.restored.push((now, copy.at));
-        self.disk.restore(copy.content);
-    }
-
-    /// Whether what it reported then may be gone with a copy of its store that was put back.
-    pub(super) fn may_have_lost(&self, outcome: &Outcome) -> bool {
-        let Some(reported) = outcome.reported.get(&self.id) else {
-            return false;
-        };
-        let lost = |(now, of): &(Duration, Duration)| (*of..=*now).contains(reported);
-        self.restored.iter().any(lost)
+    /// Its plugins, as they were before its lives.
+    pub(super) fn plugins(&self) -> &PluginSet {
+        &self.plugins
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -370,41 +359,15 @@ impl Life {
     }
 }
 
-impl Outcome {
-    fn take(
-        &mut self,
-        answer: ToResearcher,
-        waiting: &mut BTreeMap<RequestId, NodeId>,
-        now: Duration,
-    ) {
-        let (request, heard) = match answer {
-            ToResearcher::SecaggReply(reply) => (reply.request_id, Ok(None)),
-            ToResearcher::AdditiveSSSetupReply { reply, share } => {
-                (reply.request_id, Ok(Some(share)))
-            }
-            ToResearcher::Error {
-                request_id,
-                extra_msg,
-                ..
-            } => (request_id, Err(extra_msg)),
-            _ => return,
-        };
-        let Some(node) = request.and_then(|id| waiting.remove(&id)) else {
-            return;
-        };
-        self.reported.insert(node.clone(), now);
-        match heard {
-            Ok(share) => {
-                self.done.insert(node, share);
-            }
-            Err(why) => {
-                self.failed.insert(node, why);
-            }
-        }
-    }
-
-    /// Whether every node succeeded.
-    pub(super) fn is_success(&self) -> bool {
-        self.failed.is_empty() && self.silent.is_empty()
-    }
+/// What a scenario asks for, in order of time.
+fn steps(scenario: &Scenario) -> Vec<(Duration, Step)> {
+    let starts = scenario.starts.iter();
+    let starts = starts.map(|start| (start.at, Step::Start(start.clone())));
+    let asks = scenario.asks.iter().enumerate().flat_map(|(n, ask)| {
+        let moments = (0..ask.times).map(|nth| ask.at + nth * ask.every);
+        moments.map(move |at| (at, Step::Ask(n, ask.clone())))
+    });
+    let mut steps: Vec<_> = starts.chain(asks).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    steps
 }

@@ -2,7 +2,7 @@
 //!
 //! It reads and writes the same bytes as a real one, and keeps all that it saw, for what must not be in it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::faults::{Accident, Fate, Plan, between};
+use super::hits::{Hits, Passing};
 use super::record::Record;
 use crate::message::researcher::reply_address;
 use crate::message::{NodeId, OverlayMessage, RequestId, ToNode, ToResearcher};
@@ -21,7 +22,7 @@ use crate::transport::{self, Malformed};
 /// How long a relay keeps a message (reference: 300 s).
 const KEPT: Duration = Duration::from_secs(300);
 /// How many it keeps for one node.
-const MAILBOX: usize = 1000;
+pub(super) const MAILBOX: usize = 1000;
 /// How long a message is held back at most, waiting to be overtaken.
 const HELD: Duration = Duration::from_secs(30);
 /// What a message takes without any fault.
@@ -35,6 +36,7 @@ pub(super) struct Relay(Arc<Mutex<Desk>>);
 struct Desk {
     record: Record,
     plan: Plan,
+    listed: Hits,
     rng: ChaCha20Rng,
     next: u64,
     boxes: BTreeMap<NodeId, Mailbox>,
@@ -70,23 +72,31 @@ struct Held {
 /// What a relay learns, and what a run owes its researcher.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// The ciphertexts.
-    pub(super) overlays: Vec<Vec<u8>>,
-    /// A key and a nonce that were used twice.
-    pub(super) reused: Vec<String>,
+    /// All that nodes sent each other.
+    pub(super) overlays: Vec<Overlay>,
+    /// All that nodes answered the researcher.
+    pub(super) answers: Vec<Vec<u8>>,
     /// The most messages that one mailbox held.
     pub(super) fullest: usize,
-    salts: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// Requests that a life of a node got and has not answered.
     pub(super) owed: BTreeMap<RequestId, Owed>,
+}
+
+/// A message between nodes, as the relay sees it.
+pub(super) struct Overlay {
+    pub(super) n: u64,
+    pub(super) source: String,
+    pub(super) ciphertext: Vec<u8>,
+    pub(super) salt: Vec<u8>,
+    pub(super) nonce: Vec<u8>,
 }
 
 /// A request in a node's hands.
 pub(super) struct Owed {
     /// Who has it.
     pub(super) node: NodeId,
-    /// Since when.
-    pub(super) since: Instant,
+    /// Since when, from the beginning of the run.
+    pub(super) since: Duration,
 }
 
 /// What is left of a relay at the end of a run.
@@ -100,6 +110,7 @@ impl Relay {
     pub(super) fn new(
         record: Record,
         plan: Plan,
+        listed: Hits,
         seed: u64,
         nodes: &[NodeId],
     ) -> (Self, mpsc::UnboundedReceiver<ToResearcher>) {
@@ -108,6 +119,7 @@ impl Relay {
         let desk = Desk {
             record,
             plan,
+            listed,
             rng: ChaCha20Rng::seed_from_u64(seed),
             next: 0,
             boxes: boxes.collect(),
@@ -158,7 +170,9 @@ impl Relay {
     /// A node died over an operation of its disk.
     pub(super) fn died(&self, node: &NodeId) {
         self.count(Accident::Torn);
-        self.began(Accident::Torn, node);
+        self.record(What::Died {
+            node: node.to_string(),
+        });
         self.excuse(node);
     }
 
@@ -218,7 +232,8 @@ impl Relay {
             kind: kind.to_owned(),
             run: run.to_owned(),
         });
-        self.post(n, to, bytes);
+        let from = None;
+        self.post(Passing { n, kind, from, to }, false, bytes);
     }
 
     /// Carries what a node has to say, for as long as it lives.
@@ -279,25 +294,36 @@ impl Relay {
     }
 
     fn relay(&self, message: OverlayMessage) {
-        let n = {
+        let id = message.id().to_string();
+        let (n, sealed) = {
             let desk = &mut *self.desk();
             let n = desk.number();
+            let sealed = desk.record.sealed(&id).unwrap_or_default();
             desk.record.event(What::Relayed {
                 n,
-                id: message.id().to_string(),
+                id,
                 from: message.source.to_string(),
                 to: message.dest.to_string(),
                 bytes: message.overlay.len() as u64,
             });
-            let once = (message.salt.clone(), message.nonce.clone());
-            if !desk.seen.salts.insert(once) {
-                desk.seen.reused.push(format!("#{n} of {}", message.source));
-            }
-            desk.seen.overlays.push(message.overlay.clone());
-            n
+            desk.seen.overlays.push(Overlay {
+                n,
+                source: message.source.to_string(),
+                ciphertext: message.overlay.clone(),
+                salt: message.salt.clone(),
+                nonce: message.nonce.clone(),
+            });
+            (n, sealed)
         };
-        let to = message.dest.clone();
-        self.post(n, &to, ToNode::Overlay(message).encode());
+        let (from, to) = (message.source.clone(), message.dest.clone());
+        let passing = Passing {
+            n,
+            kind: &sealed.kind,
+            from: Some(&from),
+            to: &to,
+        };
+        let bytes = ToNode::Overlay(message).encode();
+        self.post(passing, sealed.spared, bytes);
     }
 
     fn answered(&self, node: &NodeId, answer: ToResearcher) {
@@ -313,6 +339,7 @@ impl Relay {
             from: node.to_string(),
             with,
         });
+        desk.seen.answers.push(answer.encode());
         if let Some(id) = request_of(&answer) {
             desk.seen.owed.remove(id);
         }
@@ -320,11 +347,14 @@ impl Relay {
         let _ = desk.answers.send(answer);
     }
 
-    /// Puts a message into a mailbox, once its time has come and its fate is met.
-    fn post(&self, n: u64, to: &NodeId, mut bytes: Vec<u8>) {
+    /// Puts a message into a mailbox, once its time has come and its fate is met. One that is `spared` has none.
+    fn post(&self, message: Passing<'_>, spared: bool, mut bytes: Vec<u8>) {
         let desk = &mut *self.desk();
+        let Passing { n, to, .. } = message;
         let mut wait = between(&mut desk.rng, LATENCY);
-        let fate = desk.plan.fate(n).filter(|_| desk.faulty);
+        let fates = [desk.listed.fate(message), desk.plan.fate()];
+        let fate = fates.into_iter().flatten().next();
+        let fate = fate.filter(|_| desk.faulty && !spared);
         if let Some(fate) = fate {
             desk.hit(n, fate);
         }
@@ -482,7 +512,7 @@ impl Desk {
                 id,
                 Owed {
                     node: node.clone(),
-                    since: Instant::now(),
+                    since: self.record.now(),
                 },
             );
         }
@@ -505,16 +535,20 @@ fn request_of(answer: &ToResearcher) -> Option<&RequestId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Faults;
+    use crate::sandbox::hits::{Hit, Which};
 
     #[tokio::test(start_paused = true)]
     async fn a_message_is_held_back_until_so_many_have_passed_it() {
         let node = NodeId::try_from("a").expect("a valid id");
-        let fates = BTreeMap::from([
-            (1, Fate::Overtaken { by: 2 }),
-            (5, Fate::Overtaken { by: 9 }),
-        ]);
-        let plan = Plan::of(fates, Vec::new());
-        let (relay, _answers) = Relay::new(Record::new(), plan, 1, std::slice::from_ref(&node));
+        let held = |n, by| Hit {
+            which: Which::Number(n),
+            fate: Fate::Overtaken { by },
+        };
+        let hits = Hits::of(vec![held(1, 2), held(5, 9)]);
+        let plan = Plan::draw(&Faults::default(), 1, Duration::ZERO, &[], 1);
+        let record = Record::new();
+        let (relay, _answers) = Relay::new(record, plan, hits, 1, std::slice::from_ref(&node));
         let ping = ToNode::Ping {
             request_id: None,
             researcher_id: "r".parse().expect("a valid id"),

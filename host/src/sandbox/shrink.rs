@@ -1,87 +1,124 @@
-//! The shortest failing run: the faults of a broken one, left away one after the other as long as it stays broken.
+//! The shortest scenario that fails: the parts of one that does, left away one after the other as long as it still fails.
 
-use std::collections::BTreeMap;
 use std::io;
 
-use super::Verdict;
-use super::faults::{Fate, Plan, Planned};
+use super::faults::{Fate, Faults, Planned};
+use super::hits::{Hit, Which};
+use super::scenario::{Ask, Scenario, Start};
+use super::{Invariant, Simulation, Verdict};
 
 /// The most runs that are tried.
 const MOST_RUNS: usize = 300;
 
-/// A broken run with fewer faults.
+/// A broken run with less in it.
 pub struct Shrunk {
     /// The run.
     pub verdict: Verdict,
     /// How many runs were tried.
     pub tried: usize,
-    /// What is left of the faults, a line each.
-    pub faults: Vec<String>,
+    /// What is left.
+    pub scenario: Scenario,
 }
 
+/// What can be left away.
 #[derive(Clone)]
-enum Fault {
+enum Part {
     Message(u64, Fate),
+    Hit(Hit),
     Accident(Planned),
+    Ask(Ask),
+    Start(Start),
 }
 
-pub(super) fn shrink(
-    broken: &Verdict,
-    mut run: impl FnMut(Plan) -> io::Result<Verdict>,
-) -> io::Result<Shrunk> {
+pub(super) fn shrink(simulation: &Simulation, broken: &Verdict) -> io::Result<Shrunk> {
     let wanted = broken.violations.first().map(|first| first.invariant);
-    let accidents = broken.accidents.iter().cloned().map(Fault::Accident);
-    let messages = broken
-        .hits
-        .iter()
-        .map(|(n, fate)| Fault::Message(*n, *fate));
-    let mut faults: Vec<Fault> = accidents.chain(messages).collect();
-    let mut tried = 1;
-    // A run with all of them listed, which must break as the drawn one did.
-    let mut shortest = run(plan(&faults))?;
-    let breaks = |report: &Verdict| {
-        report
-            .violations
-            .iter()
-            .any(|violation| Some(violation.invariant) == wanted)
+    let whole = simulation.scenario();
+    let keeps = wanted == Some(Invariant::Expected);
+    let mut tried = 0;
+    let mut breaks = |parts: &[Part]| -> io::Result<Option<(Scenario, Verdict)>> {
+        tried += 1;
+        let scenario = with(whole, parts, keeps);
+        let verdict = simulation.with(scenario.clone()).run(broken.seed)?;
+        let mut found = verdict.violations.iter();
+        let same = found.any(|violation| Some(violation.invariant) == wanted);
+        Ok(same.then_some((scenario, verdict)))
     };
-    let mut piece = faults.len().div_ceil(2);
-    while piece > 0 && breaks(&shortest) {
+    let mut parts = parts(whole, broken, keeps);
+    // All of them listed, which must break as what was drawn did.
+    let Some(mut shortest) = breaks(&parts)? else {
+        return Ok(Shrunk {
+            verdict: simulation.run(broken.seed)?,
+            tried: tried + 1,
+            scenario: whole.clone(),
+        });
+    };
+    let mut piece = parts.len().div_ceil(2);
+    let mut left = MOST_RUNS;
+    while piece > 0 {
         let mut at = 0;
-        while at < faults.len() && tried < MOST_RUNS {
-            let mut fewer = faults.clone();
-            fewer.drain(at..(at + piece).min(faults.len()));
-            let report = run(plan(&fewer))?;
-            tried += 1;
-            if breaks(&report) {
-                (faults, shortest) = (fewer, report);
-            } else {
-                at += piece;
+        while at < parts.len() && left > 0 {
+            left -= 1;
+            let mut fewer = parts.clone();
+            fewer.drain(at..(at + piece).min(parts.len()));
+            match breaks(&fewer)? {
+                Some(shorter) => (parts, shortest) = (fewer, shorter),
+                None => at += piece,
             }
         }
         piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
     }
-    let faults = faults.iter().map(|fault| match fault {
-        Fault::Accident(planned) => planned.to_string(),
-        Fault::Message(n, fate) => format!("message #{n}: {}", fate.name()),
-    });
+    let (scenario, verdict) = shortest;
     Ok(Shrunk {
+        verdict,
         tried,
-        faults: faults.collect(),
-        verdict: shortest,
+        scenario,
     })
 }
 
-fn plan(faults: &[Fault]) -> Plan {
-    let mut fates = BTreeMap::new();
-    let mut accidents = Vec::new();
-    for fault in faults {
-        match fault {
-            Fault::Message(n, fate) => {
-                fates.insert(*n, *fate);
-            }
-            Fault::Accident(planned) => accidents.push(planned.clone()),
+/// What happened in a run beside what must.
+fn parts(scenario: &Scenario, broken: &Verdict, keeps: bool) -> Vec<Part> {
+    let accidents = broken.accidents.iter().cloned().map(Part::Accident);
+    let listed: Vec<Fate> = scenario.hits.iter().map(|hit| hit.fate).collect();
+    let hits = scenario.hits.iter().cloned().map(Part::Hit);
+    let drawn = broken.hits.iter().map(|(n, fate)| Part::Message(*n, *fate));
+    // A hit that the scenario lists is in the list of the run as well.
+    let drawn = drawn.filter(|part| match part {
+        Part::Message(_, fate) => !listed.contains(fate),
+        _ => true,
+    });
+    let faults = accidents.chain(drawn).chain(hits);
+    // Without what it is about, an expectation fails too, and shows nothing.
+    if keeps {
+        return faults.collect();
+    }
+    let asks = scenario.asks.iter().cloned().map(Part::Ask);
+    let starts = scenario.starts.iter().cloned().map(Part::Start);
+    faults.chain(asks).chain(starts).collect()
+}
+
+/// The scenario with these parts and no others; it `keeps` what is asked for, unless that is among the parts.
+fn with(scenario: &Scenario, parts: &[Part], keeps: bool) -> Scenario {
+    let mut with = Scenario {
+        faults: Faults::default(),
+        accidents: Vec::new(),
+        hits: Vec::new(),
+        ..scenario.clone()
+    };
+    if !keeps {
+        with.starts.clear();
+        with.asks.clear();
+    }
+    for part in parts {
+        match part {
+            Part::Message(n, fate) => with.hits.push(Hit {
+                which: Which::Number(*n),
+                fate: *fate,
+            }),
+            Part::Hit(hit) => with.hits.push(hit.clone()),
+            Part::Accident(planned) => with.accidents.push(planned.clone()),
+            Part::Ask(ask) => with.asks.push(ask.clone()),
+            Part::Start(start) => with.starts.push(start.clone()),
         }
     }
-    Plan::of(fates, accidents)
+    with
 }

@@ -20,6 +20,8 @@ pub enum What {
     Started { node: String, life: u32 },
     /// It could not.
     NotStarted { node: String, why: String },
+    /// It died over an operation of its disk.
+    Died { node: String },
     /// A fault of a node, its link or the relay began: kill, power, partition, relay, full …
     FaultBegan { fault: String, node: String },
     /// What it does, or did.

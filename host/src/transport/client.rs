@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand_core::Rng;
@@ -19,6 +19,7 @@ use super::certificate::Certificate;
 use super::chunks::Reassembly;
 use super::connect::{ServerAddress, connect};
 use super::outbox::{self, Letter};
+use super::receipt::Received;
 use super::state::{Link, LinkError, TransportState};
 use crate::message::researcher::reply_address;
 use crate::message::{
@@ -93,6 +94,7 @@ impl Transport {
             shared: Arc::clone(&shared),
             clients: client_sender,
             incoming,
+            received: Mutex::new(Received::None),
         };
         let polling = tokio::spawn({
             let stop = stop.clone();
@@ -155,6 +157,8 @@ struct Poller {
     shared: Arc<Shared>,
     clients: watch::Sender<Option<Client>>,
     incoming: mpsc::Sender<Result<ToNode, Malformed>>,
+    /// What came last, on whichever connection.
+    received: Mutex<Received>,
 }
 
 impl Poller {
@@ -223,6 +227,7 @@ impl Poller {
             protocol_version: PROTOCOL_VERSION.to_owned(),
         });
         request.set_timeout(POLL_LIMIT);
+        self.received().write(request.metadata_mut());
         let mut own = client.clone();
         let mut call = pin!(own.get_task_unary(request));
         let answer = match timeout(HELD_AFTER, &mut call).await {
@@ -235,9 +240,9 @@ impl Poller {
                 }
             }
         };
-        let mut slices = answer
-            .map_err(|status| self.call_failed(status))?
-            .into_inner();
+        let answer = answer.map_err(|status| self.call_failed(status))?;
+        let receipt = Received::of_answer(answer.metadata());
+        let mut slices = answer.into_inner();
         self.held(client);
         let mut message = Reassembly::default();
         let mut count = 0;
@@ -247,6 +252,7 @@ impl Poller {
                     if let Some(bytes) = message.push(slice.into())? {
                         count += 1;
                         self.hand_on(&bytes).await;
+                        *self.received() = receipt;
                     }
                 }
                 Ok(Ok(None)) => {
@@ -257,6 +263,10 @@ impl Poller {
                 Err(_) => return Ok(count),
             }
         }
+    }
+
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn call_failed(&self, status: tonic::Status) -> LinkError {

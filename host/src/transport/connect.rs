@@ -21,6 +21,7 @@ use tower::service_fn;
 
 use super::certificate::{Certificate, CertificateError};
 use super::fingerprint::Fingerprint;
+use super::silence::give_up_on_silence;
 
 /// How long the network may take to connect, and then the server to shake hands.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
@@ -251,7 +252,9 @@ async fn dial(
         address: address.clone(),
         source,
     };
-    tcp.set_nodelay(true).map_err(tls_failed)?;
+    tcp.set_nodelay(true)
+        .and_then(|()| give_up_on_silence(&tcp))
+        .map_err(tls_failed)?;
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Verifier {

@@ -12,6 +12,8 @@ mod client;
 pub mod connect;
 mod fingerprint;
 mod outbox;
+pub mod receipt;
+mod silence;
 mod state;
 
 pub use certificate::{Certificate, CertificateError, ServerIdentity};
@@ -19,4 +21,5 @@ pub use client::{Malformed, Transport, TransportConfig};
 pub use connect::{AddressError, ConnectError, ServerAddress, fetch_certificate};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use outbox::Letter;
+pub(crate) use silence::give_up_on_silence;
 pub use state::{Link, LinkError, TransportState};

@@ -36,7 +36,7 @@ pub(super) struct Test {
     #[arg(long)]
     seed: Option<u64>,
     /// Write what came in the place of what was expected and did not. Look at what that changes before you keep it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed")]
     update: bool,
     /// Write the results as JUnit XML, for a machine that builds and tests.
     #[arg(long, value_name = "FILE")]
@@ -81,19 +81,17 @@ impl Test {
                 tested.push(self.test_file(bench, plugin, file)?);
             }
         }
-        let written = |path: &Path, done: std::io::Result<()>| {
-            done.map_err(|error| {
-                let what = format!("{} cannot be written", path.display());
-                Problem::new(Exit::Input, what, error, "name a file in a folder of yours")
-            })
-        };
-        if let Some(path) = &self.record {
-            written(path, record::write(path, &tested))?;
-        }
         if let Some(path) = &self.junit {
-            written(path, junit::write(path, &tested))?;
+            junit::write(path, &tested).map_err(|error| not_written(path, &error))?;
         }
-        Ok(Report::of(&tested))
+        let recorded = match &self.record {
+            Some(path) => {
+                let recorded = record::write(path, &tested);
+                Some(recorded.map_err(|error| not_written(path, &error))?)
+            }
+            None => None,
+        };
+        Ok(Report::of(&tested, recorded))
     }
 
     fn test_file(&self, bench: &Bench, plugin: String, file: CaseFile) -> Result<Tested, Problem> {
@@ -227,6 +225,11 @@ fn bench(runtime: &Runtime, plugin: &str) -> Result<Bench, Problem> {
         None => tried::component(Path::new(plugin))?,
     };
     Bench::new(runtime, component).map_err(|error| tried::not_loaded(plugin, &error))
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> Problem {
+    let what = format!("{} cannot be written", path.display());
+    Problem::new(Exit::Input, what, error, "name a file in a folder of yours")
 }
 
 fn problem(error: &CasesError) -> Problem {

@@ -1,28 +1,57 @@
 //! What the plugins did, as a trace.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::Tested;
-use crate::trace::{Header, Made, Writer};
+use crate::trace::{Header, Made, Plugin, Writer};
+
+/// What was recorded.
+#[derive(Serialize)]
+pub(super) struct Recorded {
+    pub(super) file: PathBuf,
+    pub(super) sessions: usize,
+    /// Sessions of cases with limits or grants of their own: to a trace a plugin has one set of them.
+    pub(super) left_out: usize,
+}
 
 /// Writes the file: the sessions of all cases, in their order.
-pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<()> {
-    let header = Header {
-        made: Made::Test,
-        build: env!("CARGO_PKG_VERSION").to_owned(),
-        contract: "0.1.0".to_owned(),
+pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<Recorded> {
+    let cases = || {
+        let files = tested.iter();
+        files.flat_map(|tested| tested.file.cases().iter().zip(&tested.outcomes))
     };
-    let mut writer = Writer::new(BufWriter::new(File::create(path)?), &header)?;
-    let mut told = BTreeSet::new();
-    let outcomes = tested.iter().flat_map(|tested| &tested.outcomes);
-    for (plugin, session) in outcomes.flat_map(|outcome| &outcome.sessions) {
-        if told.insert(plugin.digest.clone()) {
-            writer.plugin(plugin.clone())?;
+    // By digest, the terms that cases have which say nothing of them.
+    let mut usual: BTreeMap<&str, &Plugin> = BTreeMap::new();
+    for own_limits in [false, true] {
+        for (_, outcome) in cases().filter(|(case, _)| case.has_own_limits() == own_limits) {
+            for (plugin, _) in &outcome.sessions {
+                usual.entry(&plugin.digest).or_insert(plugin);
+            }
         }
-        writer.session(session.clone())?;
     }
-    writer.end().map(|_| ())
+    let file = BufWriter::new(File::create(path)?);
+    let mut writer = Writer::new(file, &Header::of_this_build(Made::Test))?;
+    for plugin in usual.values() {
+        writer.plugin((*plugin).clone())?;
+    }
+    let mut recorded = Recorded {
+        file: path.to_owned(),
+        sessions: 0,
+        left_out: 0,
+    };
+    for (plugin, session) in cases().flat_map(|(_, outcome)| &outcome.sessions) {
+        if usual.get(plugin.digest.as_str()) == Some(&plugin) {
+            writer.session(session.clone())?;
+            recorded.sessions += 1;
+        } else {
+            recorded.left_out += 1;
+        }
+    }
+    writer.end()?;
+    Ok(recorded)
 }

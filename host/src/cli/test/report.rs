@@ -3,6 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Tested;
+use super::record::Recorded;
 use crate::cli::output::foreign;
 use crate::cli::{Exit, Problem};
 
@@ -13,6 +14,8 @@ pub(super) struct Report {
     passed: usize,
     failed: usize,
     files: Vec<OfFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<Recorded>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +45,7 @@ pub(super) struct Difference {
 }
 
 impl Report {
-    pub(super) fn of(tested: &[Tested]) -> Self {
+    pub(super) fn of(tested: &[Tested], recorded: Option<Recorded>) -> Self {
         let files: Vec<_> = tested.iter().map(OfFile::of).collect();
         let cases = || files.iter().flat_map(|file| &file.cases);
         let passed = cases().filter(|case| case.passed).count();
@@ -52,6 +55,7 @@ impl Report {
             passed,
             failed,
             files,
+            recorded,
         }
     }
 
@@ -80,7 +84,8 @@ impl Report {
             ),
             why,
             "mend the plugin; or, if what came is right, have it written with --update",
-        ))
+        )
+        .beside_result())
     }
 }
 
@@ -148,6 +153,21 @@ impl fmt::Display for Report {
         for file in &self.files {
             for rewritten in &file.rewritten {
                 writeln!(f, "rewritten  {}: {rewritten}", file.file)?;
+            }
+        }
+        if let Some(recorded) = &self.recorded {
+            write!(
+                f,
+                "recorded   {}, {} sessions",
+                recorded.file.display(),
+                recorded.sessions
+            )?;
+            match recorded.left_out {
+                0 => writeln!(f)?,
+                more => writeln!(
+                    f,
+                    "; {more} with limits or grants of their own are left out"
+                )?,
             }
         }
         write!(f, "{} passed, {} failed", self.passed, self.failed)

@@ -68,11 +68,17 @@ function relayed(arrow, x) {
   return drawn("g", {}, text, drawn("circle", { class: "mark full", cx: x, cy: LINE, r: 2.5 }));
 }
 
-/** A message in the row of its making. Halfway is the relay's: there stays what it holds, drops or loses. */
+/** Where the relay holds, drops or loses a message: in its own lane if the arrow crosses it, else halfway. */
+function halfway(from, to) {
+  const relay = columns.get("relay")?.x;
+  return relay > Math.min(from, to) && relay < Math.max(from, to) ? relay : (from + to) / 2;
+}
+
+/** A message in the row of its making. */
 function messageDrawing(arrow, xOf) {
   const [from, to] = [xOf(arrow.from), xOf(arrow.to)];
   const way = to > from ? 1 : -1;
-  const middle = (from + to) / 2;
+  const middle = halfway(from, to);
   const parts = [];
   const start = drawn("circle", { class: "mark full", cx: from, cy: LINE, r: 2.5 });
   if (promptly(arrow) || arrow.way === "answered" || (!arrow.delivered && arrow.sessions)) {
@@ -86,15 +92,15 @@ function messageDrawing(arrow, xOf) {
     parts.push(line(from + way * 3, middle - way * 8), start, mark(stopped, middle, way), label(kindOf(arrow), from, to));
   }
   if (arrow.hits) parts.push(drawn("path", { class: "hit", d: `M${middle - way * 18} ${LINE - 6}l-4 7h3l-1 5l5 -7h-3z` }));
-  if (arrow.n !== undefined) parts.push(relayed(arrow, xOf("relay")));
+  if (arrow.n !== undefined) parts.unshift(relayed(arrow, xOf("relay")));
   return parts;
 }
 
-/** A late delivery: from halfway to the receiver. */
+/** A late delivery: from there to the receiver. */
 function deliveryDrawing(arrow, delivery, xOf) {
   const [from, to] = [xOf(arrow.from), xOf(arrow.to)];
   const way = to > from ? 1 : -1;
-  const middle = (from + to) / 2;
+  const middle = halfway(from, to);
   const state = stateOfDelivery(arrow, delivery);
   const text = drawn("text", { class: "halo muted small", x: xOf("relay"), y: WORDS, "text-anchor": "middle" });
   text.textContent = numbered(arrow);

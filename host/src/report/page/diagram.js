@@ -94,29 +94,39 @@ function drawGround(first, last) {
     const row = view.edges[begins][index];
     return row ? row.top + LINE - 2 : heightOf(at);
   };
+  const open = new Map();
   report.faults.forEach((fault, index) => {
     const column = columns.get(fault.lane);
+    const inset = 5 * slotAmong(open, fault.lane, fault.at, fault.until ?? Infinity);
     const [from, until] = within(edge(true, index, fault.at), edge(false, index, fault.until ?? Infinity));
     if (from >= until || fault.at > view.range[1] || fault.until < view.range[0]) return;
-    const width = column.width - 14;
-    parts.push(drawn("rect", { class: "band", x: column.x - width / 2, y: from, width, height: until - from }));
-    parts.push(drawn("path", { class: "band-edge", d: `M${column.x - width / 2} ${from}V${until}` }));
+    const width = column.width - 14 - inset;
+    const x = column.x - column.width / 2 + 7 + inset;
+    parts.push(drawn("rect", { class: "band", x, y: from, width, height: until - from }));
+    parts.push(drawn("path", { class: "band-edge", d: `M${x} ${from}V${until}` }));
   });
   for (const { x } of columns.values()) parts.push(drawn("path", { class: "lifeline", d: `M${x} ${top}V${bottom}` }));
   const busy = new Map();
   for (const activity of activities) {
     const [from, until] = within(heightOf(activity.at), heightOf(activity.until));
+    const slot = slotAmong(busy, activity.lane, activity.at, activity.until);
     if (from >= until || activity.at > view.range[1] || activity.until < view.range[0]) continue;
-    // Runs side by side at one node stand side by side.
-    const others = (busy.get(activity.lane) ?? []).filter((other) => other.until > activity.at);
-    const slot = [0, 1, 2, 3].find((free) => others.every((other) => other.slot !== free)) ?? 3;
-    busy.set(activity.lane, [...others, { until: activity.until, slot }]);
     const x = xOf(activity.lane) - 3 + slot * 5;
-    parts.push(drawn("rect", { class: `activity ${activity.state}`, x, y: from, width: 6, height: until - from, rx: 1 }));
+    const cut = activity.state === "cancelled" ? [drawn("rect", { class: "mark full", x: x - 2, y: until - 6, width: 10, height: 6 })] : [];
+    const bar = drawn("rect", { class: "activity", x, y: from, width: 6, height: until - from, rx: 1 });
+    parts.push(drawn("g", { class: activity.state }, bar, ...cut));
   }
   ground.replaceChildren(...parts);
   ground.setAttribute("width", lanesWidth);
   ground.setAttribute("height", Math.max(1, view.height));
+}
+
+/** What happens at one lane at the same time stands side by side: the place of the next one. */
+function slotAmong(taken, lane, at, until) {
+  const others = (taken.get(lane) ?? []).filter((other) => other.until > at);
+  const slot = [0, 1, 2, 3].find((free) => others.every((other) => other.slot !== free)) ?? 3;
+  taken.set(lane, [...others, { until, slot }]);
+  return slot;
 }
 
 function drawRow(row, place) {
@@ -173,7 +183,7 @@ const fill = {
     drawing.append(...deliveryDrawing(arrow, delivery, xOf));
     const state = stateOfDelivery(arrow, delivery);
     const which = delivery > 0 ? "again, " : "";
-    const late = `${numbered(arrow)} arrives ${which}${span(row.at - arrow.at)} after it was made`;
+    const late = `${numbered(arrow)} arrives ${which}${span(row.at - arrow.at)} late`;
     const why = arrow.treated?.[delivery]?.dropped;
     outcome.append(element("span", { class: "state" }, STATES[state]), ` · ${late}${why ? `: ${why}` : ""}`);
     made.setAttribute("aria-label", `${seconds(row.at)} s, ${kindOf(arrow)} ${late} at ${arrow.to}`);
@@ -184,19 +194,20 @@ const fill = {
     const [left, right] = [x - width / 2 + 7, x + width / 2 - 7];
     drawing.append(drawn("path", { class: "band-edge", d: `M${left} ${LINE - 2}H${right}` }));
     const text = drawn("text", { class: "halo small", x, y: WORDS, "text-anchor": "middle" });
-    text.textContent = fitting(begins ? fault.words : "over", width - 12);
+    text.textContent = fitting(begins ? fault.words : `${fault.fault} over`, width - 12);
     drawing.append(text);
     const lasts = fault.until === undefined ? ", to the end" : ` for ${span(fault.until - fault.at)}`;
-    outcome.append(begins ? `${fault.lane} ${fault.words}${lasts}` : `${fault.lane} no longer ${fault.words}`);
+    outcome.append(begins ? `${fault.lane} ${fault.words}${lasts}` : `${fault.lane} ${fault.over}`);
     made.classList.add("message");
     made.setAttribute("aria-label", `${seconds(row.at)} s, fault: ${outcome.textContent}`);
   },
   moment(row, drawing, outcome, made) {
     const { moment } = row;
-    const x = xOf(moment.lane);
-    drawing.append(drawn("circle", { class: "mark full", cx: x, cy: LINE - 4, r: 3.5 }));
-    outcome.append(element("span", { class: "muted" }, `${moment.lane} ${moment.text}`));
-    made.setAttribute("aria-label", `${seconds(row.at)} s, ${moment.lane} ${moment.text}`);
+    for (const lane of moment.lanes) {
+      drawing.append(drawn("circle", { class: "mark full", cx: xOf(lane), cy: LINE - 6, r: 3.5 }));
+    }
+    outcome.append(element("span", { class: "muted" }, moment.text));
+    made.setAttribute("aria-label", `${seconds(row.at)} s, ${moment.text}`);
   },
   broken(row, drawing, outcome, made) {
     const text = drawn("text", { x: 10, y: LINE - 2 });
@@ -227,6 +238,18 @@ function redraw() {
   draw();
 }
 
+/** Brings the lanes of a row into sight, where there are many. */
+function sideways(row) {
+  const lanes = row.arrow ? [row.arrow.from, row.arrow.to] : row.fault ? [row.fault.lane] : [];
+  const left = Math.min(...lanes.map((lane) => xOf(lane) - columns.get(lane).width / 2));
+  const right = Math.max(...lanes.map((lane) => xOf(lane) + columns.get(lane).width / 2));
+  const sight = diagram.clientWidth - TIME - outcomeWidth;
+  if (left < diagram.scrollLeft || right > diagram.scrollLeft + sight) {
+    // What does not fit shows its sender's side.
+    diagram.scrollLeft = right - left < sight ? left - (sight - (right - left)) / 2 : xOf(row.arrow.from) - sight / 4;
+  }
+}
+
 /** Chooses a row, brings it into sight and tells whoever reads aloud. */
 function choose(place, { center = false } = {}) {
   view.chosen = place;
@@ -237,6 +260,7 @@ function choose(place, { center = false } = {}) {
     if (center || row.top < diagram.scrollTop || row.top + row.height > diagram.scrollTop + sight) {
       diagram.scrollTop = Math.max(0, row.top - sight / 2);
     }
+    sideways(row);
   }
   redraw();
   if (row) diagram.setAttribute("aria-activedescendant", `row-${place}`);

@@ -49,7 +49,7 @@ function fillFilters() {
   options(controls.run, "all runs", different(report.arrows.map((arrow) => arrow.run)));
   const states = new Set(report.arrows.map((arrow) => arrow.state));
   const there = Object.entries(STATES).filter(([state]) => states.has(state));
-  options(controls.state, "whatever became of it", [["trouble", "all that was not treated"], ["hit", "hit by a fault"], ...there]);
+  options(controls.state, "any end", [["trouble", "not treated"], ["hit", "hit by a fault"], ...there]);
   for (const [name, control] of Object.entries(controls)) {
     control.addEventListener("input", () => {
       view[name] = name === "text" ? control.value.toLowerCase().trim() : control.value;

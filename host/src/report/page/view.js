@@ -39,10 +39,10 @@ function passes(row) {
   if (view.text && !words(row).includes(view.text)) return false;
   const { arrow } = row;
   if (!arrow) {
-    const lane = row.fault?.lane ?? row.moment?.lane;
+    const lanes = row.moment?.lanes ?? (row.fault ? [row.fault.lane, ...(row.fault.lane === "relay" ? [view.node] : [])] : [view.node]);
     // Faults and findings stay beside whatever messages are shown: they may be the reason.
     if (row.type === "moment" && (view.kind || view.run || view.state)) return false;
-    return !view.node || lane === undefined || lane === view.node || lane === "relay";
+    return !view.node || lanes.includes(view.node);
   }
   if (view.node && arrow.from !== view.node && arrow.to !== view.node) return false;
   if (view.kind && arrow.kind !== view.kind) return false;
@@ -59,8 +59,13 @@ function arrange() {
   view.edges = { true: [], false: [] };
   let top = 0;
   let before;
-  for (const row of allRows) {
-    if (!passes(row)) continue;
+  const passing = allRows.filter(passes);
+  // Beside some messages only what happened while they were on their way.
+  const some = view.kind || view.run || view.state;
+  const times = passing.filter((row) => row.arrow).map((row) => row.at);
+  const [from, until] = [times[0] ?? Infinity, times.at(-1) ?? -Infinity];
+  for (const row of passing) {
+    if (some && !row.arrow && (row.at > until || (row.fault?.until ?? row.at) < from)) continue;
     if (before !== undefined && row.at - before >= SILENCE) {
       rows.push({ at: row.at, type: "gap", after: row.at - before, top, height: GAP });
       top += GAP;

@@ -3,7 +3,7 @@
 use super::{MS, Sample, cost, fields, secret};
 use crate::message;
 use crate::trace::{
-    Bytes, Call, Effect, Ended, Entry, HostCall, Incoming, Session, Value, What, Work,
+    Bytes, Call, Effect, Ended, Entry, HostCall, Incoming, Session, Value, What, Work, shown,
 };
 
 /// What becomes of a message.
@@ -22,14 +22,26 @@ pub(in crate::report) enum Fate {
     Cancelled,
 }
 
+/// One message to be sent.
+struct Letter<'a> {
+    from: &'a str,
+    to: &'a str,
+    kind: String,
+    request: String,
+    fields: Bytes,
+    /// The id and the fields of the answer that its receiver makes.
+    reply: Option<(String, Bytes)>,
+}
+
 impl Sample {
     pub(in crate::report) fn set_up_channel(&mut self, from: &str, to: &str, fate: Fate) {
         let pem = format!(
             "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE".repeat(3)
         );
-        let key = ("public_key", message::Value::Bin(pem.into_bytes()));
-        self.exchange(from, to, "ChannelSetup", &[], &[key], fate, Fate::Fine);
+        let key = [("public_key", message::Value::Bin(pem.into_bytes()))];
+        let bodies = [fields(&[]), fields(&key)];
+        self.exchange([from, to], "ChannelSetup", bodies, fate, Fate::Fine);
     }
 
     /// One node asks another for its share, and gets it.
@@ -45,69 +57,72 @@ impl Sample {
         let share = message::Integer::from_signed_bytes_be(&secret(3, 255).stand_in());
         let share = message::Value::Int(share.expect("an integer"));
         let answered = [("secagg_id", run.into()), ("share", share)];
-        self.exchange(from, to, "AdditiveSSharing", &asked, &answered, there, back);
+        let clear = hex::encode(secret(3, 255).stand_in());
+        let answered = fields(&answered).to_string().replace(&clear, "{3:255}");
+        let bodies = [fields(&asked), answered.parse().expect("bytes")];
+        self.exchange([from, to], "AdditiveSSharing", bodies, there, back);
     }
 
     fn exchange(
         &mut self,
-        from: &str,
-        to: &str,
+        [from, to]: [&str; 2],
         kind: &str,
-        asked: &[(&str, message::Value)],
-        answered: &[(&str, message::Value)],
+        [asked, answered]: [Bytes; 2],
         there: Fate,
         back: Fate,
     ) {
         self.requests += 1;
         let request = format!("request_{:08x}", self.requests * 0x9e37_79b1 % 0xffff_ffff);
-        let reply = id(self.n + 2);
-        let kinds = [format!("{kind}Request"), format!("{kind}Reply")];
         let answers = matches!(there, Fate::Fine | Fate::Delayed(_) | Fate::Doubled(_));
-        let reply = answers.then_some(reply);
-        self.message(from, to, &kinds[0], &request, fields(asked), there, reply);
+        let asking = Letter {
+            from,
+            to,
+            kind: format!("{kind}Request"),
+            request: request.clone(),
+            fields: asked,
+            reply: answers.then(|| (id(self.n + 2), answered.clone())),
+        };
+        self.send(asking, there);
         if answers {
-            self.message(to, from, &kinds[1], &request, fields(answered), back, None);
+            let answering = Letter {
+                from: to,
+                to: from,
+                kind: format!("{kind}Reply"),
+                request,
+                fields: answered,
+                reply: None,
+            };
+            self.send(answering, back);
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "each is a part of one message")]
-    fn message(
-        &mut self,
-        from: &str,
-        to: &str,
-        kind: &str,
-        request: &str,
-        fields: Bytes,
-        fate: Fate,
-        reply: Option<String>,
-    ) {
+    fn send(&mut self, letter: Letter<'_>, fate: Fate) {
         self.n += 1;
         let (n, id) = (self.n, id(self.n));
-        let names = || (from.to_owned(), to.to_owned());
-        let setup = kind.starts_with("ChannelSetup");
-        let (source, dest) = names();
         self.event(What::Sealed {
             id: id.clone(),
-            from: source,
-            to: dest,
-            kind: kind.into(),
-            request: Some(request.into()),
-            setup,
+            from: letter.from.into(),
+            to: letter.to.into(),
+            kind: letter.kind.clone(),
+            request: Some(letter.request.clone()),
+            setup: letter.is_setup(),
         });
-        let (source, dest) = names();
-        let bytes = 198 + 7 * n % 100 + fields.len() as u64;
         self.event(What::Relayed {
             n,
             id: id.clone(),
-            from: source,
-            to: dest,
-            bytes,
+            from: letter.from.into(),
+            to: letter.to.into(),
+            bytes: 198 + 7 * n % 100 + letter.fields.len() as u64,
         });
         self.pass(2);
         let hit = |fault: &str, how: String| What::Hit {
             n,
             fault: fault.into(),
             how,
+        };
+        let delivered = || What::Delivered {
+            n,
+            to: letter.to.into(),
         };
         let mut arrives = self.at;
         match fate {
@@ -119,18 +134,10 @@ impl Sample {
             }
             Fate::Changed => {
                 self.event(hit("corrupt", "byte 97 changed by 80".into()));
-                let to = to.to_owned();
-                self.event(What::Delivered { n, to: to.clone() });
+                self.event(delivered());
                 let changed = "ffff".to_owned() + &id[4..];
-                return self.treated(
-                    arrives,
-                    changed,
-                    from,
-                    &to,
-                    None,
-                    None,
-                    Some("cannot be opened: the signature is not the sender's"),
-                );
+                let why = "cannot be opened: the signature is not the sender's";
+                return self.event(letter.refused(changed, None, why));
             }
             Fate::Delayed(ms) => {
                 self.event(hit("delay", format!("by {ms} ms")));
@@ -138,132 +145,141 @@ impl Sample {
             }
             Fate::Doubled(ms) => {
                 self.event(hit("dup", format!("again {ms} ms later")));
-                let (again, to) = (arrives + ms * MS, to.to_owned());
-                self.event_at(again, What::Delivered { n, to: to.clone() });
-                self.treated(
-                    again + 90,
-                    id.clone(),
-                    from,
-                    &to,
-                    Some(kind),
-                    None,
-                    Some("repeated: the message was treated before"),
-                );
+                let again = arrives + ms * MS;
+                self.event_at(again, delivered());
+                let kind = Some(letter.kind.clone());
+                let why = "repeated: the message was treated before";
+                self.event_at(again + 90, letter.refused(id.clone(), kind, why));
             }
         }
-        self.event_at(
-            arrives,
-            What::Delivered {
-                n,
-                to: to.to_owned(),
-            },
-        );
-        let plugin = if setup {
+        self.event_at(arrives, delivered());
+        if fate != Fate::Cancelled {
+            self.event_at(arrives + 80, letter.treated(id.clone()));
+        }
+        let session = letter.session(id, arrives, fate == Fate::Cancelled);
+        self.trace.sessions.push(session);
+        self.pass(1);
+    }
+}
+
+impl Letter<'_> {
+    fn is_setup(&self) -> bool {
+        self.kind.starts_with("ChannelSetup")
+    }
+
+    fn plugin(&self) -> String {
+        let name = if self.is_setup() {
             "channel-setup"
         } else {
             "additive-sharing"
         };
-        let mut calls = vec![Call {
-            at: arrives + 40,
+        name.into()
+    }
+
+    fn treated(&self, id: String) -> What {
+        let effect = match &self.reply {
+            Some(_) => format!("reply {}", self.kind.replace("Request", "Reply")),
+            None => "deliver".into(),
+        };
+        What::Treated {
+            id,
+            node: self.to.into(),
+            from: self.from.into(),
+            kind: Some(self.kind.clone()),
+            plugin: Some(self.plugin()),
+            effects: vec![effect],
+            reply: self.reply.as_ref().map(|(id, _)| id.clone()),
+            dropped: None,
+        }
+    }
+
+    fn refused(&self, id: String, kind: Option<String>, why: &str) -> What {
+        What::Treated {
+            id,
+            node: self.to.into(),
+            from: self.from.into(),
+            kind,
+            plugin: None,
+            effects: vec![],
+            reply: None,
+            dropped: Some(why.into()),
+        }
+    }
+
+    fn session(self, id: String, at: u64, cancelled: bool) -> Session {
+        let host_call = |import: &str, given: Vec<Value>, result| HostCall {
+            import: import.into(),
+            given,
+            result,
+        };
+        let host_calls = match (self.is_setup(), &self.reply) {
+            (_, None) => vec![],
+            (true, Some(_)) => {
+                let pem = b"-----BEGIN PUBLIC KEY-----\nMFkwEwYH\n-----END PUBLIC KEY-----\n";
+                let pem = Value::Bytes(pem.to_vec().into());
+                vec![host_call("channel-keys.own-public-key", vec![], pem)]
+            }
+            (false, Some(_)) => {
+                let run = shown::text(&self.fields, "secagg_id").unwrap_or_default();
+                let share = Value::Bytes(secret(3, 255));
+                vec![host_call("material.wait", vec![Value::Text(run)], share)]
+            }
+        };
+        let effect = match &self.reply {
+            Some((_, fields)) => Effect::Reply {
+                kind: self.kind.replace("Request", "Reply"),
+                fields: fields.clone(),
+            },
+            None => Effect::Deliver {
+                body: self.fields.clone(),
+            },
+        };
+        let handle = Call {
+            at: at + 40,
             entry: Entry::Handle,
-            host_calls: vec![HostCall {
-                import: "material.wait".into(),
-                given: vec![Value::Text("key-0".into())],
-                result: Value::Bytes(secret(3, 255)),
-            }],
-            ended: if fate == Fate::Cancelled {
+            host_calls,
+            ended: if cancelled {
                 Ended::Cancelled
             } else {
                 Ended::Found
             },
-            cost: cost(30_511 + n * 13),
-        }];
-        if fate != Fate::Cancelled {
-            let effect = match &reply {
-                Some(_) => Effect::Reply {
-                    kind: kind.replace("Request", "Reply"),
-                    fields: fields.clone(),
-                },
-                None => Effect::Deliver {
-                    body: fields.clone(),
-                },
-            };
-            calls.push(Call {
-                at: arrives + 60,
-                entry: Entry::Finalize,
-                host_calls: vec![],
-                ended: Ended::Effects {
-                    effects: vec![effect],
-                    ask: vec![],
-                },
-                cost: cost(11_874),
-            });
-            let words = if reply.is_some() { "reply" } else { "deliver" };
-            let words = format!("{words} {kind}");
-            let at = arrives + 80;
-            let reply = reply.clone();
-            self.event_at(
-                at,
-                What::Treated {
-                    id: id.clone(),
-                    node: to.into(),
-                    from: from.into(),
-                    kind: Some(kind.into()),
-                    plugin: Some(plugin.into()),
-                    effects: vec![words],
-                    reply,
-                    dropped: None,
-                },
-            );
-        }
-        self.trace.sessions.push(Session {
-            node: to.into(),
-            plugin: plugin.into(),
+            cost: cost(30_511 + at % 977),
+        };
+        let finalize = Call {
+            at: at + 60,
+            entry: Entry::Finalize,
+            host_calls: vec![],
+            ended: Ended::Effects {
+                effects: vec![effect],
+                ask: vec![],
+            },
+            cost: cost(11_874),
+        };
+        let (setup, plugin) = (self.is_setup(), self.plugin());
+        let assurance = if setup {
+            "published-key"
+        } else {
+            "channel-key"
+        };
+        Session {
+            node: self.to.into(),
             digest: plugin[..1].repeat(64),
+            plugin,
             work: Work::Message(Incoming {
                 id: Some(id),
                 researcher: "researcher".into(),
-                source: from.into(),
+                source: self.from.into(),
                 setup,
-                assurance: if setup {
-                    "published-key"
-                } else {
-                    "channel-key"
-                }
-                .into(),
-                kind: kind.into(),
-                request: Some(request.into()),
-                fields,
+                assurance: assurance.into(),
+                kind: self.kind,
+                request: Some(self.request),
+                fields: self.fields,
             }),
-            calls,
-        });
-        self.pass(1);
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "each is a part of one event")]
-    fn treated(
-        &mut self,
-        at: u64,
-        id: String,
-        from: &str,
-        node: &str,
-        kind: Option<&str>,
-        reply: Option<String>,
-        dropped: Option<&str>,
-    ) {
-        self.event_at(
-            at,
-            What::Treated {
-                id,
-                node: node.into(),
-                from: from.into(),
-                kind: kind.map(str::to_owned),
-                plugin: None,
-                effects: vec![],
-                reply,
-                dropped: dropped.map(str::to_owned),
-            },
-        );
+            calls: [handle]
+                .into_iter()
+                .chain((!cancelled).then_some(finalize))
+                .collect(),
+        }
     }
 }
 

@@ -340,7 +340,6 @@ fn hostile(value: serde_json::Value) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Writer;
 
     /// What the tests in `tests/` read.
     const FIXTURE: &str = concat!(
@@ -348,23 +347,10 @@ mod tests {
         "/../tests/fixtures/traces/faulty.trace"
     );
 
-    fn written(trace: &Trace) -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new(), &trace.header).expect("written");
-        for plugin in &trace.plugins {
-            writer.plugin(plugin.clone()).expect("written");
-        }
-        for event in &trace.events {
-            writer.event(event.clone()).expect("written");
-        }
-        for session in &trace.sessions {
-            writer.session(session.clone()).expect("written");
-        }
-        writer.end().expect("written").0
-    }
-
     #[test]
     fn the_fixture_is_the_faulty_sample() {
-        let faulty = written(&Sample::faulty().trace);
+        let mut faulty = Vec::new();
+        Sample::faulty().trace.write(&mut faulty).expect("written");
         if std::env::var_os("BACKCHANNEL_WRITE_FIXTURES").is_some() {
             std::fs::write(FIXTURE, &faulty).expect("written");
         }

@@ -1,6 +1,5 @@
-//! The faults of one run: drawn by its seed, or listed to run a failure again with fewer.
+//! The faults of one run, drawn by its seed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -93,20 +92,12 @@ impl fmt::Display for Planned {
     }
 }
 
-/// The faults of one run: either drawn as messages come, or a list of them.
+/// The faults of one run, as its seed draws them.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    fates: Fates,
+    faults: Faults,
+    rng: Box<ChaCha20Rng>,
     pub accidents: Vec<Planned>,
-}
-
-#[derive(Clone, Debug)]
-enum Fates {
-    Drawn {
-        faults: Faults,
-        rng: Box<ChaCha20Rng>,
-    },
-    Listed(BTreeMap<u64, Fate>),
 }
 
 impl Plan {
@@ -134,46 +125,33 @@ impl Plan {
         }
         accidents.sort_by_key(|planned| planned.at);
         Self {
-            fates: Fates::Drawn {
-                faults: faults.clone(),
-                rng: Box::new(rng),
-            },
+            faults: faults.clone(),
+            rng: Box::new(rng),
             accidents,
         }
     }
 
-    /// These and no others.
-    pub fn of(fates: BTreeMap<u64, Fate>, accidents: Vec<Planned>) -> Self {
-        Self {
-            fates: Fates::Listed(fates),
-            accidents,
-        }
-    }
-
-    /// The fate of the `n`th message, if it has one.
-    pub fn fate(&mut self, n: u64) -> Option<Fate> {
-        match &mut self.fates {
-            Fates::Listed(fates) => fates.get(&n).copied(),
-            Fates::Drawn { faults, rng } => {
-                // The same draws whatever happens, so that one chance does not shift the others.
-                let met = Mishap::ALL.map(|mishap| unit(rng) < faults.chance(mishap));
-                let (at, by) = (rng.next_u64(), (rng.next_u32() % 255 + 1) as u8);
-                let later = between(rng, faults.delay.clone());
-                let overtaking = rng.next_u32() % MOST_OVERTAKING + 1;
-                let fates = Mishap::ALL.map(|mishap| match mishap {
-                    Mishap::Drop => Fate::Dropped,
-                    Mishap::Duplicate => Fate::Duplicated(later),
-                    Mishap::Corrupt => Fate::Corrupted { at, by },
-                    Mishap::Reorder => Fate::Overtaken { by: overtaking },
-                    Mishap::Delay => Fate::Delayed(later),
-                });
-                let first = met.into_iter().position(|met| met)?;
-                fates.get(first).copied()
-            }
-        }
+    /// The fate of the next message, if it has one.
+    pub fn fate(&mut self) -> Option<Fate> {
+        let (faults, rng) = (&self.faults, &mut self.rng);
+        // The same draws whatever happens, so that one chance does not shift the others.
+        let met = Mishap::ALL.map(|mishap| unit(rng) < faults.chance(mishap));
+        let (at, by) = (rng.next_u64(), (rng.next_u32() % 255 + 1) as u8);
+        let later = between(rng, faults.delay.clone());
+        let overtaking = rng.next_u32() % MOST_OVERTAKING + 1;
+        let fates = Mishap::ALL.map(|mishap| match mishap {
+            Mishap::Drop => Fate::Dropped,
+            Mishap::Duplicate => Fate::Duplicated(later),
+            Mishap::Corrupt => Fate::Corrupted { at, by },
+            Mishap::Reorder => Fate::Overtaken { by: overtaking },
+            Mishap::Delay => Fate::Delayed(later),
+        });
+        let first = met.into_iter().position(|met| met)?;
+        fates.get(first).copied()
     }
 }
 
+/// A time for an accident: any, or right after a set-up began.
 fn moment(rng: &mut impl Rng, during: Duration, begins: &[Duration]) -> Duration {
     let any = between(rng, Duration::ZERO..=during);
     let (of, after) = (rng.next_u32() as usize, between(rng, DURING_SET_UP));
@@ -206,7 +184,7 @@ mod tests {
         let drawn = |seed| {
             let begins = [Duration::from_secs(1)];
             let mut plan = Plan::draw(&faults, 3, Duration::from_secs(60), &begins, seed);
-            let fates: Vec<_> = (0..100).map(|n| plan.fate(n)).collect();
+            let fates: Vec<_> = (0..100).map(|_| plan.fate()).collect();
             (fates, plan.accidents)
         };
 

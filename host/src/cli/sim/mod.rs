@@ -1,0 +1,222 @@
+mod each;
+mod summary;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use self::each::each;
+use self::summary::{Failed, Shown, Summary};
+use super::output::with_progress;
+use super::{Exit, Format, Problem, tried};
+use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock, Verdict};
+
+/// Failing seeds that are shown, each with its shortest run.
+const MOST_SHOWN: usize = 3;
+/// Of many seeds, every so many-th is run twice, and must give the same run again.
+const TWICE: u64 = 20;
+/// Some of everything.
+const FAULTS: &str = "drop=0.05,dup=0.05,corrupt=0.02,delay=10ms..20s,delayed=0.2,kill=1,power=1,partition=1,relay=1,full=1";
+
+/// Run whole networks in this process, with faults, and check what must hold.
+#[derive(Debug, Args)]
+#[command(after_help = examples())]
+pub(super) struct Sim {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(2..=1000), conflicts_with = "scenario")]
+    nodes: u64,
+    /// What is to happen; tests/README.md says how to write one. Without, nodes agree on secrets while faults last.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    scenario: Vec<PathBuf>,
+    /// Components or bundles, in the place of built-in plugins that treat their kinds; each is granted what it declares.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    plugin: Vec<PathBuf>,
+    /// The first seed, and the only one without --seeds. The same seed gives the same run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, from the first on, of each scenario.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// What may go wrong [default: what the scenario says; without one, some of everything].
+    #[arg(long, value_name = "LIST", value_parser = faults)]
+    fault: Option<Faults>,
+    /// Show what happened in a run, line by line.
+    #[arg(long, conflicts_with = "seeds")]
+    trace: bool,
+    /// Write what happened in a run to a file, for `report` and `replay`.
+    #[arg(long, value_name = "TRACE", conflicts_with = "seeds")]
+    record: Option<PathBuf>,
+    /// Show the scenario, and run nothing.
+    #[arg(long)]
+    show_scenario: bool,
+}
+
+fn examples() -> String {
+    format!(
+        "Example:\n  backchannel sim --nodes 3 --seeds 100\n  backchannel sim --nodes 5 --seed 7 --fault drop=0.1,delay=50ms..2s,kill=2 --trace\n  backchannel sim --scenario votes.toml --plugin counter.wasm --seeds 100\n\nFaults, {}",
+        Faults::explained()
+    )
+}
+
+fn faults(text: &str) -> Result<Faults, String> {
+    text.parse::<Faults>().map_err(|error| error.to_string())
+}
+
+/// A scenario by the name of its file; without a file, by none.
+struct Named {
+    name: Option<String>,
+    simulation: Simulation,
+}
+
+impl Sim {
+    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+        let scenarios = self.scenarios()?;
+        if self.show_scenario {
+            let texts = scenarios.iter().map(|(_, scenario)| scenario.to_string());
+            format.show(&Shown::new(texts.collect()));
+            return Ok(());
+        }
+        if scenarios.len() > 1 && (self.trace || self.record.is_some()) {
+            let todo = "name one scenario";
+            let why = format!("there are {} scenarios", scenarios.len());
+            return Err(Problem::new(
+                Exit::Input,
+                "one run is shown or recorded at a time",
+                why,
+                todo,
+            ));
+        }
+        let doing = format!("simulating {} seeds", self.seeds);
+        // Simulations have runtimes of their own.
+        let simulated = tokio::task::spawn_blocking(move || self.simulate(scenarios));
+        let summary = match with_progress(&doing, simulated).await {
+            Ok(summary) => summary?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        format.show(&summary);
+        let Some(first) = summary.failed.first() else {
+            return Ok(());
+        };
+        Err(Problem::new(
+            Exit::Failed,
+            format!(
+                "{} of {} runs broke what must hold",
+                summary.failures, summary.runs
+            ),
+            first.broken.join("; "),
+            format!("see it happen: {}", first.again),
+        )
+        .beside_result())
+    }
+
+    /// What is to be simulated, each with its file.
+    fn scenarios(&self) -> Result<Vec<(Option<PathBuf>, Scenario)>, Problem> {
+        let mut scenarios = Vec::new();
+        for file in &self.scenario {
+            scenarios.push((Some(file.clone()), read(file)?));
+        }
+        if scenarios.is_empty() {
+            let nodes = usize::try_from(self.nodes).unwrap_or(usize::MAX);
+            let faults = FAULTS.parse().unwrap_or_default();
+            scenarios.push((None, Scenario::of(nodes, faults)));
+        }
+        for (_, scenario) in &mut scenarios {
+            let plugins = self.plugin.iter().map(|file| Role::of_file(absolute(file)));
+            scenario.plugins.extend(plugins);
+            if let Some(faults) = &self.fault {
+                scenario.faults = faults.clone();
+            }
+        }
+        Ok(scenarios)
+    }
+
+    fn simulate(self, scenarios: Vec<(Option<PathBuf>, Scenario)>) -> Result<Summary, Problem> {
+        let mut stock = Stock::new(tried::runtime()?);
+        let mut simulations = Vec::new();
+        for (file, scenario) in scenarios {
+            let name = file.as_deref().and_then(Path::file_stem);
+            let name = name.map(|name| name.to_string_lossy().into_owned());
+            let simulation = Simulation::new(scenario, &mut stock).map_err(|error| {
+                let todo = error.advice();
+                Problem::new(Exit::Input, "a plugin cannot be simulated", error, todo)
+            })?;
+            simulations.push(Named { name, simulation });
+        }
+        let failed = |error: std::io::Error| {
+            let todo = "raise the limits of threads and memory";
+            Problem::new(Exit::Failed, "the simulation does not start", error, todo)
+        };
+        let seeds =
+            (0..self.seeds).map(|n| (self.seed.wrapping_add(n), self.seeds > 1 && n % TWICE == 0));
+        let runs = simulations.iter().enumerate();
+        let runs: Vec<_> = runs
+            .flat_map(|(at, _)| seeds.clone().map(move |(seed, twice)| (at, seed, twice)))
+            .collect();
+        let mut summary = Summary::of(&simulations, self.seeds);
+        let mut broken = Vec::new();
+        each(
+            &runs,
+            |(at, seed, twice)| {
+                let simulation = &simulations[*at].simulation;
+                let verdict = if *twice {
+                    simulation.run_twice(*seed)
+                } else {
+                    simulation.run(*seed)
+                };
+                verdict.map_err(failed)
+            },
+            |(at, _, twice), mut verdict| {
+                summary.add(&verdict, *twice, self.trace);
+                let kept = match &self.record {
+                    Some(file) => record(file, &verdict),
+                    None => Ok(()),
+                };
+                if !verdict.violations.is_empty() {
+                    verdict.forget_trace();
+                    broken.push((*at, verdict));
+                }
+                kept
+            },
+        )?;
+        broken.sort_by_key(|(at, verdict)| (*at, verdict.seed));
+        summary.failures = broken.len();
+        summary.ok = broken.is_empty();
+        for (at, verdict) in broken.iter().take(MOST_SHOWN) {
+            let named = &simulations[*at];
+            let shrunk = named.simulation.shrink(verdict).map_err(failed)?;
+            summary
+                .failed
+                .push(Failed::of(named.name.as_deref(), verdict, &shrunk));
+        }
+        Ok(summary)
+    }
+}
+
+fn read(file: &Path) -> Result<Scenario, Problem> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let todo = "check the name and the permissions";
+        Problem::new(Exit::Input, format!("{name} cannot be read"), error, todo)
+    })?;
+    let folder = absolute(file.parent().unwrap_or(Path::new("")));
+    Scenario::parse(&text, &folder).map_err(|error| {
+        let ScenarioError { line, why, todo } = error;
+        let what = format!("{name}:{line} cannot be used");
+        Problem::new(Exit::Input, what, why, todo)
+    })
+}
+
+/// A path that holds wherever a scenario is written to.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn record(file: &Path, verdict: &Verdict) -> Result<(), Problem> {
+    let written = File::create(file).and_then(|file| verdict.trace.write(BufWriter::new(file)));
+    written.map(drop).map_err(|error| {
+        let what = format!("{} cannot be written", file.display());
+        Problem::new(Exit::Input, what, error, "name another file with --record")
+    })
+}

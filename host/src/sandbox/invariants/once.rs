@@ -1,0 +1,119 @@
+//! A handler's effects happen at most once per message.
+//!
+//! What counts across restarts is what a plugin has stored: the rest is in memory, and a reply that is repeated after a restart
+//! harms nobody, as who asked takes one. Nor does one under the published key: anybody may ask again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::sandbox::evidence::Evidence;
+use crate::trace::{Effect, Ended, What, Work};
+
+/// A message at a node.
+type At<'a> = (&'a str, &'a str);
+
+pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
+    let storing = storing(evidence);
+    let mut lives: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut done: BTreeMap<At<'_>, Vec<u32>> = BTreeMap::new();
+    let mut set_ups = BTreeSet::new();
+    let mut found = Vec::new();
+    for event in evidence.events {
+        match &event.what {
+            What::Started { node, life } => {
+                lives.insert(node, *life);
+            }
+            What::Sealed {
+                id, setup: true, ..
+            } => {
+                set_ups.insert(id.as_str());
+            }
+            What::Treated {
+                id, node, effects, ..
+            } if !effects.is_empty() => {
+                let (at, life) = ((node.as_str(), id.as_str()), lives.get(node.as_str()));
+                let life = life.copied().unwrap_or_default();
+                let before = done.entry(at).or_default();
+                let twice = if storing.contains(&at) {
+                    !before.is_empty()
+                } else {
+                    before.contains(&life) && !set_ups.contains(id.as_str())
+                };
+                if twice {
+                    let effects = effects.join(", ");
+                    found.push(format!(
+                        "{node} did what message {id} asks for again: {effects}"
+                    ));
+                }
+                before.push(life);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Messages at which a plugin wanted something stored. That is done first, so if anything was done, it was.
+fn storing<'a>(evidence: &'a Evidence<'_>) -> BTreeSet<At<'a>> {
+    let messages = evidence.sessions.iter().filter_map(|session| {
+        let Work::Message(incoming) = &session.work else {
+            return None;
+        };
+        let stores = session.calls.iter().any(|call| match &call.ended {
+            Ended::Effects { effects, .. } => effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Store { .. })),
+            _ => false,
+        });
+        stores.then_some((session.node.as_str(), incoming.id.as_deref()?))
+    });
+    messages.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+
+    fn store() -> Effect {
+        Effect::Store {
+            key: "k".into(),
+            value: None,
+        }
+    }
+
+    fn reply() -> Effect {
+        Effect::Reply {
+            kind: "K".into(),
+            fields: vec![0x80].into(),
+        }
+    }
+
+    #[test]
+    fn finds_a_message_that_is_answered_twice_in_a_life_and_not_in_two() {
+        let mut sample = Sample::new();
+        sample.sealed("m", "node-1", "node-0");
+        sample.starts("node-0", 1);
+        sample.treats("m", "node-1", "node-0", &[reply()]);
+        sample.starts("node-0", 2);
+        sample.treats("m", "node-1", "node-0", &[reply()]);
+        sample.holds(broken);
+
+        sample.treats("m", "node-1", "node-0", &[reply()]);
+        assert_eq!(broken(&sample.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn finds_a_message_for_which_something_is_stored_again_after_a_restart() {
+        let mut sample = Sample::new();
+        sample.sealed("m", "node-1", "node-0");
+        sample.starts("node-0", 1);
+        sample.treats("m", "node-1", "node-0", &[store()]);
+        sample.treats("m", "node-1", "node-2", &[store()]);
+        sample.treats("n", "node-1", "node-0", &[store()]);
+        sample.holds(broken);
+
+        sample.starts("node-0", 2);
+        sample.treats("m", "node-1", "node-0", &[store()]);
+        assert_eq!(broken(&sample.evidence()).len(), 1);
+    }
+}

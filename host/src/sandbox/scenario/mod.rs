@@ -1,0 +1,252 @@
+//! Scenarios: who is in a network, what its nodes are asked, what goes wrong, and what must have come of it.
+//!
+//! A scenario is a TOML file that a person can read ([`Scenario::parse`]), and can be written as one (its
+//! [`Display`](std::fmt::Display)): what a command line asks for and the shortest run that fails are scenarios too.
+
+mod error;
+mod parse;
+mod spans;
+mod tables;
+mod time;
+mod values;
+mod write;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::ScenarioError;
+pub(super) use time::shown;
+
+use super::faults::{Faults, Planned};
+use super::hits::Hit;
+use crate::handlers::{Capability, Limit};
+use crate::message::{NodeId, SecaggId, Value};
+
+/// When all faults end, if a scenario does not say.
+const HEAL: Duration = Duration::from_secs(120);
+/// The first set-ups of a scenario without any, and how long after each the next one begins.
+const SET_UPS: [(Scheme, &str); 4] = [
+    (Scheme::Dh, "dh-0"),
+    (Scheme::ServerKey, "key-0"),
+    (Scheme::Dh, "dh-1"),
+    (Scheme::ServerKey, "key-1"),
+];
+const APART: Duration = Duration::from_secs(15);
+
+/// What is simulated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// The nodes, at least two.
+    pub nodes: Vec<NodeId>,
+    /// Plugins beside or in the place of the built-in ones, and built-in ones on other terms.
+    pub plugins: Vec<Role>,
+    /// What the researcher has set up, in order of time.
+    pub starts: Vec<Start>,
+    /// What nodes ask each other without a researcher.
+    pub asks: Vec<Ask>,
+    /// Faults that the seed draws.
+    pub faults: Faults,
+    /// Accidents beside those that are drawn.
+    pub(super) accidents: Vec<Planned>,
+    /// Messages that meet a fault beside those that are drawn.
+    pub(super) hits: Vec<Hit>,
+    /// When all faults end: what is cut off is mended, and what is dead is started again.
+    pub heal: Duration,
+    /// What must have come of it, beside what must always hold.
+    pub expect: Expected,
+}
+
+/// A plugin's part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Role {
+    /// Which.
+    pub component: Component,
+    /// Where; at all nodes if it is not said.
+    pub nodes: Option<BTreeSet<NodeId>>,
+    /// What it is granted; what it declares if it is not said.
+    pub grants: Option<BTreeSet<Capability>>,
+    /// Limits other than those that plugins begin with.
+    pub limits: Vec<(Limit, u64)>,
+    /// Without it, nobody treats its kinds.
+    pub enabled: bool,
+}
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// It is built in, under this name.
+    BuiltIn(String),
+    /// This file: a component or a bundle. It takes the place of built-in plugins that treat one of its kinds.
+    File(PathBuf),
+}
+
+/// How secrets are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// A secret with each other party.
+    Dh,
+    /// A key for each party and one for the researcher, which sum to zero.
+    ServerKey,
+}
+
+/// A set-up that the researcher asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// From the beginning of the run.
+    pub at: Duration,
+    /// What is set up.
+    pub scheme: Scheme,
+    /// Under which name.
+    pub run: SecaggId,
+    /// Among whom: all nodes if it is not said.
+    pub parties: Option<Vec<NodeId>>,
+}
+
+/// A request that one node makes to another, as its plugin for that kind would.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// From the beginning of the run.
+    pub at: Duration,
+    /// Who asks.
+    pub from: NodeId,
+    /// Whom.
+    pub to: NodeId,
+    /// The request's kind.
+    pub kind: String,
+    /// Its own fields: a map.
+    pub fields: Value,
+    /// How often.
+    pub times: u32,
+    /// How long after one the next.
+    pub every: Duration,
+    /// What must come of each of them, if that is sure.
+    pub outcome: Option<Ended>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ended {
+    /// With an answer.
+    Answered,
+    /// Without one in its time.
+    Expired,
+    /// It could not be made, or its node ended.
+    Failed,
+}
+
+/// What must have come of a scenario.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// Set-ups that must have succeeded at all parties.
+    pub set_ups: SetUps,
+    /// Set-ups that must have failed at some party.
+    pub failed: Vec<SecaggId>,
+    /// Nodes that must have refused to start, at least once, and be dead at the end.
+    pub refuses_to_start: BTreeSet<NodeId>,
+    /// What plugins must have stored at the end.
+    pub store: Vec<Stored>,
+}
+
+/// Set-ups that must have succeeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SetUps {
+    /// Those after healing: always.
+    #[default]
+    Healed,
+    /// All.
+    All,
+    /// These, and those after healing.
+    Named(Vec<SecaggId>),
+}
+
+/// An entry of a plugin's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// At which node.
+    pub node: NodeId,
+    /// Whose.
+    pub plugin: String,
+    /// Under which key.
+    pub key: String,
+    /// What; nothing if there must be no such entry.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Scenario {
+    /// The scenario that a command line with so many nodes and these faults asks for: four set-ups while the faults last.
+    pub fn of(nodes: usize, faults: Faults) -> Self {
+        let starts = (0..).zip(SET_UPS).filter_map(|(n, (scheme, run))| {
+            Some(Start {
+                at: Duration::from_secs(1) + n * APART,
+                scheme,
+                run: SecaggId::try_from(run).ok()?,
+                parties: None,
+            })
+        });
+        Self {
+            nodes: numbered(nodes),
+            plugins: Vec::new(),
+            starts: starts.collect(),
+            asks: Vec::new(),
+            faults,
+            accidents: Vec::new(),
+            hits: Vec::new(),
+            heal: HEAL,
+            expect: Expected::default(),
+        }
+    }
+}
+
+impl Role {
+    /// A component from a file, at all nodes, with what it declares.
+    pub fn of_file(file: PathBuf) -> Self {
+        Self {
+            component: Component::File(file),
+            nodes: None,
+            grants: None,
+            limits: Vec::new(),
+            enabled: true,
+        }
+    }
+
+    /// Whether it is at that node.
+    pub(super) fn is_at(&self, node: &NodeId) -> bool {
+        self.nodes.as_ref().is_none_or(|nodes| nodes.contains(node))
+    }
+}
+
+impl Scheme {
+    /// What it is written as, here and at `secagg setup`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Dh => "dh",
+            Self::ServerKey => "server-key",
+        }
+    }
+
+    /// The kind of its request.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Dh => "SecaggRequest",
+            Self::ServerKey => "AdditiveSSSetupRequest",
+        }
+    }
+}
+
+impl Ended {
+    /// What it is written as.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Nodes that have numbers for names.
+fn numbered(nodes: usize) -> Vec<NodeId> {
+    let named = (0..nodes).map(|n| NodeId::try_from(format!("node-{n}").as_str()));
+    named.filter_map(Result::ok).collect()
+}

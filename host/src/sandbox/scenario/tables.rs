@@ -1,0 +1,108 @@
+//! The tables of a scenario's file, as they stand there. Unknown keys are refused.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Written {
+    pub(super) nodes: Spanned<toml::Value>,
+    pub(super) heal: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) plugin: Vec<Spanned<PluginTable>>,
+    #[serde(default)]
+    pub(super) start: Vec<StartTable>,
+    #[serde(default)]
+    pub(super) ask: Vec<AskTable>,
+    #[serde(default)]
+    pub(super) faults: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    #[serde(default)]
+    pub(super) fault: Vec<FaultTable>,
+    #[serde(default)]
+    pub(super) hit: Vec<Spanned<HitTable>>,
+    #[serde(default)]
+    pub(super) expect: ExpectTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PluginTable {
+    pub(super) built_in: Option<Spanned<String>>,
+    pub(super) file: Option<Spanned<String>>,
+    pub(super) nodes: Option<Vec<Spanned<String>>>,
+    pub(super) grants: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) limits: BTreeMap<Spanned<String>, Spanned<u64>>,
+    pub(super) enabled: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct StartTable {
+    pub(super) at: Spanned<String>,
+    pub(super) set_up: Spanned<String>,
+    pub(super) run: Spanned<String>,
+    pub(super) parties: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct AskTable {
+    pub(super) at: Spanned<String>,
+    pub(super) from: Spanned<String>,
+    pub(super) to: Spanned<String>,
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) fields: Option<Spanned<toml::Table>>,
+    pub(super) times: Option<Spanned<u32>>,
+    pub(super) every: Option<Spanned<String>>,
+    pub(super) outcome: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FaultTable {
+    pub(super) at: Spanned<String>,
+    pub(super) kind: Spanned<String>,
+    pub(super) node: Option<Spanned<String>>,
+    pub(super) r#for: Spanned<String>,
+    pub(super) draw: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct HitTable {
+    pub(super) message: Option<u64>,
+    pub(super) kind: Option<String>,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) to: Option<Spanned<String>>,
+    pub(super) nth: Option<u32>,
+    pub(super) fault: Spanned<String>,
+    pub(super) later: Option<Spanned<String>>,
+    pub(super) byte: Option<u64>,
+    pub(super) add: Option<u8>,
+    pub(super) behind: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ExpectTable {
+    pub(super) set_ups: Option<Spanned<toml::Value>>,
+    #[serde(default)]
+    pub(super) failed: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) refuses_to_start: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) store: Vec<StoreTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct StoreTable {
+    pub(super) node: Spanned<String>,
+    pub(super) plugin: String,
+    pub(super) key: String,
+    pub(super) value: Option<Spanned<toml::Value>>,
+}

@@ -1,0 +1,70 @@
+//! Simulated networks: what must hold holds under each fault alone and all together, and a seed gives the same run again.
+
+mod stage;
+
+use std::collections::BTreeSet;
+
+use stage::{FAULTS, nodes, text, unbroken};
+
+#[test]
+fn nothing_is_broken_by_faults_of_every_kind() {
+    let injected = unbroken(FAULTS, 1..=60);
+
+    assert_eq!(injected.len(), 13, "of every kind: {injected:?}");
+}
+
+#[test]
+fn messages_that_overtake_others_break_nothing() {
+    let injected = unbroken("reorder=0.3", 1..=24);
+
+    assert!(injected["reorder"] > 24, "{injected:?}");
+}
+
+#[test]
+fn messages_that_take_up_to_five_minutes_break_nothing() {
+    let injected = unbroken("delay=1s..300s,delayed=0.3", 1..=24);
+
+    assert!(injected["delay"] > 24, "{injected:?}");
+}
+
+#[test]
+fn nodes_that_die_while_they_write_their_store_break_nothing() {
+    let injected = unbroken("torn=4", 1..=40);
+
+    assert!(injected["torn"] > 40, "{injected:?}");
+}
+
+#[test]
+fn disks_that_refuse_break_nothing() {
+    let injected = unbroken("full=2,read-only=2,io=4", 1..=40);
+
+    let often = |kind| injected[kind] > 20;
+    assert!(
+        ["full", "read-only", "io"].into_iter().all(often),
+        "{injected:?}"
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let simulation = nodes(4, FAULTS);
+    let mut hashes = BTreeSet::new();
+    for seed in 1..=8 {
+        let first = simulation.run(seed).expect("run");
+        let second = simulation.run(seed).expect("run");
+        assert_eq!(text(&first), text(&second), "seed {seed}");
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.hash, second.hash, "seed {seed}");
+        hashes.insert(first.trace.events.len());
+    }
+
+    assert!(hashes.len() > 1, "other seeds give other runs");
+}
+
+#[test]
+fn a_network_without_faults_sets_everything_up() {
+    let verdict = nodes(12, "").run(1).expect("run");
+
+    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
+    assert_eq!(verdict.set_ups, (6, 6), "{}", text(&verdict));
+}
