@@ -1,5 +1,6 @@
 //! Simulated networks: what must hold holds under each fault alone and all together, and a seed gives the same run again.
 
+mod scenarios;
 mod stage;
 
 use std::collections::BTreeSet;
