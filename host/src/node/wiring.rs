@@ -109,7 +109,7 @@ impl Wiring {
             post.clone(),
             chronicle.clone(),
             of_router,
-        ));
+        )?);
         let setups = Arc::new(Setups::new(
             id,
             name,
