@@ -17,11 +17,6 @@ const GUESTS: [(&str, &str, &[u8]); 2] = [
     ("votes", "counter", backchannel_test_guests::COUNTER),
 ];
 
-/// The scenario of that name.
-pub fn scenario(name: &str) -> Scenario {
-    read(&folder().join(name).with_extension("toml"))
-}
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios")
 }
@@ -32,7 +27,7 @@ fn read(file: &Path) -> Scenario {
 }
 
 /// The same with a guest, from a file of its own.
-pub fn with_guest(mut scenario: Scenario, name: &str, component: &[u8]) -> Scenario {
+fn with_guest(mut scenario: Scenario, name: &str, component: &[u8]) -> Scenario {
     let folder = std::env::temp_dir().join(format!("backchannel-sandbox-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join(name).with_extension("wasm");
