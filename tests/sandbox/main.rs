@@ -1,5 +1,7 @@
 //! Simulated networks: what must hold holds under each fault alone and all together, and a seed gives the same run again.
 
+mod planted;
+mod scenarios;
 mod stage;
 
 use std::collections::BTreeSet;

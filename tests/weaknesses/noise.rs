@@ -87,14 +87,14 @@ async fn a_flood_of_bad_messages_logs_few_lines_and_how_many_were_left_out() {
     until("all are dropped, some for want of room", || {
         let at_relay = count(&network.relay, "dropped", "mailbox full");
         let at_node = count(node, "dropped", cause) + count(node, "dropped", "no room");
-        (at_relay + at_node == MANY).then_some(())
+        // The node asks whether its peer has a new key: the answer may be dropped for want of room, too.
+        (at_relay + at_node >= MANY).then_some(())
     });
     let seconds = began.elapsed().as_secs() + 1;
-    let opened_in_vain = count(node, "dropped", cause);
 
     until("each is in the log, as a line or as one left out", || {
         let (lines, left_out) = node.logged("cause=\"cannot be opened\"", cause);
-        (lines + left_out == opened_in_vain).then_some(())
+        (lines + left_out == count(node, "dropped", cause)).then_some(())
     });
     let (lines, left_out) = node.logged("cause=\"cannot be opened\"", cause);
     println!("{MANY} bad messages in {seconds} s: {lines} lines, {left_out} left out");

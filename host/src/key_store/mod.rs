@@ -15,6 +15,7 @@ mod plugins;
 mod quiet_panic;
 pub mod records;
 mod simulated;
+mod treated;
 mod watched;
 
 use std::io;
@@ -31,6 +32,7 @@ pub use error::StoreError;
 pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
 use simulated::{Memory, Simulated};
+pub use treated::MessageDigest;
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 const CHANNELS: TableDefinition<&str, &[u8]> = TableDefinition::new("channels");
@@ -141,6 +143,7 @@ impl KeyStore {
         // A store that an earlier version made lacks the tables that came later.
         let transaction = database.begin_write()?;
         plugins::make_tables(&transaction)?;
+        treated::make_table(&transaction)?;
         transaction.commit()?;
         let store = Self {
             database,

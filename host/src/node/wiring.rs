@@ -114,7 +114,7 @@ impl Wiring {
             post.clone(),
             chronicle.clone(),
             of_router,
-        ));
+        )?);
         let setups = Arc::new(Setups::new(
             id,
             name,

@@ -254,15 +254,12 @@ impl Arrow {
             let first = cut.min_by_key(|fault| fault.at)?;
             Some(format!("{node} was {}", first.words))
         };
-        if let Some(at) = self.delivered.last().copied().or_else(|| self.began()) {
-            if let Some(cut) = cut(&self.to, at) {
-                return (State::Cancelled, format!("{cut} before it was done"));
-            }
+        let came = self.delivered.last().copied().or_else(|| self.began());
+        if let Some(cut) = came.and_then(|at| cut(&self.to, at)) {
+            return (State::Cancelled, format!("{cut} before it was done"));
         }
-        if let Some(session) = last {
-            if let Some(end) = self.end_of(session) {
-                return end;
-            }
+        if let Some(end) = last.and_then(|session| self.end_of(session)) {
+            return end;
         }
         if !self.delivered.is_empty() {
             return if self.was_hit_by("corrupt") {

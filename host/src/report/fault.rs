@@ -10,7 +10,7 @@ use crate::message::one_line;
 pub struct Fault {
     /// Whom it befell.
     pub lane: String,
-    /// Its name, as faults are asked for: kill, power, partition, relay, full …
+    /// Its name, as faults are asked for: kill, power, partition, relay, full ….
     pub fault: String,
     /// In words, as what the lane is: `cut off from the relay`.
     pub words: String,
@@ -22,6 +22,9 @@ pub struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
 }
+
+/// What a node is that died of another fault, until it starts again.
+pub(super) const DIED: &str = "died";
 
 /// Of a fault's name, in bytes.
 const LONGEST_NAME: usize = 40;
@@ -49,7 +52,7 @@ impl Fault {
     pub(super) fn ends_lives(&self) -> bool {
         matches!(
             self.fault.as_str(),
-            "kill" | "power" | "torn" | "damage" | "backup"
+            "kill" | "power" | "damage" | "backup" | DIED
         )
     }
 
@@ -65,15 +68,17 @@ fn in_words(fault: &str) -> (String, String) {
         "power" => ("without power", "has power again"),
         "partition" => ("cut off from the relay", "reaches the relay again"),
         "relay" => ("down", "is up again"),
+        "torn" => ("about to die over a write", "writes as before"),
+        DIED => ("dead from a disk error", "may start again"),
         "full" => ("disk full", "has room on its disk again"),
-        "read-only" => ("disk read-only", "can write to its disk again"),
+        "read-only" => ("disk read-only", "may write to its disk again"),
         "io" => ("disk failing", "has a disk that works again"),
         "damage" => ("store damaged", "has its store again"),
         "backup" => ("an old store put back", "may start again"),
         "clock" => ("clock wrong", "has the right time again"),
         other => {
             let name = one_line(other, LONGEST_NAME);
-            return (name.clone(), format!("has no {name} any more"));
+            return (name.clone(), format!("no longer {name}"));
         }
     };
     (words.to_owned(), over.to_owned())

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::arrow::{Arrow, Hit, Lost, State, Treatment, Way};
 use super::call::name;
-use super::fault::Fault;
+use super::fault::{self, Fault};
 
 use super::finding::{Broken, mentions};
 use super::{Moment, lane};
@@ -53,7 +53,7 @@ impl Joined {
                 self.moment(at, node, text);
             }
             What::Died { node } => {
-                self.moment(at, node, "dies over an operation of its disk".to_owned());
+                self.faults.push(Fault::began(fault::DIED, node, at));
             }
             What::FaultBegan { fault, node } => self.faults.push(Fault::began(fault, node, at)),
             What::FaultDid { fault, node, how } => {
@@ -559,10 +559,11 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_starts_again_has_its_power_back() {
+    fn a_node_that_starts_again_lives_and_has_power() {
         let mut sample = Sample::new();
         sample.fault("power", "a", 0);
         sample.fault("partition", "a", 0);
+        sample.event(What::Died { node: "a".into() });
         sample.pass(5);
         sample.event(What::Started {
             node: "a".into(),
@@ -571,6 +572,8 @@ mod tests {
         let joined = joined(&sample);
 
         let ends: Vec<_> = joined.faults.iter().map(|fault| fault.until).collect();
-        assert_eq!(ends, [Some(5000), None]);
+        assert_eq!(ends, [Some(5000), None, Some(5000)]);
+        let words = joined.faults[2].to_string();
+        assert_eq!(words, "a dead from a disk error for 5 ms");
     }
 }

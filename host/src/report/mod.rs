@@ -1,6 +1,6 @@
 //! A trace as people look at it: what was run, what broke, and each message from who made it to what became of it.
 //!
-//! [`Report::of`] puts a [`Trace`](crate::trace::Trace) together; the report is shown in a terminal ([`Display`](std::fmt::Display)),
+//! [`Report::of`] puts a [`Trace`] together; the report is shown in a terminal ([`Display`](std::fmt::Display)),
 //! as one page without a network ([`Report::to_html`]), or as JSON ([`serde::Serialize`]).
 //!
 //! In reading order: [`Lane`]; [`Arrow`], a message; [`Session`], what a plugin did with it; [`Fault`]; [`Run`] and [`Finding`], the

@@ -68,7 +68,7 @@ impl Router {
         let done = |words| trip.note(|journey| journey.effects.push(words));
         if !plan.entries.is_empty() {
             let words = format!("store {} entries", plan.entries.len());
-            self.store(plugin, plan.entries).await?;
+            self.store(plugin, sender, plan.entries).await?;
             done(words);
         }
         if let Some(pem) = plan.peer_key {
@@ -109,9 +109,19 @@ impl Router {
         Ok(())
     }
 
-    async fn store(&self, plugin: &Plugin, entries: Vec<Entry>) -> Result<(), Dropped> {
-        let (store, changes) = (self.services.store.clone(), plugin.changes(entries));
-        let stored = blocking(move || store.change_plugin_entries(&changes)).await;
+    async fn store(
+        &self,
+        plugin: &Plugin,
+        sender: &Sender,
+        entries: Vec<Entry>,
+    ) -> Result<(), Dropped> {
+        let (store, seen) = (self.services.store.clone(), self.seen.clone());
+        let (changes, digest) = (plugin.changes(entries), sender.digest);
+        let stored = blocking(move || match digest {
+            Some(digest) => seen.change(&store, &digest, &changes),
+            None => store.change_plugin_entries(&changes),
+        });
+        let stored = stored.await;
         stored
             .ok_or(Dropped::Stopping)?
             .map_err(|error| match plugin.over_quota(&error) {

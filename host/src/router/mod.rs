@@ -29,6 +29,7 @@ use crate::handlers::{
     Usage,
 };
 use crate::journeys::{End, Trip};
+use crate::key_store::{MessageDigest, StoreError};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{Occasion, Post};
@@ -65,7 +66,7 @@ pub struct Router {
     rooms: Rooms,
     work: Arc<Semaphore>,
     doubtful: Semaphore,
-    seen: Seen,
+    seen: Arc<Seen>,
     tasks: Tasks,
     stopping: CancellationToken,
 }
@@ -88,6 +89,8 @@ struct Sender {
     source: NodeId,
     request_id: Option<RequestId>,
     setup: bool,
+    /// By which the message is known again, unless anybody could have sent it.
+    digest: Option<MessageDigest>,
 }
 
 impl Sender {
@@ -98,7 +101,7 @@ impl Sender {
 }
 
 impl Router {
-    /// A router for node `own`.
+    /// A router for node `own`. Fails when the store cannot be read.
     pub fn new(
         own: NodeId,
         plugins: Plugins,
@@ -107,11 +110,12 @@ impl Router {
         post: Arc<Post>,
         chronicle: Chronicle,
         tasks: Tasks,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
             own,
             plugins,
             channels: services.channels.clone(),
+            seen: Arc::new(Seen::load(&services.store)?),
             services,
             requests,
             post,
@@ -119,10 +123,9 @@ impl Router {
             rooms: Rooms::new(),
             work: Arc::new(Semaphore::new(AT_A_TIME)),
             doubtful: Semaphore::new(DOUBTFUL),
-            seen: Seen::default(),
             tasks,
             stopping: CancellationToken::new(),
-        }
+        })
     }
 
     /// Takes a message in, or counts and drops it when there is no room. Never waits.
@@ -208,7 +211,11 @@ impl Router {
         trip: &Trip,
     ) -> Result<Option<Handled>, Dropped> {
         let message = Arc::new(message);
-        let (inner, assurance) = self.open(&message).await?;
+        let (inner, digest) = self.open(&message).await?;
+        let assurance = match digest {
+            Some(_) => Assurance::ChannelKey,
+            None => Assurance::PublishedKey,
+        };
         self.chronicle.metrics.received(&inner.kind);
         let request = inner.request_id.as_ref().map(ToString::to_string);
         trip.opened(&inner.kind, request, in_words(assurance));
@@ -235,6 +242,7 @@ impl Router {
             source: inner.source.clone(),
             request_id: inner.request_id.clone(),
             setup: message.setup,
+            digest,
         };
         drop(message);
         let guest_message = Message {
@@ -315,14 +323,18 @@ impl Router {
         })
     }
 
-    async fn open(&self, message: &Arc<OverlayMessage>) -> Result<(Inner, Assurance), Dropped> {
+    /// The message inside, and by what it is known again: nothing under the published key.
+    async fn open(
+        &self,
+        message: &Arc<OverlayMessage>,
+    ) -> Result<(Inner, Option<MessageDigest>), Dropped> {
         let (researcher, source) = (&message.researcher_id, &message.source);
         if message.setup {
             let inner = overlay::open(self.channels.published(), message)?;
             if inner.kind == "ChannelSetupRequest" {
                 self.post.asked_for_own_key(researcher, source);
             }
-            return Ok((inner, Assurance::PublishedKey));
+            return Ok((inner, None));
         }
         let keys = match self.channels.keys(source) {
             Some(keys) => keys,
@@ -338,10 +350,8 @@ impl Router {
             }
             opened => opened?,
         };
-        if !self.seen.first(&inner) {
-            return Err(Dropped::Repeated);
-        }
-        Ok((inner, Assurance::ChannelKey))
+        let digest = self.seen.first(&inner).ok_or(Dropped::Repeated)?;
+        Ok((inner, Some(digest)))
     }
 
     /// Has the sender of a message that cannot be opened asked for its key; the keys if it has another than in `known`.

@@ -1,55 +1,115 @@
 //! What was treated lately: relays deliver a message again when an acknowledgement is lost, and anybody on the way can.
+//!
+//! The memory is gone with the process, as are the runs that messages belong to; a reply that is repeated after a restart harms
+//! nobody, as who asked takes one. What a plugin stores is not gone: a message that changed it is remembered in the same
+//! transaction, and known at the next start. That needs no clock, which may have jumped by then: it is known again for as long as if
+//! it had come at the start.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use crate::key_store::{KeyStore, MessageDigest, PluginChanges, StoreError};
 use crate::message::Inner;
 
 /// Twice as long as a relay keeps a message (reference: 300 s).
 const REMEMBERED: Duration = Duration::from_secs(600);
-/// The most messages remembered; beyond, the oldest go first. About 5 MiB.
+/// The most messages remembered; beyond, the oldest go first. About 5 MiB, and 2 MiB on disk.
 const MOST: usize = 1 << 16;
 
-/// The messages treated lately. Gone with the process, as are the runs they belonged to.
+/// The messages treated lately.
 #[derive(Default)]
 pub(super) struct Seen(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    known: HashSet<Digest128>,
-    by_age: VecDeque<(Instant, Digest128)>,
+    known: HashSet<MessageDigest>,
+    by_age: VecDeque<(Instant, MessageDigest)>,
+    /// The numbers of those that are on disk.
+    on_disk: VecDeque<(Instant, u64)>,
+    /// Those below are of no use there any more.
+    forget: u64,
 }
 
-type Digest128 = [u8; 16];
-
 impl Seen {
-    /// Remembers a message; `false` when it is known already. To be called with messages that were verified: only their
-    /// sender can fill the memory, and its request ids tell messages apart.
-    pub(super) fn first(&self, inner: &Inner) -> bool {
+    /// Begins with what is on disk.
+    pub(super) fn load(store: &KeyStore) -> Result<Self, StoreError> {
         let now = Instant::now();
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((at, oldest)) = memory.by_age.front().copied() {
-            if memory.by_age.len() < MOST && now.duration_since(at) < REMEMBERED {
-                break;
-            }
-            memory.by_age.pop_front();
-            memory.known.remove(&oldest);
+        let mut memory = Memory::default();
+        for (number, digest) in store.treated()? {
+            memory.remember(now, digest);
+            memory.on_disk.push_back((now, number));
         }
+        Ok(Self(Mutex::new(memory)))
+    }
+
+    /// Remembers a message; `None` when it is known already. To be called with messages that were verified: only their
+    /// sender can fill the memory, and its request ids tell messages apart.
+    pub(super) fn first(&self, inner: &Inner) -> Option<MessageDigest> {
         let digest = digest(inner);
-        let first = memory.known.insert(digest);
-        if first {
-            memory.by_age.push_back((now, digest));
-        }
-        first
+        self.memory()
+            .remember(Instant::now(), digest)
+            .then_some(digest)
+    }
+
+    /// Makes the changes that a message asks for, and has it known after a crash: both or neither. Blocks for the disk.
+    pub(super) fn change(
+        &self,
+        store: &KeyStore,
+        message: &MessageDigest,
+        changes: &PluginChanges,
+    ) -> Result<(), StoreError> {
+        let now = Instant::now();
+        let forget = self.memory().forget_on_disk(now);
+        let number = store.change_plugin_entries_at(message, changes, forget)?;
+        self.memory().on_disk.push_back((now, number));
+        Ok(())
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Memory {
+    /// Remembers a message; `false` when it is known already.
+    fn remember(&mut self, now: Instant, digest: MessageDigest) -> bool {
+        while let Some((at, oldest)) = self.by_age.front().copied() {
+            if self.by_age.len() < MOST && is_remembered(at, now) {
+                break;
+            }
+            self.by_age.pop_front();
+            self.known.remove(&oldest);
+        }
+        let first = self.known.insert(digest);
+        if first {
+            self.by_age.push_back((now, digest));
+        }
+        first
+    }
+
+    /// Of which number on those on disk are of use still.
+    fn forget_on_disk(&mut self, now: Instant) -> u64 {
+        while let Some((at, number)) = self.on_disk.front().copied() {
+            if self.on_disk.len() < MOST && is_remembered(at, now) {
+                break;
+            }
+            self.on_disk.pop_front();
+            self.forget = self.forget.max(number + 1);
+        }
+        self.forget
+    }
+}
+
+fn is_remembered(at: Instant, now: Instant) -> bool {
+    now.duration_since(at) < REMEMBERED
+}
+
 /// Sender, kind and request id; all that is in it for a message without one.
-fn digest(inner: &Inner) -> Digest128 {
+fn digest(inner: &Inner) -> MessageDigest {
     let what = match &inner.request_id {
         Some(id) => id.as_str().as_bytes().to_vec(),
         None => inner.fields_msgpack(),
@@ -71,36 +131,68 @@ fn digest(inner: &Inner) -> Digest128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_store::Quota;
     use crate::message::{NodeId, RequestId, Value};
+    use crate::randomness::Randomness;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::try_from(name).expect("valid")
+    }
 
     fn message(source: &str, id: Option<&str>) -> Inner {
-        let node = |name: &str| NodeId::try_from(name).expect("valid");
         let id = id.map(|id| RequestId::try_from(id).expect("valid"));
         let fields = Value::Map(vec![("secagg_id".into(), "s".into())]);
         Inner::new(node(source), node("us"), id, "KeyRequest", fields).expect("a message")
     }
 
+    fn is_first(seen: &Seen, source: &str, id: Option<&str>) -> bool {
+        seen.first(&message(source, id)).is_some()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn knows_a_message_again_and_no_other() {
         let seen = Seen::default();
-        assert!(seen.first(&message("a", Some("1"))));
-        assert!(!seen.first(&message("a", Some("1"))));
-        assert!(seen.first(&message("b", Some("1"))), "another sender's");
-        assert!(seen.first(&message("a", Some("2"))), "another request");
-        assert!(seen.first(&message("a", None)));
-        assert!(!seen.first(&message("a", None)));
+        assert!(is_first(&seen, "a", Some("1")));
+        assert!(!is_first(&seen, "a", Some("1")));
+        assert!(is_first(&seen, "b", Some("1")), "another sender's");
+        assert!(is_first(&seen, "a", Some("2")), "another request");
+        assert!(is_first(&seen, "a", None));
+        assert!(!is_first(&seen, "a", None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn forgets_in_time_and_stays_bounded() {
         let seen = Seen::default();
-        seen.first(&message("a", Some("1")));
+        is_first(&seen, "a", Some("1"));
         tokio::time::advance(REMEMBERED).await;
-        assert!(seen.first(&message("a", Some("1"))));
+        assert!(is_first(&seen, "a", Some("1")));
         for n in 0..MOST + 10 {
-            seen.first(&message("a", Some(&n.to_string())));
+            is_first(&seen, "a", Some(&n.to_string()));
         }
-        let memory = seen.0.lock().expect("no panic");
+        let memory = seen.memory();
         assert_eq!((memory.known.len(), memory.by_age.len()), (MOST, MOST));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn knows_after_a_restart_what_changed_the_store_and_forgets_it_in_time() {
+        let store = KeyStore::in_memory(&node("us"), &Randomness::from_seed(1)).expect("a store");
+        let changes = PluginChanges {
+            plugin: "p".into(),
+            changes: vec![("k".into(), Some(b"v".to_vec().into()))],
+            quota: Quota { bytes: 9, keys: 1 },
+        };
+        let seen = Seen::load(&store).expect("loaded");
+        let stored = seen.first(&message("a", Some("1"))).expect("new");
+        seen.change(&store, &stored, &changes).expect("stored");
+        assert!(is_first(&seen, "a", Some("2")), "stores nothing");
+
+        let seen = Seen::load(&store).expect("loaded");
+        assert!(!is_first(&seen, "a", Some("1")));
+        assert!(is_first(&seen, "a", Some("2")));
+        tokio::time::advance(REMEMBERED).await;
+        let stored = seen.first(&message("a", Some("3"))).expect("new");
+        seen.change(&store, &stored, &changes).expect("stored");
+        assert_eq!(store.treated().expect("read").len(), 1);
+        assert!(is_first(&seen, "a", Some("1")));
     }
 }

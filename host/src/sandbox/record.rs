@@ -1,6 +1,6 @@
 //! What happens in a run, as it happens: events, and every instance of a plugin. Two runs are the same if their traces are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::handlers::Recorder;
 use crate::journeys::{Direction, End, Journey, Journeys};
-use crate::message::{NodeId, RequestId};
+use crate::message::NodeId;
 use crate::trace::{Event, Header, Plugin, Session, Trace, What};
 
 /// The record of a run. Clones are the same record.
@@ -20,19 +20,11 @@ pub(super) struct Record {
 
 #[derive(Default)]
 struct Kept {
-    sealed: HashMap<String, Sealed>,
-    spared: HashSet<String>,
+    /// The kinds of the messages that were sealed, by id.
+    sealed: HashMap<String, String>,
     events: Vec<Event>,
     plugins: Vec<Plugin>,
     sessions: Vec<Session>,
-}
-
-/// What only its sender knows of a message.
-#[derive(Clone, Default)]
-pub(super) struct Sealed {
-    pub(super) kind: String,
-    /// Whether no fault of messages may hit it.
-    pub(super) spared: bool,
 }
 
 impl Record {
@@ -53,27 +45,15 @@ impl Record {
     pub(super) fn event(&self, what: What) {
         let at = u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX);
         let kept = &mut *self.kept();
-        if let What::Sealed {
-            id, kind, request, ..
-        } = &what
-        {
-            let sealed = Sealed {
-                kind: kind.clone(),
-                spared: request.as_ref().is_some_and(|id| kept.spared.contains(id)),
-            };
-            kept.sealed.insert(id.clone(), sealed);
+        if let What::Sealed { id, kind, .. } = &what {
+            kept.sealed.insert(id.clone(), kind.clone());
         }
         kept.events.push(Event { at, what });
     }
 
-    /// What was in the message of this id, if a node sealed it.
-    pub(super) fn sealed(&self, id: &str) -> Option<Sealed> {
+    /// The kind of the message of this id, if a node sealed it.
+    pub(super) fn sealed(&self, id: &str) -> Option<String> {
         self.kept().sealed.get(id).cloned()
-    }
-
-    /// From now on no fault hits this request and its answer: with them it is measured how faults of others show.
-    pub(super) fn spare(&self, request: &RequestId) {
-        self.kept().spared.insert(request.to_string());
     }
 
     /// What tells of all instances of plugins on `node`.

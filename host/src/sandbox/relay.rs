@@ -233,7 +233,7 @@ impl Relay {
             run: run.to_owned(),
         });
         let from = None;
-        self.post(Passing { n, kind, from, to }, false, bytes);
+        self.post(Passing { n, kind, from, to }, bytes);
     }
 
     /// Carries what a node has to say, for as long as it lives.
@@ -295,10 +295,10 @@ impl Relay {
 
     fn relay(&self, message: OverlayMessage) {
         let id = message.id().to_string();
-        let (n, sealed) = {
+        let (n, kind) = {
             let desk = &mut *self.desk();
             let n = desk.number();
-            let sealed = desk.record.sealed(&id).unwrap_or_default();
+            let kind = desk.record.sealed(&id).unwrap_or_default();
             desk.record.event(What::Relayed {
                 n,
                 id,
@@ -313,17 +313,17 @@ impl Relay {
                 salt: message.salt.clone(),
                 nonce: message.nonce.clone(),
             });
-            (n, sealed)
+            (n, kind)
         };
         let (from, to) = (message.source.clone(), message.dest.clone());
         let passing = Passing {
             n,
-            kind: &sealed.kind,
+            kind: &kind,
             from: Some(&from),
             to: &to,
         };
         let bytes = ToNode::Overlay(message).encode();
-        self.post(passing, sealed.spared, bytes);
+        self.post(passing, bytes);
     }
 
     fn answered(&self, node: &NodeId, answer: ToResearcher) {
@@ -347,14 +347,14 @@ impl Relay {
         let _ = desk.answers.send(answer);
     }
 
-    /// Puts a message into a mailbox, once its time has come and its fate is met. One that is `spared` has none.
-    fn post(&self, message: Passing<'_>, spared: bool, mut bytes: Vec<u8>) {
+    /// Puts a message into a mailbox, once its time has come and its fate is met.
+    fn post(&self, message: Passing<'_>, mut bytes: Vec<u8>) {
         let desk = &mut *self.desk();
         let Passing { n, to, .. } = message;
         let mut wait = between(&mut desk.rng, LATENCY);
         let fates = [desk.listed.fate(message), desk.plan.fate()];
         let fate = fates.into_iter().flatten().next();
-        let fate = fate.filter(|_| desk.faulty && !spared);
+        let fate = fate.filter(|_| desk.faulty);
         if let Some(fate) = fate {
             desk.hit(n, fate);
         }

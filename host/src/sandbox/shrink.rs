@@ -5,7 +5,7 @@ use std::io;
 use super::faults::{Fate, Faults, Planned};
 use super::hits::{Hit, Which};
 use super::scenario::{Ask, Scenario, Start};
-use super::{Invariant, Simulation, Verdict};
+use super::{Invariant, Simulation, Verdict, Violation};
 
 /// The most runs that are tried.
 const MOST_RUNS: usize = 300;
@@ -30,17 +30,24 @@ enum Part {
     Start(Start),
 }
 
+/// What must be broken still. A scenario expects many things, and with its faults left away another of them would be missed.
+fn what(violation: &Violation) -> (Invariant, &str) {
+    let expected = violation.invariant == Invariant::Expected;
+    let begins = violation.how.split(':').next().filter(|_| expected);
+    (violation.invariant, begins.unwrap_or_default())
+}
+
 pub(super) fn shrink(simulation: &Simulation, broken: &Verdict) -> io::Result<Shrunk> {
-    let wanted = broken.violations.first().map(|first| first.invariant);
+    let wanted = broken.violations.first().map(what);
     let whole = simulation.scenario();
-    let keeps = wanted == Some(Invariant::Expected);
+    let keeps = wanted.is_some_and(|(invariant, _)| invariant == Invariant::Expected);
     let mut tried = 0;
     let mut breaks = |parts: &[Part]| -> io::Result<Option<(Scenario, Verdict)>> {
         tried += 1;
         let scenario = with(whole, parts, keeps);
         let verdict = simulation.with(scenario.clone()).run(broken.seed)?;
         let mut found = verdict.violations.iter();
-        let same = found.any(|violation| Some(violation.invariant) == wanted);
+        let same = found.any(|violation| Some(what(violation)) == wanted);
         Ok(same.then_some((scenario, verdict)))
     };
     let mut parts = parts(whole, broken, keeps);

@@ -74,7 +74,7 @@ function makeActivities() {
     const began = arrow.delivered?.[0] ?? arrow.sessions?.[0]?.calls[0]?.at;
     if (arrow.way !== "asked" || began === undefined) return;
     const answer = report.arrows[arrow.answered_by];
-    const died = report.faults.find((it) => it.lane === arrow.to && it.at >= began && ["kill", "power"].includes(it.fault));
+    const died = report.faults.find((it) => it.lane === arrow.to && it.at >= began && ["kill", "power", "died"].includes(it.fault));
     const last = arrow.sessions?.at(-1)?.calls.at(-1)?.at ?? began;
     const until = answer?.at ?? (arrow.state === "cancelled" ? (died?.at ?? last) : report.about.until);
     activities.push({ lane: arrow.to, at: began, until, state: arrow.state, index });

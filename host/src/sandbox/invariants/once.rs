@@ -1,7 +1,7 @@
 //! A handler's effects happen at most once per message.
 //!
 //! What counts across restarts is what a plugin has stored: the rest is in memory, and a reply that is repeated after a restart
-//! harms nobody, as who asked takes one. Nor does one under the published key: anybody may ask again.
+//! harms nobody, as who asked takes one. What is sent under the published key does not count: anybody may ask again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,14 +29,14 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
             }
             What::Treated {
                 id, node, effects, ..
-            } if !effects.is_empty() => {
+            } if !effects.is_empty() && !set_ups.contains(id.as_str()) => {
                 let (at, life) = ((node.as_str(), id.as_str()), lives.get(node.as_str()));
                 let life = life.copied().unwrap_or_default();
                 let before = done.entry(at).or_default();
                 let twice = if storing.contains(&at) {
                     !before.is_empty()
                 } else {
-                    before.contains(&life) && !set_ups.contains(id.as_str())
+                    before.contains(&life)
                 };
                 if twice {
                     let effects = effects.join(", ");

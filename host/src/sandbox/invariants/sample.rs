@@ -163,6 +163,7 @@ impl Sample {
             done: (0..parties).map(|n| (node(n), None)).collect(),
             failed: Default::default(),
             silent: Default::default(),
+            reported: Default::default(),
             took: Duration::ZERO,
         });
         run

@@ -1,0 +1,63 @@
+//! The scenarios of `tests/scenarios`, from several seeds each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use backchannel::sandbox::{Role, Scenario};
+
+use crate::stage;
+
+/// The guests of those that are not about built-in plugins.
+const GUESTS: [(&str, &str, &[u8]); 2] = [
+    (
+        "repeated",
+        "double-counter",
+        backchannel_test_guests::DOUBLE_COUNTER,
+    ),
+    ("votes", "counter", backchannel_test_guests::COUNTER),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios")
+}
+
+fn read(file: &Path) -> Scenario {
+    let text = std::fs::read_to_string(file).expect("a scenario");
+    Scenario::parse(&text, &folder()).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The same with a guest, from a file of its own.
+fn with_guest(mut scenario: Scenario, name: &str, component: &[u8]) -> Scenario {
+    let folder = std::env::temp_dir().join(format!("backchannel-sandbox-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join(name).with_extension("wasm");
+    std::fs::write(&file, component).expect("written");
+    scenario.plugins.push(Role::of_file(file));
+    scenario
+}
+
+#[test]
+fn nothing_is_broken_in_any_scenario() {
+    let files = std::fs::read_dir(folder()).expect("scenarios");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        let name = file.file_stem().expect("a name").to_string_lossy();
+        let mut scenario = read(&file);
+        if let Some((_, guest, component)) = GUESTS.iter().find(|(of, ..)| *of == name) {
+            scenario = with_guest(scenario, guest, component);
+        }
+        let simulation = stage::of(scenario);
+        let mut injected = BTreeMap::<_, u64>::new();
+        for seed in 1..=4 {
+            let verdict = simulation.run(seed).expect("run");
+            stage::holds(&simulation, &verdict);
+            for (kind, count) in verdict.injected {
+                *injected.entry(kind).or_default() += count;
+            }
+        }
+        println!("{name}: {injected:?}");
+        assert!(!injected.is_empty(), "{name} has no faults");
+    }
+}
