@@ -1,5 +1,6 @@
 //! Simulated networks: what must hold holds under each fault alone and all together, and a seed gives the same run again.
 
+mod matrix;
 mod planted;
 mod scenarios;
 mod stage;
@@ -45,6 +46,23 @@ fn disks_that_refuse_break_nothing() {
         ["full", "read-only", "io"].into_iter().all(often),
         "{injected:?}"
     );
+}
+
+#[test]
+fn stores_that_are_damaged_or_set_back_make_no_node_another() {
+    let injected = unbroken("damage=2,backup=2", 1..=40);
+
+    assert!(
+        injected["damage"] > 20 && injected["backup"] > 20,
+        "{injected:?}"
+    );
+}
+
+#[test]
+fn wall_clocks_that_jump_break_nothing() {
+    let injected = unbroken("clock=4,drop=0.05", 1..=24);
+
+    assert!(injected["clock"] > 24, "{injected:?}");
 }
 
 #[test]

@@ -76,9 +76,9 @@ impl Copies {
         true
     }
 
-    /// Keeps a copy for the accident `id`.
+    /// Keeps a copy for the accident `id`. What is damaged is no backup: its node would refuse it.
     pub(super) fn keep(&mut self, id: u64, disk: &Disk, at: Duration) {
-        if let Some(copy) = copy(disk, at) {
+        if let Some(copy) = copy(disk, at).filter(|_| self.good.is_none()) {
             self.kept.insert(id, copy);
         }
     }
