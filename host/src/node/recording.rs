@@ -22,7 +22,7 @@ const WAITING: usize = 1000;
 /// The largest recording, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-type Recorded = (Plugin, Session);
+type Recorded = Box<(Plugin, Session)>;
 
 /// A recording under way.
 pub(super) struct Recording {
@@ -68,7 +68,7 @@ impl Recording {
             let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
             let sent = sender
                 .as_ref()
-                .map(|it| it.try_send((plugin.clone(), session)));
+                .map(|it| it.try_send(Box::new((plugin.clone(), session))));
             let full = matches!(sent, Some(Err(TrySendError::Full(_))));
             if full && !left_out.swap(true, std::sync::atomic::Ordering::Relaxed) {
                 tracing::warn!("the recording does not keep up: some calls are left out of it");
@@ -129,7 +129,8 @@ type Out = Writer<BufWriter<Bounded>>;
 fn write(mut out: Out, recorded: &Receiver<Recorded>, name: &str, audit: &Audit) {
     let mut secrets = Secrets::default();
     let mut known = BTreeSet::new();
-    let mut one = |out: &mut Out, (plugin, mut session): Recorded| -> io::Result<()> {
+    let mut one = |out: &mut Out, recorded: Recorded| -> io::Result<()> {
+        let (plugin, mut session) = *recorded;
         if known.insert(plugin.digest.clone()) {
             audit.record(Event::PluginRecorded {
                 plugin: plugin.name.clone(),

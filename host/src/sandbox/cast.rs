@@ -1,6 +1,6 @@
 //! Which plugins each node of a scenario has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::scenario::{Component, Role, Scenario};
@@ -100,9 +100,9 @@ impl Stock {
         Ok(set)
     }
 
-    fn guest(&mut self, role: &Role, file: &PathBuf) -> Result<Arc<Plugin>, CastError> {
+    fn guest(&mut self, role: &Role, file: &Path) -> Result<Arc<Plugin>, CastError> {
         let package = Package::read(file).map_err(|error| CastError::NotRead {
-            file: file.clone(),
+            file: file.to_owned(),
             error,
         })?;
         let name = file.display().to_string();

@@ -164,10 +164,10 @@ impl Found<'_> {
 
     fn leaves(&mut self, value: &message::Value) {
         match value {
-            message::Value::Str(text) => {
-                if text.len() >= LONG_IN_A_MESSAGE && !self.names.contains(text) {
-                    self.secrets.keep_whole(text.as_bytes());
-                }
+            message::Value::Str(text)
+                if text.len() >= LONG_IN_A_MESSAGE && !self.names.contains(text) =>
+            {
+                self.secrets.keep_whole(text.as_bytes());
             }
             message::Value::Bin(bytes) => self.leaf(bytes),
             message::Value::Int(integer) => self.leaf(&integer.to_signed_bytes_be()),
