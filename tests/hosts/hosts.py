@@ -175,6 +175,10 @@ class Network:
         )
         return process, time.monotonic()
 
+    def has_ended(self, started):
+        """Whether a command is at its end; `ended` does not wait then."""
+        return started[0].poll() is not None
+
     def ended(self, started, within=PATIENCE + 30):
         """Waits for a command's end. One that does not end within so many seconds of its start is a failure."""
         process, began = started
