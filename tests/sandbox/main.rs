@@ -59,6 +59,27 @@ fn stores_that_are_damaged_or_set_back_make_no_node_another() {
 }
 
 #[test]
+fn plugins_that_are_stopped_anywhere_break_nothing() {
+    let injected = unbroken("stopped=4", 1..=40);
+
+    assert!(injected["stopped"] > 40, "{injected:?}");
+}
+
+#[test]
+fn messages_that_nobody_sent_break_nothing() {
+    let injected = unbroken("forged=3,drop=0.05", 1..=24);
+
+    assert!(injected["forged"] > 4_000, "{injected:?}");
+}
+
+#[test]
+fn nodes_relays_and_plugins_that_are_slow_break_nothing() {
+    let injected = unbroken("slow=2,slow-relay=1,slow-plugins=2", 1..=24);
+
+    assert_eq!(injected.len(), 3, "{injected:?}");
+}
+
+#[test]
 fn wall_clocks_that_jump_break_nothing() {
     let injected = unbroken("clock=4,drop=0.05", 1..=24);
 

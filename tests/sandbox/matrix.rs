@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::stage::{holds, nodes};
 
 /// Each kind of fault, often enough to be felt.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 21] = [
     "drop=0.2",
     "dup=0.2",
     "corrupt=0.1",
@@ -24,6 +24,11 @@ const KINDS: [&str; 16] = [
     "damage=1",
     "backup=1",
     "clock=3",
+    "slow=3",
+    "slow-relay=2",
+    "slow-plugins=3",
+    "stopped=3",
+    "forged=1",
 ];
 const SEEDS: u64 = 1000;
 
@@ -38,7 +43,7 @@ fn pairs() -> Vec<String> {
 #[test]
 fn a_thousand_seeds_break_nothing_whatever_two_faults_meet() {
     let simulations: Vec<_> = pairs().iter().map(|faults| nodes(3, faults)).collect();
-    assert_eq!(simulations.len(), 120);
+    assert_eq!(simulations.len(), 210);
     let (next, injected) = (AtomicU64::new(1), Mutex::new(BTreeMap::<_, u64>::new()));
     let work = || {
         loop {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use wasmtime::component::ResourceAny;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
@@ -123,6 +123,7 @@ pub(super) struct Bounds<'a> {
     pub(super) deadline: Instant,
     cpu: Limit,
     wall: Limit,
+    stalls: Duration,
     fuel: u64,
 }
 
@@ -163,7 +164,9 @@ impl<'a> Bounds<'a> {
         wall: Limit,
     ) -> Self {
         store.data_mut().may_compute(cpu);
+        let hardship = store.data().services.strain.next();
         let fuel = plugin.limits().get(cpu).saturating_mul(FUEL_PER_MS);
+        let fuel = hardship.instructions.map_or(fuel, |most| most.min(fuel));
         if plugin.is_metered() {
             // Fails only without a meter.
             let _ = store.set_fuel(fuel);
@@ -177,6 +180,7 @@ impl<'a> Bounds<'a> {
             deadline: begun + plugin.limits().time(wall),
             cpu,
             wall,
+            stalls: hardship.stalls,
             fuel,
         }
     }
@@ -200,7 +204,13 @@ impl<'a> Bounds<'a> {
             computing += begun.elapsed();
             polled
         });
-        let done = match timeout_at(self.deadline, timed).await {
+        let stalled = async {
+            if !self.stalls.is_zero() {
+                sleep(self.stalls).await;
+            }
+            timed.await
+        };
+        let done = match timeout_at(self.deadline, stalled).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(match Crossed::from_error(&error, plugin.limits()) {
                 Some(Crossed::Own(hit)) => stopped(hit),

@@ -2,10 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Envelope, Message, Plugin, Recorder, Run, Services, Setup, assurance_of};
+use std::time::Duration;
+
+use super::{
+    Envelope, Hardship, Limit, Message, Plugin, Recorder, Run, Services, Setup, Strain,
+    assurance_of,
+};
 use crate::key_store::StoreError;
 use crate::message::{IdError, NodeId};
-use crate::trace::{Entry, Incoming, RunOf, Session, Work};
+use crate::trace::{Call, Ended, Entry, Incoming, RunOf, Session, Work};
 
 /// Why a recording cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,8 @@ impl Plugin {
         services.recorder = Recorder::playing(session.clone(), move |_, session| {
             *tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         });
+        let mut suffered: Vec<_> = session.calls.iter().rev().map(hardship).collect();
+        services.strain = Strain::of(move || suffered.pop().unwrap_or_default());
         match &session.work {
             Work::Message(incoming) => self.handle_again(session, incoming, services).await?,
             Work::Run(run) => self.run_again(session, run, node, services).await?,
@@ -112,8 +119,31 @@ impl Plugin {
     }
 }
 
+/// What made a call end that a simulation stopped: as many instructions as it had come to; none means that it stood still.
+fn hardship(call: &Call) -> Hardship {
+    let Ended::Stopped(why) = &call.ended else {
+        return Hardship::default();
+    };
+    let at = |limits: [Limit; 2]| limits.iter().any(|limit| why.contains(limit.name()));
+    let still = call.cost.fuel == Some(0) && call.host_calls.is_empty();
+    if at([Limit::HandleCpuMs, Limit::FinalCpuMs]) {
+        Hardship {
+            stalls: Duration::ZERO,
+            instructions: call.cost.fuel,
+        }
+    } else if still && at([Limit::HandleWallMs, Limit::FinalWallMs]) {
+        Hardship {
+            stalls: Duration::MAX,
+            instructions: None,
+        }
+    } else {
+        Hardship::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Runtime;
     use super::super::guests::{Guest, LOG};
     use super::*;
     use crate::trace::{Call, Cost, Ended, HostCall, Value};
@@ -208,6 +238,26 @@ mod tests {
         let again = asking().replay(&recorded).await.expect("replayed");
 
         assert_eq!(again.calls[0].ended, stopped);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_a_simulation_stopped_is_stopped_at_the_same_instruction() {
+        for (limit, fuel) in [(Limit::HandleCpuMs, 5), (Limit::HandleWallMs, 0)] {
+            let mut recorded = session(vec![]);
+            let stopped = format!("guest was stopped at its limit {}", limit.name());
+            recorded.calls[0].ended = Ended::Stopped(stopped);
+            recorded.calls[0].cost.fuel = Some(fuel);
+            let runtime = Runtime::metered().expect("an engine");
+            let plugin = Guest::default().load_on(&runtime, &[]);
+
+            let again = plugin.replay(&recorded).await.expect("replayed");
+
+            let Ended::Stopped(why) = &again.calls[0].ended else {
+                panic!("{again:?}");
+            };
+            assert!(why.contains(limit.name()), "{why}");
+            assert_eq!(again.calls[0].cost.fuel, Some(fuel));
+        }
     }
 
     #[tokio::test]

@@ -11,7 +11,9 @@ use wasmtime::ResourceLimiter;
 use super::recorder::{Account, Answered};
 use super::runtime::{MEMORIES, TICK, Ticking};
 use super::traced::Traced;
-use super::{Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Usage};
+use super::{
+    Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Strain, Usage,
+};
 use crate::audit::Audit;
 use crate::channels::Channels;
 use crate::clock::Clock;
@@ -36,6 +38,8 @@ pub struct Services {
     pub clock: Clock,
     /// Who is told of every instance.
     pub recorder: Recorder,
+    /// What calls suffer.
+    pub strain: Strain,
 }
 
 impl Services {
@@ -50,6 +54,7 @@ impl Services {
             store,
             clock: Clock::of_system(),
             recorder: Recorder::none(),
+            strain: Strain::none(),
         })
     }
 }

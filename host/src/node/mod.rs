@@ -22,7 +22,7 @@ use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
-use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime};
+use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime, Strain};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
@@ -135,6 +135,7 @@ impl Opened {
             clock,
             chronicle,
             recorder,
+            strain: Strain::none(),
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;

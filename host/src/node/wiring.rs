@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
-use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services};
+use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services, Strain};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
 use crate::post::{Post, PostError};
@@ -44,6 +44,8 @@ pub(crate) struct Ground {
     pub(crate) chronicle: Chronicle,
     /// Who is told of every call of a plugin.
     pub(crate) recorder: Recorder,
+    /// What such calls suffer.
+    pub(crate) strain: Strain,
 }
 
 /// The parts of a node that works.
@@ -81,6 +83,7 @@ impl Wiring {
             clock,
             chronicle,
             recorder,
+            strain,
         } = ground;
         let tasks = Tasks::default();
         let parts = [(); 3].map(|()| tasks.of_another_part());
@@ -94,6 +97,7 @@ impl Wiring {
             store: store.clone(),
             clock,
             recorder,
+            strain,
         };
         let (outbox, outgoing) = mpsc::channel(BETWEEN);
         let post = Arc::new(Post::new(

@@ -14,7 +14,7 @@ pub enum Dropped {
     #[error("FB324: no room for another message")]
     NoRoom,
     /// Ours: not done in time.
-    #[error("FB324: not treated within 60 s")]
+    #[error("FB324: not treated within 32 s")]
     Deadline,
     /// Ours: the node stops.
     #[error("the node is stopping")]

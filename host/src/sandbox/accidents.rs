@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::disk::{Death, Trouble};
 use super::faults::{Accident, Planned};
+use super::forger::Forger;
 use super::network::Network;
 
 /// A node dies over one of so many writes, syncs and changes of length: some set-ups' worth.
@@ -86,6 +87,16 @@ impl Network {
                 node.clock.put_wrong(by);
                 self.relay.did(accident, &node.id, format!("by {by} s"));
             }
+            Accident::SlowNode => self.relay.slow(Some(&self.nodes[n].id), true),
+            Accident::SlowRelay => self.relay.slow(None, true),
+            Accident::SlowPlugins => self.nodes[n].suffering.slow(true),
+            Accident::Stopped => self.nodes[n].suffering.begin_stopping(planned.draw, rng),
+            Accident::Forged => {
+                let nodes = self.nodes.iter().map(|node| node.id.clone()).collect();
+                let (relay, researcher) = (self.relay.clone(), self.researcher.id.clone());
+                let forger = Forger::new(relay, researcher, nodes, planned);
+                tokio::spawn(forger.work(planned.clone()));
+            }
         }
     }
 
@@ -122,6 +133,19 @@ impl Network {
             }
             Accident::Backup => {}
             Accident::ClockJump => node.clock.put_wrong(-jump(&mut planned.rng())),
+            Accident::SlowNode => self.relay.slow(Some(&node.id), false),
+            Accident::SlowRelay => self.relay.slow(None, false),
+            Accident::SlowPlugins => node.suffering.slow(false),
+            Accident::Stopped => {
+                let stopped = node.suffering.end_stopping(planned.draw);
+                if stopped > 0 {
+                    self.relay.count(accident);
+                    let how = format!("{stopped} calls");
+                    self.relay.did(accident, &node.id, how);
+                }
+                node.pardon();
+            }
+            Accident::Forged => {}
         }
         self.relay.ended(accident, &self.nodes[n].id);
         self.revive(n);
@@ -158,13 +182,22 @@ impl Accident {
     /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
     pub(super) fn may_pass(self) -> bool {
         match self {
-            Self::Torn | Self::DiskFull | Self::ReadOnly | Self::Io | Self::Damage => true,
+            Self::Torn
+            | Self::DiskFull
+            | Self::ReadOnly
+            | Self::Io
+            | Self::Damage
+            | Self::Stopped
+            | Self::Forged => true,
             Self::Kill
             | Self::PowerCut
             | Self::Partition
             | Self::RelayRestart
             | Self::Backup
-            | Self::ClockJump => false,
+            | Self::ClockJump
+            | Self::SlowNode
+            | Self::SlowRelay
+            | Self::SlowPlugins => false,
         }
     }
 }

@@ -14,6 +14,7 @@ mod copies;
 mod disk;
 mod evidence;
 mod faults;
+mod forger;
 mod hits;
 mod invariants;
 mod network;
@@ -23,6 +24,7 @@ mod researcher;
 mod run;
 mod scenario;
 mod shrink;
+mod suffering;
 
 use std::io;
 

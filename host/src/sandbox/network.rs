@@ -19,6 +19,7 @@ use super::record::Record;
 use super::relay::Relay;
 use super::researcher::Researcher;
 use super::scenario::{Ask, Ended, Scenario, Start};
+use super::suffering::Suffering;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
@@ -58,6 +59,7 @@ pub(super) struct SimulatedNode {
     /// Accidents that keep it from the relay.
     pub(super) cut_off: u32,
     pub(super) copies: Copies,
+    pub(super) suffering: Suffering,
     /// The seed that it was given first.
     seed: Option<[u8; 32]>,
     /// Whether it ever came back with another.
@@ -69,6 +71,7 @@ pub(super) struct SimulatedNode {
 pub(super) struct Life {
     pub(super) wiring: Wiring,
     pub(super) store: Arc<KeyStore>,
+    plugins: Plugins,
     mounted: Mounted,
     links: CancellationToken,
 }
@@ -266,15 +269,16 @@ impl Network {
                 id: node.id.clone(),
                 name: node.id.to_string(),
                 store: store.clone(),
-                plugins,
+                plugins: plugins.clone(),
                 randomness,
                 clock: node.clock.clone(),
                 chronicle,
                 recorder: self.record.recorder(&node.id),
+                strain: node.suffering.strain(),
             };
-            Ok((Wiring::start(ground)?, store))
+            Ok((Wiring::start(ground)?, store, plugins))
         });
-        let ((wiring, ends), store) = match started {
+        let ((wiring, ends), store, plugins) = match started {
             Ok(started) => started,
             Err(error) => {
                 if !mounted.is_alive() {
@@ -310,6 +314,7 @@ impl Network {
         node.life = Some(Life {
             wiring,
             store,
+            plugins,
             mounted,
             links,
         });
@@ -334,6 +339,7 @@ impl SimulatedNode {
             down: 0,
             cut_off: 0,
             copies: Copies::default(),
+            suffering: Suffering::default(),
             seed: None,
             is_another: false,
             most: Most::default(),
@@ -343,6 +349,15 @@ impl SimulatedNode {
     /// Its plugins, as they were before its lives.
     pub(super) fn plugins(&self) -> &PluginSet {
         &self.plugins
+    }
+
+    /// Has its operator put plugins back into service that the host had to stop too often.
+    pub(super) fn pardon(&self) {
+        if let Some(life) = &self.life {
+            for name in life.plugins.quarantined().keys() {
+                life.plugins.release(name);
+            }
+        }
     }
 
     pub(super) fn is_alive(&self) -> bool {

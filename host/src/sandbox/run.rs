@@ -8,7 +8,7 @@ use super::Simulation;
 use super::evidence::{Evidence, Left};
 use super::faults::{Fate, LONGEST_DELAY, Plan, Planned};
 use super::invariants::{self, Violation};
-use super::network::{Network, RESTART};
+use super::network::{Network, RESTART, SimulatedNode};
 use super::researcher::PATIENCE;
 use super::scenario::{Scenario, Scheme, Start};
 use crate::message::SecaggId;
@@ -137,6 +137,7 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
 async fn heal(simulation: &Simulation, network: &mut Network) -> Vec<SecaggId> {
     let back = network.record.now() + RESTART;
     network.pass(back).await;
+    network.nodes.iter().for_each(SimulatedNode::pardon);
     let may_be_dead = &simulation.scenario.expect.refuses_to_start;
     let nodes = simulation.scenario.nodes.iter().zip(&simulation.sets);
     let nodes = nodes.filter(|(node, _)| !may_be_dead.contains(node));

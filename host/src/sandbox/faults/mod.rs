@@ -48,6 +48,12 @@ impl Faults {
         lines.join("\n")
     }
 
+    /// Whether nothing can happen.
+    pub(super) fn is_none(&self) -> bool {
+        let likely = self.chances.values().any(|chance| *chance > 0.0);
+        !likely && self.times.values().all(|times| *times == 0)
+    }
+
     fn chance(&self, of: Mishap) -> f64 {
         self.chances.get(&of).copied().unwrap_or_default()
     }
@@ -115,6 +121,11 @@ pub(super) enum Accident {
     Damage,
     Backup,
     ClockJump,
+    SlowNode,
+    SlowRelay,
+    SlowPlugins,
+    Stopped,
+    Forged,
 }
 
 /// What stands in one row of the table: the name, how long it lasts (in ms), and what it is.
@@ -122,7 +133,7 @@ struct Row(&'static str, RangeInclusive<u64>, &'static str);
 
 impl Accident {
     /// All there are, in the order in which they are shown.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Kill,
         Self::PowerCut,
         Self::Torn,
@@ -134,6 +145,11 @@ impl Accident {
         Self::Damage,
         Self::Backup,
         Self::ClockJump,
+        Self::SlowNode,
+        Self::SlowRelay,
+        Self::SlowPlugins,
+        Self::Stopped,
+        Self::Forged,
     ];
 
     const fn row(self) -> Row {
@@ -176,6 +192,31 @@ impl Accident {
                 "clock",
                 1_000..=60_000,
                 "a node's clock jumps by an hour or ten years, back or forth, and then back again",
+            ),
+            Self::SlowNode => Row(
+                "slow",
+                1_000..=30_000,
+                "messages to and from a node take a hundred times as long",
+            ),
+            Self::SlowRelay => Row(
+                "slow-relay",
+                1_000..=30_000,
+                "all messages take a hundred times as long",
+            ),
+            Self::SlowPlugins => Row(
+                "slow-plugins",
+                1_000..=30_000,
+                "calls of a node's plugins take a hundred times as long",
+            ),
+            Self::Stopped => Row(
+                "stopped",
+                1_000..=30_000,
+                "a third of the calls of a node's plugins hang, or are stopped somewhere in them",
+            ),
+            Self::Forged => Row(
+                "forged",
+                1_000..=20_000,
+                "the relay hands out 100 messages that nobody sent: earlier ones again, in other names, changed, or invented",
             ),
         }
     }

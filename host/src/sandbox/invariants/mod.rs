@@ -5,6 +5,7 @@ mod bounds;
 mod durability;
 mod expected;
 mod healing;
+mod hindrance;
 mod loss;
 mod once;
 mod origin;
@@ -38,6 +39,10 @@ pub enum Invariant {
     Healing,
     /// What was stored is there after a crash, or its node said at its start that it is not.
     Durability,
+    /// The 99th percentile of what other peers' requests take at most doubles while one peer floods.
+    Fairness,
+    /// A request that can never be answered delays nobody.
+    Patience,
     /// The same seed gives the same run, byte for byte.
     Reproducible,
     /// What the scenario expects beside.
@@ -62,7 +67,7 @@ impl fmt::Display for Violation {
 /// Looks for something that must not be, and says each time that it is there.
 type Check = fn(&Evidence<'_>) -> Vec<String>;
 
-const CHECKS: [(Invariant, Check); 11] = [
+const CHECKS: [(Invariant, Check); 13] = [
     (Invariant::Secrecy, secrecy::at_the_relay),
     (Invariant::Secrecy, secrecy::at_other_parties),
     (Invariant::Origin, origin::broken),
@@ -73,6 +78,8 @@ const CHECKS: [(Invariant, Check); 11] = [
     (Invariant::Bounds, bounds::broken),
     (Invariant::Healing, healing::broken),
     (Invariant::Durability, durability::broken),
+    (Invariant::Fairness, hindrance::by_floods),
+    (Invariant::Patience, hindrance::by_requests_in_vain),
     (Invariant::Expected, expected::broken),
 ];
 
@@ -98,7 +105,7 @@ pub(super) fn not_the_same(first: &[u8; 32], second: &[u8; 32]) -> Option<Violat
 
 impl Invariant {
     /// All of them, in the order in which they are explained.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Secrecy,
         Self::Origin,
         Self::Once,
@@ -108,6 +115,8 @@ impl Invariant {
         Self::Bounds,
         Self::Healing,
         Self::Durability,
+        Self::Fairness,
+        Self::Patience,
         Self::Reproducible,
         Self::Expected,
     ];
@@ -125,6 +134,8 @@ impl fmt::Display for Invariant {
             Self::Bounds => "everything stays bounded",
             Self::Healing => "it works again after healing",
             Self::Durability => "what was stored is there",
+            Self::Fairness => "a peer that floods hardly delays others",
+            Self::Patience => "a request in vain delays nobody",
             Self::Reproducible => "the same seed gives the same run",
             Self::Expected => "what the scenario expects",
         })

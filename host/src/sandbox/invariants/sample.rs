@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::message::{NodeId, SecaggId, Value as MessageValue};
+use crate::message::{NodeId, OverlayMessage, SecaggId, Value as MessageValue};
 use crate::sandbox::asking::{Asked, Why};
 use crate::sandbox::evidence::{Evidence, Left};
 use crate::sandbox::faults::Faults;
@@ -75,10 +75,15 @@ impl Sample {
         let n = self.seen.overlays.len() as u64;
         self.seen.overlays.push(Overlay {
             n,
-            source: "node-0".into(),
-            ciphertext: ciphertext.to_vec(),
-            salt: n.to_be_bytes().to_vec(),
-            nonce: Vec::new(),
+            message: OverlayMessage {
+                researcher_id: "r".parse().expect("valid"),
+                source: node(0),
+                dest: node(1),
+                overlay: ciphertext.to_vec(),
+                setup: false,
+                salt: n.to_be_bytes().to_vec(),
+                nonce: Vec::new(),
+            },
         });
     }
 

@@ -19,8 +19,8 @@ pub(super) fn at_the_relay(evidence: &Evidence<'_>) -> Vec<String> {
     let words = WORDS.map(|word| (format!("the word {word:?}"), word.as_bytes().to_vec()));
     let secrets = secrets(evidence);
     let overlays = evidence.seen.overlays.iter().map(|overlay| {
-        let what = format!("message #{} of {}", overlay.n, overlay.source);
-        (what, overlay.ciphertext.as_slice())
+        let what = format!("message #{} of {}", overlay.n, overlay.message.source);
+        (what, overlay.message.overlay.as_slice())
     });
     let answers = evidence.seen.answers.iter().enumerate();
     let answers = answers.map(|(n, answer)| (format!("answer {n}"), answer.as_slice()));

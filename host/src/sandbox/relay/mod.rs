@@ -2,16 +2,21 @@
 //!
 //! It reads and writes the same bytes as a real one, and keeps all that it saw, for what must not be in it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod desk;
+mod seen;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::faults::{Accident, Fate, Plan, between};
+use self::desk::{Desk, Held, Letter, Mailbox};
+pub(super) use self::seen::{Overlay, Owed, Seen};
+use super::faults::{Accident, Fate, Plan};
 use super::hits::{Hits, Passing};
 use super::record::Record;
 use crate::message::researcher::reply_address;
@@ -32,72 +37,6 @@ const LATENCY: std::ops::RangeInclusive<Duration> =
 /// The relay of a run. Clones are the same relay.
 #[derive(Clone)]
 pub(super) struct Relay(Arc<Mutex<Desk>>);
-
-struct Desk {
-    record: Record,
-    plan: Plan,
-    listed: Hits,
-    rng: ChaCha20Rng,
-    next: u64,
-    boxes: BTreeMap<NodeId, Mailbox>,
-    up: bool,
-    faulty: bool,
-    answers: mpsc::UnboundedSender<ToResearcher>,
-    seen: Seen,
-    counts: BTreeMap<&'static str, u64>,
-    hits: BTreeMap<u64, Fate>,
-}
-
-#[derive(Default)]
-struct Mailbox {
-    queue: VecDeque<Letter>,
-    held: Vec<Held>,
-    cut_off: bool,
-    changed: Arc<Notify>,
-}
-
-struct Letter {
-    n: u64,
-    bytes: Vec<u8>,
-    until: Instant,
-}
-
-/// A message that is held back until `more` others have passed it.
-struct Held {
-    n: u64,
-    bytes: Vec<u8>,
-    more: u32,
-}
-
-/// What a relay learns, and what a run owes its researcher.
-#[derive(Default)]
-pub(super) struct Seen {
-    /// All that nodes sent each other.
-    pub(super) overlays: Vec<Overlay>,
-    /// All that nodes answered the researcher.
-    pub(super) answers: Vec<Vec<u8>>,
-    /// The most messages that one mailbox held.
-    pub(super) fullest: usize,
-    /// Requests that a life of a node got and has not answered.
-    pub(super) owed: BTreeMap<RequestId, Owed>,
-}
-
-/// A message between nodes, as the relay sees it.
-pub(super) struct Overlay {
-    pub(super) n: u64,
-    pub(super) source: String,
-    pub(super) ciphertext: Vec<u8>,
-    pub(super) salt: Vec<u8>,
-    pub(super) nonce: Vec<u8>,
-}
-
-/// A request in a node's hands.
-pub(super) struct Owed {
-    /// Who has it.
-    pub(super) node: NodeId,
-    /// Since when, from the beginning of the run.
-    pub(super) since: Duration,
-}
 
 /// What is left of a relay at the end of a run.
 pub(super) struct Left {
@@ -125,6 +64,7 @@ impl Relay {
             boxes: boxes.collect(),
             up: true,
             faulty: true,
+            slow: 0,
             answers,
             seen: Seen::default(),
             counts: BTreeMap::new(),
@@ -217,6 +157,49 @@ impl Relay {
         }
     }
 
+    /// Makes the wire of a node slow, or of all; or not any more.
+    pub(super) fn slow(&self, node: Option<&NodeId>, slow: bool) {
+        let desk = &mut *self.desk();
+        let accidents = match node {
+            Some(node) => desk.boxes.get_mut(node).map(|mailbox| &mut mailbox.slow),
+            None => Some(&mut desk.slow),
+        };
+        if let Some(accidents) = accidents {
+            *accidents = if slow {
+                *accidents + 1
+            } else {
+                accidents.saturating_sub(1)
+            };
+        }
+    }
+
+    /// Whether messages can meet faults still.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.desk().faulty
+    }
+
+    /// One of the messages between nodes that it has seen, and its number, if there were any.
+    pub(super) fn seen(&self, draw: u64) -> Option<(u64, OverlayMessage)> {
+        let desk = self.desk();
+        let all = &desk.seen.overlays;
+        let at = draw.checked_rem(all.len() as u64)?;
+        let overlay = all.get(usize::try_from(at).ok()?)?;
+        Some((overlay.n, overlay.message.clone()))
+    }
+
+    /// Hands a node a message that was made at the relay.
+    pub(super) fn forge(&self, message: OverlayMessage, how: String) {
+        self.count(Accident::Forged);
+        let n = self.desk().number();
+        self.record(relayed(n, &message));
+        let fault = Accident::Forged.name().to_owned();
+        self.record(What::Hit { n, fault, how });
+        let (from, to) = (message.source.clone(), message.dest.clone());
+        let bytes = ToNode::Overlay(message).encode();
+        let wait = self.desk().latency(Some(&from), &to);
+        self.put_after(wait, n, to, bytes);
+    }
+
     /// A node is gone: what it had to answer it will not.
     pub(super) fn excuse(&self, node: &NodeId) {
         self.desk().seen.owed.retain(|_, owed| owed.node != *node);
@@ -269,13 +252,19 @@ impl Relay {
                     error,
                 }
             });
-            let desk = &mut *self.desk();
-            desk.record.event(What::Delivered {
-                n: letter.n,
-                to: node.to_string(),
-            });
-            desk.owe(&node, &message);
+            let busy = {
+                let desk = &mut *self.desk();
+                desk.record.event(What::Delivered {
+                    n: letter.n,
+                    to: node.to_string(),
+                });
+                desk.owe(&node, &message);
+                desk.taken(&node)
+            };
             place.send(message);
+            if let Some(busy) = busy {
+                sleep(busy).await;
+            }
         }
     }
 
@@ -299,20 +288,9 @@ impl Relay {
             let desk = &mut *self.desk();
             let n = desk.number();
             let kind = desk.record.sealed(&id).unwrap_or_default();
-            desk.record.event(What::Relayed {
-                n,
-                id,
-                from: message.source.to_string(),
-                to: message.dest.to_string(),
-                bytes: message.overlay.len() as u64,
-            });
-            desk.seen.overlays.push(Overlay {
-                n,
-                source: message.source.to_string(),
-                ciphertext: message.overlay.clone(),
-                salt: message.salt.clone(),
-                nonce: message.nonce.clone(),
-            });
+            desk.record.event(relayed(n, &message));
+            let message = message.clone();
+            desk.seen.overlays.push(Overlay { n, message });
             (n, kind)
         };
         let (from, to) = (message.source.clone(), message.dest.clone());
@@ -350,8 +328,8 @@ impl Relay {
     /// Puts a message into a mailbox, once its time has come and its fate is met.
     fn post(&self, message: Passing<'_>, mut bytes: Vec<u8>) {
         let desk = &mut *self.desk();
-        let Passing { n, to, .. } = message;
-        let mut wait = between(&mut desk.rng, LATENCY);
+        let Passing { n, from, to, .. } = message;
+        let mut wait = desk.latency(from, to);
         let fates = [desk.listed.fate(message), desk.plan.fate()];
         let fate = fates.into_iter().flatten().next();
         let fate = fate.filter(|_| desk.faulty);
@@ -456,66 +434,13 @@ impl Relay {
     }
 }
 
-impl Desk {
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    fn put(&mut self, n: u64, to: &NodeId, bytes: Vec<u8>) {
-        let why = match self.boxes.get_mut(to) {
-            _ if !self.up => "the relay is down",
-            None => "no such node",
-            Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
-            Some(mailbox) => {
-                let until = Instant::now() + KEPT;
-                mailbox.queue.push_back(Letter { n, bytes, until });
-                mailbox.changed.notify_waiters();
-                self.seen.fullest = self.seen.fullest.max(mailbox.queue.len());
-                return;
-            }
-        };
-        let why = why.to_owned();
-        self.record.event(What::Lost { n, why });
-    }
-
-    fn let_go(&mut self, to: &NodeId, which: impl FnMut(&mut Held) -> bool) -> Vec<Held> {
-        let Some(mailbox) = self.boxes.get_mut(to) else {
-            return Vec::new();
-        };
-        mailbox.held.extract_if(.., which).collect()
-    }
-
-    fn hit(&mut self, n: u64, fate: Fate) {
-        *self.counts.entry(fate.name()).or_default() += 1;
-        self.hits.insert(n, fate);
-        let (fault, how) = (fate.name().to_owned(), fate.to_string());
-        self.record.event(What::Hit { n, fault, how });
-    }
-
-    fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
-        let (Ok(ToNode::Ping { request_id, .. }) | Ok(ToNode::SecaggDelete { request_id, .. })) =
-            message
-        else {
-            let (Ok(ToNode::SecaggSetup(setup)) | Ok(ToNode::ServerKeySetup(setup))) = message
-            else {
-                return;
-            };
-            return self.owed_by(node, setup.request_id.clone());
-        };
-        self.owed_by(node, request_id.clone());
-    }
-
-    fn owed_by(&mut self, node: &NodeId, request: Option<RequestId>) {
-        if let Some(id) = request {
-            self.seen.owed.insert(
-                id,
-                Owed {
-                    node: node.clone(),
-                    since: self.record.now(),
-                },
-            );
-        }
+fn relayed(n: u64, message: &OverlayMessage) -> What {
+    What::Relayed {
+        n,
+        id: message.id().to_string(),
+        from: message.source.to_string(),
+        to: message.dest.to_string(),
+        bytes: message.overlay.len() as u64,
     }
 }
 
