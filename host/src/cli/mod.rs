@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod audit;
+mod cases;
 mod column;
 mod daemon;
 mod demo;
