@@ -10,6 +10,7 @@
 mod bytes;
 mod event;
 mod file;
+mod lines;
 mod secrets;
 mod session;
 pub mod shown;
