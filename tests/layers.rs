@@ -230,6 +230,8 @@ const LAYERS: [(&str, &[&str]); 39] = [
         "fuzzing",
         &[
             "message",
+            "trace",
+            "report",
             "randomness",
             "proto",
             "primitives",

@@ -58,6 +58,63 @@ fn a_plugin_that_traps_is_found_out_and_the_trace_shows_it_again() {
     assert!(missing.to_do.contains("--plugin"), "{missing:?}");
 }
 
+/// A case for the attacker, which asks it to panic.
+const PANIC: &str = r#"
+[[case]]
+name = "panics"
+message = { kind = "AttackRequest", fields = { attack = "panic", argument = { hex = "07" } } }
+"#;
+
+#[test]
+fn cases_that_cannot_be_used_are_told_with_what_to_do() {
+    let folder = Folder::new();
+    let wrong = folder.write("wrong.toml", "\n[[case]]\nnam = \"a\"\n");
+    let (empty, missing) = (Folder::new(), folder.at("missing.toml"));
+    let empty = empty.path().to_str().expect("text");
+    for (cases, why) in [
+        (wrong.as_str(), "wrong.toml:3"),
+        (empty, "there is none"),
+        (&missing, "No such file"),
+    ] {
+        let problem = problem(INPUT, &["fuzz", "key-request", "--cases", cases]);
+        assert!(problem.why.contains(why), "{problem:?}");
+    }
+}
+
+#[test]
+fn what_stands_in_cases_is_changed_and_finds_what_nothing_else_does() {
+    let folder = Folder::new();
+    let file = folder.write("attacker.wasm", ATTACKER);
+    let cases = folder.write("panic.toml", PANIC);
+    let fuzz = |more: &[&str]| {
+        let found = folder.at("found.trace");
+        let fuzz = ["fuzz", &file, "--inputs", "60", "--record", &found];
+        let outcome = run(&[&fuzz[..], more, &["-o", "json"]].concat());
+        let shown: serde_json::Value = serde_json::from_str(&outcome.out).expect("one object");
+        (outcome.code, shown)
+    };
+
+    let (code, shown) = fuzz(&[]);
+    assert_eq!((code, &shown["known"]), (0, &0.into()), "{shown}");
+
+    let (code, shown) = fuzz(&["--cases", &cases]);
+    assert_eq!((code, &shown["known"]), (FAILED, &1.into()), "{shown}");
+    assert_eq!(shown["findings"][0]["what"], "trap", "{shown}");
+}
+
+#[test]
+fn a_built_in_plugin_is_fuzzed_from_the_folder_of_its_cases() {
+    let cases = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../guest-handlers/key-request/cases"
+    );
+
+    let shown = json(&["fuzz", "key-request", "--inputs", "50", "--cases", cases]);
+
+    assert!(shown["known"].as_u64() > Some(10), "{shown}");
+    assert_eq!(shown["findings"], serde_json::json!([]));
+}
+
 #[test]
 fn a_plugin_that_means_well_is_found_to_do_nothing_wrong() {
     let shown = json(&["fuzz", "key-request", "--inputs", "50"]);

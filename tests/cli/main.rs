@@ -10,6 +10,7 @@ mod inspect;
 mod plugins;
 mod report;
 mod secagg;
+mod sim;
 
 /// The work was begun and failed.
 const FAILED: i32 = 1;

@@ -1,6 +1,7 @@
 //! The program's commands, run to their end.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -35,7 +36,18 @@ pub struct Problem {
 impl Running {
     /// Starts a command.
     pub fn start(args: &[&str]) -> Self {
-        let mut child = program()
+        Self::of(program(), args)
+    }
+
+    /// Starts a command that writes into the folder it is in.
+    pub fn start_in(folder: &Path, args: &[&str]) -> Self {
+        let mut program = program();
+        program.current_dir(folder);
+        Self::of(program, args)
+    }
+
+    fn of(mut program: Command, args: &[&str]) -> Self {
+        let mut child = program
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

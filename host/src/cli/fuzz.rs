@@ -8,9 +8,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::{foreign, with_progress};
-use super::{Exit, Format, Problem, replay, tried};
+use super::{Exit, Format, Problem, cases, replay, tried};
 use crate::fuzz::{Findings, Fuzzer};
-use crate::trace::{Header, Made, Writer};
+use crate::handlers::Runtime;
+use crate::trace::{Header, Made, Session, Writer};
 
 /// Inputs between two looks at the clock.
 const AT_A_TIME: u64 = 100;
@@ -18,7 +19,7 @@ const AT_A_TIME: u64 = 100;
 /// Feed a plugin messages that nobody means well with, and report traps, limits and whatever is not the same twice.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each input is run twice, in a fresh instance, within the plugin's limits. Exits with 1 when something is found.\n\nExample:\n  backchannel fuzz my-handler.wasm --corpus run.trace --seconds 60\n  backchannel replay fuzz.trace --plugin my-handler.wasm"
+    after_help = "Each input is run twice, in a fresh instance, within the plugin's limits. Exits with 1 when something is found.\n\nExample:\n  backchannel fuzz my-handler.wasm --corpus run.trace --seconds 60\n  backchannel fuzz my-handler.wasm --cases my-handler/cases\n  backchannel replay fuzz.trace --plugin my-handler.wasm"
 )]
 pub(super) struct Fuzz {
     /// A component, a bundle, or the name of a built-in plugin.
@@ -26,6 +27,9 @@ pub(super) struct Fuzz {
     /// Recorded sessions of the plugin, to be changed.
     #[arg(long, value_name = "TRACE", num_args = 1..)]
     corpus: Vec<PathBuf>,
+    /// A file of its author's cases, or a folder of them, whose messages and answers are changed too; may be given again.
+    #[arg(long, value_name = "PATH")]
+    cases: Vec<PathBuf>,
     /// How many inputs.
     #[arg(long, default_value_t = 10_000, conflicts_with = "seconds")]
     inputs: u64,
@@ -45,6 +49,8 @@ struct Fuzzed {
     ok: bool,
     plugin: String,
     seed: u64,
+    /// Sessions of the plugin, of traces and cases, that inputs were made from.
+    known: usize,
     inputs: u64,
     treated: u64,
     findings: Vec<Found>,
@@ -92,6 +98,7 @@ impl Fuzz {
         for path in &self.corpus {
             corpus.extend(replay::read(path)?.sessions);
         }
+        corpus.extend(self.sessions_of_cases(&runtime)?);
         let name = plugin.name().to_owned();
         let mut fuzzer = Fuzzer::new(plugin, &corpus, self.seed);
         let until = self
@@ -129,11 +136,35 @@ impl Fuzz {
             ok: findings.is_empty(),
             plugin: foreign(&name),
             seed: self.seed,
+            known: fuzzer.known(),
             inputs: fuzzer.inputs,
             treated: fuzzer.treated,
             findings,
             trace,
         })
+    }
+
+    /// What the plugin is given in its author's cases, and finds there: they are run once. Whether they hold is of no account.
+    fn sessions_of_cases(&self, runtime: &Runtime) -> Result<Vec<Session>, Problem> {
+        let mut files = Vec::new();
+        for path in &self.cases {
+            files.extend(cases::read(path)?);
+        }
+        if files.is_empty() {
+            return match self.cases.as_slice() {
+                [] => Ok(Vec::new()),
+                given => Err(cases::none(given)),
+            };
+        }
+        let bench = cases::bench(runtime, &self.plugin)?;
+        let mut sessions = Vec::new();
+        for file in &files {
+            let outcomes = bench.run(file, None);
+            let outcomes = outcomes.map_err(|error| cases::problem(&error))?;
+            let told = outcomes.into_iter().flat_map(|outcome| outcome.sessions);
+            sessions.extend(told.map(|(_, session)| session));
+        }
+        Ok(sessions)
     }
 }
 
@@ -157,6 +188,13 @@ impl fmt::Display for Fuzzed {
             "inputs    {}, seed {}, each run twice",
             self.inputs, self.seed
         )?;
+        if self.known > 0 {
+            writeln!(
+                f,
+                "known     {} messages and runs, of traces and cases",
+                self.known
+            )?;
+        }
         writeln!(f, "treated   {}; the others were declined", self.treated)?;
         for found in &self.findings {
             writeln!(f, "\n{}, {} times: {}", found.what, found.times, found.why)?;

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod audit;
+mod cases;
 mod column;
 mod daemon;
 mod demo;
@@ -11,6 +12,7 @@ mod log_limit;
 mod logs;
 mod node;
 mod output;
+mod page;
 mod plugin;
 mod problem;
 mod relay;
@@ -29,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use output::Format;
+pub use output::{Format, Output};
 pub use problem::{Exit, Problem};
 
 /// Node-to-node messages of a federated-learning network: through the researcher's server, readable by the nodes only,
@@ -41,7 +43,7 @@ pub struct Cli {
     command: Command,
     /// How results are shown.
     #[arg(short, long, global = true, value_enum, default_value_t)]
-    output: Format,
+    output: Output,
     /// What is logged to standard error: a level, or `module=level` pairs [default: info for daemons, else warn].
     #[arg(long, global = true, env = "BACKCHANNEL_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -90,12 +92,26 @@ enum Command {
     Plugin(plugin::Plugin),
 }
 
+impl Command {
+    /// Whether its result is also a page for a browser.
+    fn has_page(&self) -> bool {
+        matches!(self, Self::Sim(_) | Self::Report(_))
+    }
+}
+
 impl Cli {
     /// Runs the command to its end.
     pub fn run(self) -> ExitCode {
         let daemon = matches!(self.command, Command::Node(_) | Command::Relay(_));
         let default = if daemon { "info" } else { "warn" };
-        let format = self.output;
+        // What goes wrong is for people, where the result is for a browser.
+        let format = self.output.format().unwrap_or_default();
+        if self.output == Output::Html && !self.command.has_page() {
+            let why = "only `sim` and `report` have a page";
+            let todo = "leave -o html out, or use -o json for a program";
+            let what = "the result of this command cannot be shown as HTML";
+            return Problem::new(Exit::Input, what, why, todo).report(format);
+        }
         let logs = match daemon::log(self.log.as_deref().unwrap_or(default)) {
             Ok(logs) => logs,
             Err(problem) => return problem.report(format),
@@ -127,11 +143,11 @@ impl Cli {
                 Command::Logs(logs) => logs.run(format).await,
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
-                Command::Sim(sim) => sim.run(format).await,
+                Command::Sim(sim) => sim.run(self.output).await,
                 Command::Fuzz(fuzz) => fuzz.run(format).await,
                 Command::Test(test) => test.run(format).await,
                 Command::Replay(replay) => replay.run(format).await,
-                Command::Report(report) => report.run(format),
+                Command::Report(report) => report.run(self.output),
                 Command::Import(import) => import.run(format),
                 Command::Plugin(plugin) => plugin.run(format).await,
             }

@@ -11,8 +11,31 @@ use tokio::time::{Instant, interval_at};
 
 use crate::message::{LONGEST_LINE, one_line};
 
-/// How results are shown.
+/// How results are to be shown, as the command line says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object.
+    Json,
+    /// For a browser: one page, of `sim` and `report` only.
+    Html,
+}
+
+impl Output {
+    /// The format of results; `None` for a page.
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Text => Some(Format::Text),
+            Self::Json => Some(Format::Json),
+            Self::Html => None,
+        }
+    }
+}
+
+/// How results are shown, other than as a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     #[default]
@@ -22,17 +45,22 @@ pub enum Format {
 }
 
 impl Format {
-    /// Shows a result on standard output. A reader that went away (`| head`) is no error.
+    /// Shows a result on standard output.
     pub fn show<T: Serialize + fmt::Display>(self, result: &T) {
         let text = match self {
             Self::Text => result.to_string(),
             Self::Json => serde_json::to_string(result)
                 .unwrap_or_else(|error| format!("{{\"ok\":false,\"error\":\"{error}\"}}")),
         };
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", text.trim_end());
-        let _ = out.flush();
+        print(&text);
     }
+}
+
+/// Writes a text to standard output. A reader that went away (`| head`) is no error.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end());
+    let _ = out.flush();
 }
 
 /// Does `work`, saying on standard error what is going on once it takes longer than a second.

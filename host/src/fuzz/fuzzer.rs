@@ -79,6 +79,11 @@ impl Fuzzer {
         fuzzer
     }
 
+    /// How many messages and runs of the plugin it was given to begin with.
+    pub fn known(&self) -> usize {
+        self.messages.len() + self.runs.len()
+    }
+
     /// Runs it with `count` more inputs. Time does not pass meanwhile, whatever the plugin waits for.
     pub fn run(&mut self, count: u64) -> Result<(), FuzzError> {
         let runtime = tokio::runtime::Builder::new_current_thread()

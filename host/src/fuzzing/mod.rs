@@ -1,7 +1,7 @@
 //! What `tests/fuzz` holds our parsers to: one function for each, which takes any bytes and panics where a promise is broken.
 //!
 //! Compiled for tests and with the feature `fuzzing`, so that the parsers themselves can stay private. To add a target: a file here
-//! with its function, a row in [`TARGETS`], a program in `tests/fuzz/src/bin` and seeds in `seeds.rs`; a test names what is missing.
+//! with its function, a row in [`TARGETS`], a program in `tests/fuzz/src/bin` and seeds in `seeds`; a test names what is missing.
 
 mod bundle;
 mod change;
@@ -14,6 +14,7 @@ mod overlay_open;
 mod policy;
 #[cfg(test)]
 mod seeds;
+mod trace;
 
 pub use bundle::bundle;
 pub use chunk_reassembly::chunk_reassembly;
@@ -22,12 +23,13 @@ pub use manifest::manifest;
 pub use outer_message::outer_message;
 pub use overlay_open::overlay_open;
 pub use policy::policy;
+pub use trace::trace;
 
 /// A target: whether it got something out of the input that it could hold to the promise.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("bundle", bundle),
     ("chunk_reassembly", chunk_reassembly),
     ("inner_message", inner_message),
@@ -35,6 +37,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("outer_message", outer_message),
     ("overlay_open", overlay_open),
     ("policy", policy),
+    ("trace", trace),
 ];
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::message::MAX_MESSAGE_BYTES;
+
 /// Bytes as a trace shows them: hex, and for each part that is secret its handle, as in `82a9{3:32}01`: what is called
 /// secret 3 throughout the trace, 32 bytes of it.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -23,13 +25,13 @@ pub enum Piece {
     },
 }
 
-/// Not bytes as a trace shows them.
+/// Not bytes as a trace shows them, or more than a message can have: a handle of a few letters must not have gigabytes made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("bytes are written in hex, with secrets as {{number:length}}")]
+#[error(
+    "bytes are written in hex, with secrets as {{number:length}}, and come to no more than {} MiB",
+    MAX_MESSAGE_BYTES >> 20
+)]
 pub struct NotBytes;
-
-/// The most bytes that one handle may stand for; nothing in a message is longer.
-const LONGEST_SECRET: usize = 64 << 20;
 
 impl From<&[u8]> for Bytes {
     /// Nothing of it is secret.
@@ -170,13 +172,18 @@ impl FromStr for Bytes {
             let (id, length) = handle.split_once(':').ok_or(NotBytes)?;
             let (id, length) = (number(id)?, number(length)?);
             let length = usize::try_from(length).map_err(|_| NotBytes)?;
-            if length == 0 || length > LONGEST_SECRET {
+            if length == 0 {
                 return Err(NotBytes);
             }
             pieces.push(Piece::Secret { id, length });
             pieces.push(clear(rest)?);
         }
-        Ok(Self::of(pieces))
+        // A line has room for fewer than 2^26 handles, each of less than 2^32 bytes: the sum is no more than a 64-bit number.
+        let bytes = Self::of(pieces);
+        if bytes.len() > MAX_MESSAGE_BYTES {
+            return Err(NotBytes);
+        }
+        Ok(bytes)
     }
 }
 
@@ -209,17 +216,22 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_written_as_a_trace_writes_it() {
-        for text in [
-            "0",
-            "zz",
-            "{1}",
-            "{1:0}",
-            "{01:2}",
-            "{1:2",
-            "{1:99999999}",
-            "00{-1:2}",
-        ] {
+        for text in ["0", "zz", "{1}", "{1:0}", "{01:2}", "{1:2", "00{-1:2}"] {
             assert_eq!(text.parse::<Bytes>(), Err(NotBytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn stands_for_a_whole_message_and_no_more_however_many_handles_there_are() {
+        let most = MAX_MESSAGE_BYTES;
+        assert!(format!("{{1:{most}}}").parse::<Bytes>().is_ok());
+        for text in [
+            format!("00{{1:{most}}}"),
+            format!("{{1:{}}}{{2:2}}", most - 1),
+            format!("{{1:{}}}", u32::MAX),
+            "{1:67108864}".repeat(1000),
+        ] {
+            assert_eq!(text.parse::<Bytes>(), Err(NotBytes));
         }
     }
 

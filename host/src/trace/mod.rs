@@ -10,6 +10,7 @@
 mod bytes;
 mod event;
 mod file;
+mod lines;
 mod secrets;
 mod session;
 pub mod shown;
@@ -17,7 +18,7 @@ pub mod shown;
 pub use bytes::{Bytes, NotBytes, Piece};
 pub use event::{Event, What};
 pub use file::{Header, Made, Plugin, Simulated, Trace, TraceError, Writer};
-pub use secrets::Secrets;
+pub use secrets::{Secrets, each_bytes};
 pub use session::{
     Answer, Call, Cost, Effect, Ended, Entry, HostCall, Incoming, Request, RunOf, Session, Value,
     Work,

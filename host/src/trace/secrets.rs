@@ -214,7 +214,7 @@ fn names(session: &Session) -> Vec<String> {
 }
 
 /// All bytes of a session, to be looked at or changed.
-fn each_bytes(session: &mut Session, with: &mut impl FnMut(&mut Bytes)) {
+pub fn each_bytes(session: &mut Session, with: &mut impl FnMut(&mut Bytes)) {
     if let Work::Message(incoming) = &mut session.work {
         with(&mut incoming.fields);
     }

@@ -1,11 +1,10 @@
 //! One instance of a plugin, from its message or run to its last call.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, shown};
+use super::Bytes;
 
 /// One instance of a plugin, with all that went in and came out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -279,21 +278,6 @@ impl Session {
     }
 }
 
-impl fmt::Display for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message(incoming) => {
-                let Incoming { kind, source, .. } = incoming;
-                match &incoming.id {
-                    Some(id) => write!(f, "{kind} {id} from {source}"),
-                    None => write!(f, "{kind} from {source}"),
-                }
-            }
-            Self::Run(run) => write!(f, "{} {}", run.kind, run.run),
-        }
-    }
-}
-
 impl Value {
     fn add_secrets(&self, to: &mut BTreeSet<u32>) {
         match self {
@@ -330,82 +314,5 @@ impl HostCall {
             && given
                 .into_iter()
                 .all(|(own, other)| own.may_be(other, known))
-    }
-}
-
-impl fmt::Display for HostCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let given: Vec<_> = self.given.iter().map(ToString::to_string).collect();
-        write!(f, "{}({})", self.import, given.join(", "))
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown::value(self))
-    }
-}
-
-impl Ended {
-    /// What it comes to, a line each, for people and for comparing.
-    pub fn lines(&self) -> Vec<String> {
-        match self {
-            Self::Nothing => vec!["nothing to be done".into()],
-            Self::Found => vec!["found something".into()],
-            Self::Effects { effects, ask } if effects.is_empty() && ask.is_empty() => {
-                vec!["no effects".into()]
-            }
-            Self::Effects { effects, ask } => {
-                let effects = effects.iter().map(ToString::to_string);
-                let ask = ask.iter().map(|asked| {
-                    format!(
-                        "ask {} with {} {}",
-                        asked.to,
-                        asked.kind,
-                        shown::bytes(&asked.fields)
-                    )
-                });
-                effects.chain(ask).collect()
-            }
-            Self::Failed { kind, text } => vec![format!("failure {kind}: {text}")],
-            Self::Stopped(why) => vec![format!("stopped: {why}")],
-            Self::Cancelled => vec!["cancelled".into()],
-        }
-    }
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parties = |parties: &[Answer]| -> String {
-            let parties = parties.iter();
-            let shown: Vec<_> = parties
-                .map(|one| format!("{} = {}", one.from, shown::bytes(&one.body)))
-                .collect();
-            shown.join(", ")
-        };
-        match self {
-            Self::Reply { kind, fields } => write!(f, "reply {kind} {}", shown::bytes(fields)),
-            Self::Deliver { body } => write!(f, "deliver {}", shown::bytes(body)),
-            Self::SetPeerKey { pem } => write!(f, "set-peer-key {}", shown::bytes(pem)),
-            Self::Publish {
-                run,
-                audience,
-                body,
-            } => {
-                let audience = audience.as_deref().unwrap_or("all parties");
-                write!(f, "publish for {run}, {audience}: {}", shown::bytes(body))
-            }
-            Self::EstablishPairSecrets { keys } => {
-                write!(f, "establish pair-secrets {}", parties(keys))
-            }
-            Self::EstablishServerKey { shares } => {
-                write!(f, "establish server-key {}", parties(shares))
-            }
-            Self::Store {
-                key,
-                value: Some(value),
-            } => write!(f, "store {key} = {}", shown::bytes(value)),
-            Self::Store { key, value: None } => write!(f, "store {key} removed"),
-        }
     }
 }

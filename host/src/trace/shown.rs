@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::{Bytes, Piece, Value};
-use crate::message::{self, Integer, one_line};
+use crate::message::{self, Integer, LONGEST_LINE, one_line};
 
 /// Of a text, in bytes.
 const LONGEST_TEXT: usize = 200;
@@ -60,6 +60,11 @@ pub fn text(bytes: &Bytes, name: &str) -> Option<String> {
     let text = value.get(name)?.as_str()?;
     let reader = Reader::of(bytes);
     (!reader.has_secret(text.as_bytes())).then(|| one_line(text, LONGEST_TEXT))
+}
+
+/// A name or a reason, in a line.
+pub fn line(text: &str) -> String {
+    one_line(text, LONGEST_LINE)
 }
 
 /// Bytes, in a line.

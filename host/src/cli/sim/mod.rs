@@ -10,7 +10,8 @@ use clap::Args;
 use self::each::each;
 use self::summary::{Failed, Shown, Summary};
 use super::output::with_progress;
-use super::{Exit, Format, Problem, tried};
+use super::{Exit, Output, Problem, page, tried};
+use crate::report::Report;
 use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock, Verdict};
 
 /// Failing seeds that are shown, each with its shortest run.
@@ -43,19 +44,22 @@ pub(super) struct Sim {
     #[arg(long, value_name = "LIST", value_parser = faults)]
     fault: Option<Faults>,
     /// Show what happened in a run, line by line.
-    #[arg(long, conflicts_with = "seeds")]
+    #[arg(long)]
     trace: bool,
     /// Write what happened in a run to a file, for `report` and `replay`.
-    #[arg(long, value_name = "TRACE", conflicts_with = "seeds")]
+    #[arg(long, value_name = "TRACE")]
     record: Option<PathBuf>,
+    /// Write what happened in a run as a page to look at in a browser; -o html prints the page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Show the scenario, and run nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["trace", "record", "html"])]
     show_scenario: bool,
 }
 
 fn examples() -> String {
     format!(
-        "Example:\n  backchannel sim --nodes 3 --seeds 100\n  backchannel sim --nodes 5 --seed 7 --fault drop=0.1,delay=50ms..2s,kill=2 --trace\n  backchannel sim --scenario votes.toml --plugin counter.wasm --seeds 100\n\nFaults, {}",
+        "Example:\n  backchannel sim --nodes 3 --seeds 100\n  backchannel sim --nodes 5 --seed 7 --fault drop=0.1,delay=50ms..2s,kill=2 --trace\n  backchannel sim --nodes 3 --seed 7 -o html > run.html\n  backchannel sim --scenario votes.toml --plugin counter.wasm --seeds 100\n\nFaults, {}",
         Faults::explained()
     )
 }
@@ -71,31 +75,25 @@ struct Named {
 }
 
 impl Sim {
-    pub(super) async fn run(self, format: Format) -> Result<(), Problem> {
+    pub(super) async fn run(self, output: Output) -> Result<(), Problem> {
         let scenarios = self.scenarios()?;
         if self.show_scenario {
-            let texts = scenarios.iter().map(|(_, scenario)| scenario.to_string());
-            format.show(&Shown::new(texts.collect()));
-            return Ok(());
+            return show_scenarios(&scenarios, output);
         }
-        if scenarios.len() > 1 && (self.trace || self.record.is_some()) {
-            let todo = "name one scenario";
-            let why = format!("there are {} scenarios", scenarios.len());
-            return Err(Problem::new(
-                Exit::Input,
-                "one run is shown or recorded at a time",
-                why,
-                todo,
-            ));
+        if self.record.is_some() || self.is_looked_at(output) {
+            self.expect_one_run(scenarios.len())?;
         }
         let doing = format!("simulating {} seeds", self.seeds);
         // Simulations have runtimes of their own.
-        let simulated = tokio::task::spawn_blocking(move || self.simulate(scenarios));
-        let summary = match with_progress(&doing, simulated).await {
-            Ok(summary) => summary?,
+        let simulated = tokio::task::spawn_blocking(move || self.simulate(scenarios, output));
+        let (summary, report) = match with_progress(&doing, simulated).await {
+            Ok(simulated) => simulated?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        format.show(&summary);
+        match output.format() {
+            Some(format) => format.show(&summary),
+            None => report.iter().for_each(page::show),
+        }
         let Some(first) = summary.failed.first() else {
             return Ok(());
         };
@@ -109,6 +107,23 @@ impl Sim {
             format!("see it happen: {}", first.again),
         )
         .beside_result())
+    }
+
+    /// Whether a run is to be shown, and not only what came of it.
+    fn is_looked_at(&self, output: Output) -> bool {
+        self.trace || self.html.is_some() || output == Output::Html
+    }
+
+    fn expect_one_run(&self, scenarios: usize) -> Result<(), Problem> {
+        let why = match (scenarios, self.seeds) {
+            (1, 1) => return Ok(()),
+            (1, seeds) => format!("there are {seeds} seeds"),
+            (scenarios, 1) => format!("there are {scenarios} scenarios"),
+            (scenarios, seeds) => format!("there are {scenarios} scenarios, of {seeds} seeds each"),
+        };
+        let what = "one run is shown or recorded at a time";
+        let todo = "name one scenario, and one seed with --seed";
+        Err(Problem::new(Exit::Input, what, why, todo))
     }
 
     /// What is to be simulated, each with its file.
@@ -132,7 +147,12 @@ impl Sim {
         Ok(scenarios)
     }
 
-    fn simulate(self, scenarios: Vec<(Option<PathBuf>, Scenario)>) -> Result<Summary, Problem> {
+    /// What came of all runs; and what happened, if it is one that is looked at.
+    fn simulate(
+        self,
+        scenarios: Vec<(Option<PathBuf>, Scenario)>,
+        output: Output,
+    ) -> Result<(Summary, Option<Report>), Problem> {
         let mut stock = Stock::new(tried::runtime()?);
         let mut simulations = Vec::new();
         for (file, scenario) in scenarios {
@@ -155,7 +175,7 @@ impl Sim {
             .flat_map(|(at, _)| seeds.clone().map(move |(seed, twice)| (at, seed, twice)))
             .collect();
         let mut summary = Summary::of(&simulations, self.seeds);
-        let mut broken = Vec::new();
+        let (mut broken, mut report) = (Vec::new(), None);
         each(
             &runs,
             |(at, seed, twice)| {
@@ -168,7 +188,10 @@ impl Sim {
                 verdict.map_err(failed)
             },
             |(at, _, twice), mut verdict| {
-                summary.add(&verdict, *twice, self.trace);
+                summary.add(&verdict, *twice);
+                if self.is_looked_at(output) {
+                    report = Some(Report::of(&verdict.trace));
+                }
                 let kept = match &self.record {
                     Some(file) => record(file, &verdict),
                     None => Ok(()),
@@ -180,6 +203,15 @@ impl Sim {
                 kept
             },
         )?;
+        if let Some(report) = &report {
+            if self.trace {
+                summary.trace = report.to_string().lines().map(str::to_owned).collect();
+            }
+            if let Some(file) = &self.html {
+                page::write(report, file)?;
+                summary.page = Some(file.clone());
+            }
+        }
         broken.sort_by_key(|(at, verdict)| (*at, verdict.seed));
         summary.failures = broken.len();
         summary.ok = broken.is_empty();
@@ -190,8 +222,22 @@ impl Sim {
                 .failed
                 .push(Failed::of(named.name.as_deref(), verdict, &shrunk));
         }
-        Ok(summary)
+        Ok((summary, report))
     }
+}
+
+fn show_scenarios(
+    scenarios: &[(Option<PathBuf>, Scenario)],
+    output: Output,
+) -> Result<(), Problem> {
+    let Some(format) = output.format() else {
+        let what = "a scenario cannot be shown as HTML";
+        let todo = "leave out -o html, or --show-scenario to run it";
+        return Err(Problem::new(Exit::Input, what, "a run has a page", todo));
+    };
+    let texts = scenarios.iter().map(|(_, scenario)| scenario.to_string());
+    format.show(&Shown::new(texts.collect()));
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<Scenario, Problem> {

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::Named;
-use crate::report::Report;
 use crate::sandbox::{Shrunk, Verdict};
 
 /// What came of all runs.
@@ -30,8 +30,12 @@ pub(super) struct Summary {
     /// SHA-256 of what happened, for a single run.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
+    /// What happened in a single run, line by line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    trace: Vec<String>,
+    pub(super) trace: Vec<String>,
+    /// And where its page is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) page: Option<PathBuf>,
 }
 
 /// A run that broke something.
@@ -100,10 +104,11 @@ impl Summary {
             failures: 0,
             hash: None,
             trace: Vec::new(),
+            page: None,
         }
     }
 
-    pub(super) fn add(&mut self, verdict: &Verdict, twice: bool, trace: bool) {
+    pub(super) fn add(&mut self, verdict: &Verdict, twice: bool) {
         self.runs += 1;
         self.twice += usize::from(twice);
         self.set_ups_done += verdict.set_ups.0;
@@ -115,10 +120,6 @@ impl Summary {
         }
         if self.seeds == 1 {
             self.hash = Some(hex::encode(verdict.hash));
-        }
-        if trace {
-            let report = Report::of(&verdict.trace).to_string();
-            self.trace = report.lines().map(str::to_owned).collect();
         }
     }
 }
@@ -163,6 +164,9 @@ impl fmt::Display for Summary {
         }
         if let Some(hash) = &self.hash {
             writeln!(f, "run       {hash}")?;
+        }
+        if let Some(page) = &self.page {
+            writeln!(f, "page      {}", page.display())?;
         }
         for failed in &self.failed {
             write!(f, "{failed}")?;

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::{foreign, with_progress};
-use super::{Exit, Format, Problem, tried};
-use crate::cases::{Bench, CaseFile, CasesError, Outcome};
-use crate::handlers::{BUILT_IN, Runtime};
+use super::{Exit, Format, Problem, cases, tried};
+use crate::cases::{Bench, CaseFile, Outcome};
 use report::Report;
 
 /// Where cases are, where nothing else is said.
@@ -75,7 +74,7 @@ impl Test {
         for file in files {
             let plugin = self.plugin_of(&file)?;
             if !benches.contains_key(&plugin) {
-                benches.insert(plugin.clone(), bench(&runtime, &plugin)?);
+                benches.insert(plugin.clone(), cases::bench(&runtime, &plugin)?);
             }
             if let Some(bench) = benches.get(&plugin) {
                 tested.push(self.test_file(bench, plugin, file)?);
@@ -97,9 +96,10 @@ impl Test {
     fn test_file(&self, bench: &Bench, plugin: String, file: CaseFile) -> Result<Tested, Problem> {
         let outcomes = bench
             .run(&file, self.seed)
-            .map_err(|error| problem(&error))?;
+            .map_err(|error| cases::problem(&error))?;
         let rewrite = if self.update {
-            file.rewritten(&outcomes).map_err(|error| problem(&error))?
+            file.rewritten(&outcomes)
+                .map_err(|error| cases::problem(&error))?
         } else {
             None
         };
@@ -113,8 +113,8 @@ impl Test {
         };
         // As the file will be, its cases must pass.
         let outcomes = bench.run(&rewrite.file, self.seed);
-        let outcomes = outcomes.map_err(|error| problem(&error))?;
-        rewrite.save().map_err(|error| problem(&error))?;
+        let outcomes = outcomes.map_err(|error| cases::problem(&error))?;
+        rewrite.save().map_err(|error| cases::problem(&error))?;
         let changed = rewrite.changed.iter();
         Ok(Tested {
             rewritten: changed
@@ -135,8 +135,7 @@ impl Test {
         };
         let mut files = Vec::new();
         for path in given.iter().filter(|path| named || path.exists()) {
-            for path in toml_files(path)? {
-                let mut file = CaseFile::read(&path).map_err(|error| problem(&error))?;
+            for mut file in cases::read(path)? {
                 if let Some(part) = &self.name {
                     file.only(|case| case.name().contains(part));
                 }
@@ -147,28 +146,15 @@ impl Test {
         if !files.is_empty() {
             return Ok(files);
         }
-        let paths: Vec<_> = given
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        let (why, todo) = match &self.name {
-            Some(part) => (
-                format!(
-                    "no case in {} is called {part:?} or has it in its name",
-                    paths.join(", ")
-                ),
-                "leave --name out to run them all",
-            ),
-            None => (
-                format!("there is none in {}", paths.join(", ")),
-                "write one, as guest-handlers/README.md shows, or name another folder with --cases",
-            ),
+        let Some(part) = &self.name else {
+            return Err(cases::none(given));
         };
+        let given = cases::listed(given);
         Err(Problem::new(
             Exit::Input,
             "there are no cases to run",
-            why,
-            todo,
+            format!("no case in {given} is called {part:?} or has it in its name"),
+            "leave --name out to run them all",
         ))
     }
 
@@ -186,7 +172,7 @@ impl Test {
                 "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file",
             ));
         };
-        if built_in(named).is_some() {
+        if cases::built_in(named).is_some() {
             return Ok(named.to_owned());
         }
         let folder = file.path().parent().unwrap_or(Path::new(""));
@@ -194,54 +180,7 @@ impl Test {
     }
 }
 
-/// The files of a folder that end in `.toml`, sorted; or the file itself.
-fn toml_files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let failed = |error: std::io::Error| {
-        let what = format!("{} cannot be read", path.display());
-        Problem::new(Exit::Input, what, error, "check that the folder is yours")
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|end| end == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn built_in(name: &str) -> Option<&'static [u8]> {
-    let found = BUILT_IN.iter().find(|built_in| built_in.name == name);
-    found.map(|built_in| built_in.component)
-}
-
-fn bench(runtime: &Runtime, plugin: &str) -> Result<Bench, Problem> {
-    let component = match built_in(plugin) {
-        Some(component) => component.to_vec(),
-        None => tried::component(Path::new(plugin))?,
-    };
-    Bench::new(runtime, component).map_err(|error| tried::not_loaded(plugin, &error))
-}
-
 fn not_written(path: &Path, error: &std::io::Error) -> Problem {
     let what = format!("{} cannot be written", path.display());
     Problem::new(Exit::Input, what, error, "name a file in a folder of yours")
-}
-
-fn problem(error: &CasesError) -> Problem {
-    let exit = match error {
-        CasesError::Io { .. } | CasesError::Line { .. } | CasesError::Load { .. } => Exit::Input,
-        CasesError::Changed(_) | CasesError::Machine(_) => Exit::Failed,
-    };
-    let why = foreign(&error.to_string());
-    Problem::new(
-        exit,
-        "the cases cannot be run",
-        why,
-        foreign(&error.advice()),
-    )
 }

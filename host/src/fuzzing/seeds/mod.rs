@@ -2,6 +2,8 @@
 //!
 //! With `BACKCHANNEL_WRITE_SEEDS=1` the test here writes them; without, it compares. A corpus may hold more: what once broke.
 
+mod trace;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -373,6 +375,7 @@ fn the_corpora_hold_what_our_encoders_write() {
         ("outer_message", outer_message()),
         ("overlay_open", overlay_open()),
         ("policy", policy()),
+        ("trace", trace::trace()),
     ] {
         let folder = project().join("tests/fuzz/corpus").join(target);
         for (name, seed) in seeds {
