@@ -75,8 +75,13 @@ impl Database {
     }
 
     /// Waits for the write transaction that is under way, if there is one.
+    ///
+    /// It is committed in two phases: the disk has all of it before the file says so. In one phase redb finds out by checksums
+    /// which of two states is whole, and goes back to the older one, silently, when the newer is damaged.
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        self.begin(true, redb::Database::begin_write)
+        let mut transaction = self.begin(true, redb::Database::begin_write)?;
+        transaction.set_two_phase_commit(true);
+        Ok(transaction)
     }
 
     fn begin<T>(
@@ -159,7 +164,43 @@ fn warn_of_repair(name: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{KeyStore, PluginChanges, Quota};
     use super::*;
+    use crate::message::NodeId;
+    use crate::randomness::Randomness;
+
+    /// The part of a file in which redb says what is in force: two slots, and which of them counts.
+    const HEADER: usize = 320;
+
+    #[test]
+    fn a_damaged_store_is_refused_and_never_the_one_before_the_last_commit() {
+        let node = NodeId::try_from("a").expect("valid");
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, copy] = ["node.redb", "copy.redb"].map(|name| folder.path().join(name));
+        let open = |path| KeyStore::open(path, &node, &Randomness::from_seed(1));
+        let change = |value: u8| PluginChanges {
+            plugin: "p".into(),
+            changes: vec![("k".into(), Some(vec![value].into()))],
+            quota: Quota { bytes: 9, keys: 9 },
+        };
+        let store = open(&path).expect("made");
+        // Either slot is the last in turn.
+        for value in [1, 2] {
+            store.change_plugin_entries(&change(value)).expect("stored");
+            // As a crash leaves it: closed, it would say more of itself.
+            let crashed = std::fs::read(&path).expect("read");
+            for at in 0..HEADER {
+                let mut bytes = crashed.clone();
+                bytes[at] ^= 0x10;
+                std::fs::write(&copy, bytes).expect("written");
+                if let Ok(store) = open(&copy) {
+                    let entry = store.plugin_entry("p", "k").expect("read");
+                    let has = entry.map(|entry| entry.to_vec());
+                    assert_eq!(has, Some(vec![value]), "byte {at}");
+                }
+            }
+        }
+    }
 
     /// redb repairs by itself only what a test cannot bring about by changing bytes, so the warning is tested alone.
     #[test]
