@@ -19,12 +19,13 @@ pub(super) fn make_table(transaction: &WriteTransaction) -> Result<(), StoreErro
 
 impl KeyStore {
     /// Makes a plugin's changes as [`Self::change_plugin_entries`] does, and remembers the message that asked for them: both or
-    /// neither. Its number; those below `forget` are forgotten.
+    /// neither. Its number; those of the numbers `forget` are
+    /// forgotten.
     pub fn change_plugin_entries_at(
         &self,
         message: &MessageDigest,
         changes: &PluginChanges,
-        forget: u64,
+        forget: &[u64],
     ) -> Result<u64, StoreError> {
         let transaction = self.database.begin_write()?;
         let number = {
@@ -32,8 +33,10 @@ impl KeyStore {
             let last = table.last()?.map(|(number, _)| number.value());
             let number = last.map_or(0, |last| last + 1);
             table.insert(number, message)?;
-            // Itself stays: without it, numbers would begin again.
-            table.retain_in(..forget.min(number), |_, _| false)?;
+            // The last stays: without it, numbers would begin again.
+            for forgotten in forget.iter().filter(|forgotten| **forgotten < number) {
+                table.remove(forgotten)?;
+            }
             number
         };
         plugins::change(&transaction, changes)?;
@@ -77,7 +80,7 @@ mod tests {
     #[test]
     fn a_change_that_is_not_made_leaves_no_memory_of_its_message() {
         let store = store();
-        let refused = store.change_plugin_entries_at(&[1; 16], &changes(b"too large"), 0);
+        let refused = store.change_plugin_entries_at(&[1; 16], &changes(b"too large"), &[]);
 
         assert!(matches!(refused, Err(StoreError::Quota { .. })));
         assert_eq!(store.treated().expect("read"), []);
@@ -86,15 +89,18 @@ mod tests {
     #[test]
     fn remembers_with_the_change_and_forgets_what_it_is_told_to() {
         let store = store();
-        let number = |message, forget| {
+        let number = |message, forget: &[u64]| {
             let number = store.change_plugin_entries_at(&[message; 16], &changes(b"v"), forget);
             number.expect("stored")
         };
-        assert_eq!([number(1, 0), number(2, 0), number(3, 2)], [0, 1, 2]);
+        assert_eq!(
+            [number(1, &[]), number(2, &[]), number(3, &[0, 1])],
+            [0, 1, 2]
+        );
         assert_eq!(store.treated().expect("read"), [(2, [3; 16])]);
         assert!(store.plugin_entry("p", "k").expect("read").is_some());
 
-        assert_eq!(number(4, 100), 3);
+        assert_eq!(number(4, &[2, 3, 100]), 3);
         assert_eq!(store.treated().expect("read"), [(3, [4; 16])]);
     }
 }

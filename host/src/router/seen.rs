@@ -5,7 +5,7 @@
 //! transaction, and known at the next start. That needs no clock, which may have jumped by then: it is known again for as long as if
 //! it had come at the start.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::key_store::{KeyStore, MessageDigest, PluginChanges, StoreError};
-use crate::message::Inner;
+use crate::message::{Inner, NodeId};
 
 /// Twice as long as a relay keeps a message (reference: 300 s).
 const REMEMBERED: Duration = Duration::from_secs(600);
-/// The most messages remembered; beyond, the oldest go first. About 5 MiB, and 2 MiB on disk.
+/// The most messages remembered; beyond, the oldest of who sent the most of them goes: who floods makes nobody else's messages new
+/// again. About 5 MiB, and 2 MiB on disk.
 const MOST: usize = 1 << 16;
 
 /// The messages treated lately.
@@ -26,12 +27,12 @@ pub(super) struct Seen(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    known: HashSet<MessageDigest>,
-    by_age: VecDeque<(Instant, MessageDigest)>,
-    /// The numbers of those that are on disk.
-    on_disk: VecDeque<(Instant, u64)>,
-    /// Those below are of no use there any more.
-    forget: u64,
+    /// Each with its number on disk, if it is there.
+    known: HashMap<MessageDigest, Option<u64>>,
+    /// Each sender's, the oldest first; those of before the start, whose senders are not known any more, together.
+    by_sender: BTreeMap<Option<NodeId>, VecDeque<(Instant, MessageDigest)>>,
+    /// What is on disk and of no use there any more.
+    forget: Vec<u64>,
 }
 
 impl Seen {
@@ -40,8 +41,8 @@ impl Seen {
         let now = Instant::now();
         let mut memory = Memory::default();
         for (number, digest) in store.treated()? {
-            memory.remember(now, digest);
-            memory.on_disk.push_back((now, number));
+            memory.remember(now, None, digest);
+            memory.known.insert(digest, Some(number));
         }
         Ok(Self(Mutex::new(memory)))
     }
@@ -49,9 +50,9 @@ impl Seen {
     /// Remembers a message; `None` when it is known already. To be called with messages that were verified: only their
     /// sender can fill the memory, and its request ids tell messages apart.
     pub(super) fn first(&self, inner: &Inner) -> Option<MessageDigest> {
-        let digest = digest(inner);
+        let (digest, sender) = (digest(inner), Some(inner.source.clone()));
         self.memory()
-            .remember(Instant::now(), digest)
+            .remember(Instant::now(), sender, digest)
             .then_some(digest)
     }
 
@@ -62,11 +63,18 @@ impl Seen {
         message: &MessageDigest,
         changes: &PluginChanges,
     ) -> Result<(), StoreError> {
-        let now = Instant::now();
-        let forget = self.memory().forget_on_disk(now);
-        let number = store.change_plugin_entries_at(message, changes, forget)?;
-        self.memory().on_disk.push_back((now, number));
-        Ok(())
+        let forget = std::mem::take(&mut self.memory().forget);
+        let changed = store.change_plugin_entries_at(message, changes, &forget);
+        let memory = &mut *self.memory();
+        match changed {
+            Ok(number) => match memory.known.get_mut(message) {
+                Some(known) => *known = Some(number),
+                // Pushed out meanwhile.
+                None => memory.forget.push(number),
+            },
+            Err(_) => memory.forget.extend(forget),
+        }
+        changed.map(drop)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -76,31 +84,39 @@ impl Seen {
 
 impl Memory {
     /// Remembers a message; `false` when it is known already.
-    fn remember(&mut self, now: Instant, digest: MessageDigest) -> bool {
-        while let Some((at, oldest)) = self.by_age.front().copied() {
-            if self.by_age.len() < MOST && is_remembered(at, now) {
-                break;
+    fn remember(&mut self, now: Instant, sender: Option<NodeId>, digest: MessageDigest) -> bool {
+        for of in [&sender, &None] {
+            while let Some((at, _)) = self.by_sender.get(of).and_then(VecDeque::front)
+                && !is_remembered(*at, now)
+            {
+                self.forget_oldest(of);
             }
-            self.by_age.pop_front();
-            self.known.remove(&oldest);
         }
-        let first = self.known.insert(digest);
-        if first {
-            self.by_age.push_back((now, digest));
+        if self.known.contains_key(&digest) {
+            return false;
         }
-        first
+        if self.known.len() >= MOST {
+            let most = self.by_sender.iter().max_by_key(|(_, all)| all.len());
+            if let Some(most) = most.map(|(sender, _)| sender.clone()) {
+                self.forget_oldest(&most);
+            }
+        }
+        self.known.insert(digest, None);
+        let of_sender = self.by_sender.entry(sender).or_default();
+        of_sender.push_back((now, digest));
+        true
     }
 
-    /// Of which number on those on disk are of use still.
-    fn forget_on_disk(&mut self, now: Instant) -> u64 {
-        while let Some((at, number)) = self.on_disk.front().copied() {
-            if self.on_disk.len() < MOST && is_remembered(at, now) {
-                break;
-            }
-            self.on_disk.pop_front();
-            self.forget = self.forget.max(number + 1);
+    fn forget_oldest(&mut self, sender: &Option<NodeId>) {
+        let Some(of_sender) = self.by_sender.get_mut(sender) else {
+            return;
+        };
+        if let Some((_, oldest)) = of_sender.pop_front() {
+            self.forget.extend(self.known.remove(&oldest).flatten());
         }
-        self.forget
+        if of_sender.is_empty() {
+            self.by_sender.remove(sender);
+        }
     }
 }
 
@@ -169,8 +185,22 @@ mod tests {
         for n in 0..MOST + 10 {
             is_first(&seen, "a", Some(&n.to_string()));
         }
-        let memory = seen.memory();
-        assert_eq!((memory.known.len(), memory.by_age.len()), (MOST, MOST));
+        assert_eq!(seen.memory().known.len(), MOST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_floods_makes_nobody_elses_messages_new() {
+        let seen = Seen::default();
+        is_first(&seen, "b", Some("1"));
+        for n in 0..MOST + 10 {
+            is_first(&seen, "a", Some(&n.to_string()));
+        }
+
+        assert!(!is_first(&seen, "b", Some("1")));
+        assert!(
+            is_first(&seen, "a", Some("1")),
+            "its own oldest is forgotten"
+        );
     }
 
     #[tokio::test(start_paused = true)]
