@@ -84,7 +84,7 @@ pub struct Fact {
 pub struct About {
     /// In a few words, such as `simulation of 3 nodes, seed 7`.
     pub title: String,
-    /// Whether it was checked what must hold; then no findings means that it holds.
+    /// Whether it was checked what must hold; then no findings means that it holds, if the trace is whole.
     pub checked: bool,
     /// The scenario, by lines.
     pub scenario: Vec<String>,
@@ -169,7 +169,8 @@ impl Report {
 
     fn judge(&self) -> String {
         match self.findings.len() {
-            0 if self.about.checked => "nothing broke that must hold".into(),
+            0 if self.about.checked && self.about.whole => "nothing broke that must hold".into(),
+            0 if self.about.checked => "not whole: what broke may be missing".into(),
             0 => "not checked for what must hold".into(),
             1 => "one thing broke that must hold".into(),
             many => format!("{many} things broke that must hold"),
