@@ -15,6 +15,8 @@ use crate::trace::{Header, Made, Session, Writer};
 
 /// Inputs between two looks at the clock.
 const AT_A_TIME: u64 = 100;
+/// In seconds.
+const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// Feed a plugin messages that nobody means well with, and report traps, limits and whatever is not the same twice.
 #[derive(Debug, Args)]
@@ -33,8 +35,8 @@ pub(super) struct Fuzz {
     /// How many inputs.
     #[arg(long, default_value_t = 10_000, conflicts_with = "seconds")]
     inputs: u64,
-    /// For how long, in place of a number.
-    #[arg(long)]
+    /// For how long, in place of a number; up to a year.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=YEAR))]
     seconds: Option<u64>,
     /// The same seed makes the same inputs.
     #[arg(long, default_value_t = 1)]
@@ -93,14 +95,26 @@ impl Fuzz {
 
     fn fuzz(self) -> Result<Fuzzed, Problem> {
         let runtime = tried::runtime()?;
-        let plugin = tried::plugin(&runtime, &self.plugin)?;
+        let plugin = tried::plugin(&runtime, &self.plugin, |_| {})?;
         let mut corpus = Vec::new();
         for path in &self.corpus {
             corpus.extend(replay::read(path)?.sessions);
         }
-        corpus.extend(self.sessions_of_cases(&runtime)?);
         let name = plugin.name().to_owned();
-        let mut fuzzer = Fuzzer::new(plugin, &corpus, self.seed);
+        if !self.corpus.is_empty() && corpus.iter().all(|session| session.plugin != name) {
+            return Err(Problem::new(
+                Exit::Input,
+                "there is nothing to begin with",
+                format!("the corpus has no session of {}", foreign(&name)),
+                "record some: `backchannel sim --record`, or `record = true` for the plugin on a node; or leave --corpus out",
+            ));
+        }
+        corpus.extend(self.sessions_of_cases(&runtime)?);
+        let mut fuzzer = Fuzzer::new(plugin, &corpus, self.seed).map_err(|error| {
+            let todo = "leave the trace out: no build of backchannel has recorded that";
+            let why = foreign(&error.to_string());
+            Problem::new(Exit::Input, "the corpus cannot be used", why, todo)
+        })?;
         let until = self
             .seconds
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));

@@ -37,8 +37,8 @@ pub(super) struct Sim {
     /// The first seed, and the only one without --seeds. The same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, from the first on, of each scenario.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many seeds, from the first on, of each scenario; up to 10,000,000.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     seeds: u64,
     /// What may go wrong [default: what the scenario says; without one, some of everything].
     #[arg(long, value_name = "LIST", value_parser = faults)]
@@ -168,27 +168,30 @@ impl Sim {
             let todo = "raise the limits of threads and memory";
             Problem::new(Exit::Failed, "the simulation does not start", error, todo)
         };
-        let seeds =
-            (0..self.seeds).map(|n| (self.seed.wrapping_add(n), self.seeds > 1 && n % TWICE == 0));
-        let runs = simulations.iter().enumerate();
-        let runs: Vec<_> = runs
-            .flat_map(|(at, _)| seeds.clone().map(move |(seed, twice)| (at, seed, twice)))
-            .collect();
+        // All seeds of the first scenario, then all of the next.
+        let run = |job: u64| {
+            let (at, n) = (job / self.seeds, job % self.seeds);
+            let twice = self.seeds > 1 && n.is_multiple_of(TWICE);
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            (at, self.seed.wrapping_add(n), twice)
+        };
         let mut summary = Summary::of(&simulations, self.seeds);
         let (mut broken, mut report) = (Vec::new(), None);
         each(
-            &runs,
-            |(at, seed, twice)| {
-                let simulation = &simulations[*at].simulation;
-                let verdict = if *twice {
-                    simulation.run_twice(*seed)
+            self.seeds * simulations.len() as u64,
+            |job| {
+                let (at, seed, twice) = run(job);
+                let simulation = &simulations[at].simulation;
+                let verdict = if twice {
+                    simulation.run_twice(seed)
                 } else {
-                    simulation.run(*seed)
+                    simulation.run(seed)
                 };
                 verdict.map_err(failed)
             },
-            |(at, _, twice), mut verdict| {
-                summary.add(&verdict, *twice);
+            |job, mut verdict| {
+                let (at, _, twice) = run(job);
+                summary.add(&verdict, twice);
                 if self.is_looked_at(output) {
                     report = Some(Report::of(&verdict.trace));
                 }
@@ -198,7 +201,7 @@ impl Sim {
                 };
                 if !verdict.violations.is_empty() {
                     verdict.forget_trace();
-                    broken.push((*at, verdict));
+                    broken.push((at, verdict));
                 }
                 kept
             },
