@@ -1,13 +1,13 @@
 use std::fmt;
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{foreign, with_progress};
+use super::output::{foreign, in_shell, with_progress};
+use super::written::{Kind, Target};
 use super::{Exit, Format, Problem, cases, replay, tried};
 use crate::fuzz::{Findings, Fuzzer};
 use crate::handlers::Runtime;
@@ -86,14 +86,16 @@ impl Fuzz {
             format!("{} things were found", fuzzed.findings.len()),
             format!("{}: {}", first.what, first.why),
             format!(
-                "see it happen: backchannel replay {} --plugin {plugin}",
-                trace.display()
+                "see it happen: backchannel replay {} --plugin {}",
+                in_shell(&trace.display().to_string()),
+                in_shell(&plugin)
             ),
         )
         .beside_result())
     }
 
     fn fuzz(self) -> Result<Fuzzed, Problem> {
+        let target = Target::of(&self.record, Kind::Trace)?;
         let runtime = tried::runtime()?;
         let plugin = tried::plugin(&runtime, &self.plugin, |_| {})?;
         let mut corpus = Vec::new();
@@ -140,11 +142,8 @@ impl Fuzz {
         });
         let findings: Vec<_> = findings.collect();
         let trace = (!findings.is_empty()).then(|| self.record.clone());
-        if let Some(path) = &trace {
-            write(path, &fuzzer.findings).map_err(|error| {
-                let what = format!("{} cannot be written", path.display());
-                Problem::new(Exit::Input, what, error, "name another file with --record")
-            })?;
+        if trace.is_some() {
+            target.write(|out| write(out, &fuzzer.findings))?;
         }
         Ok(Fuzzed {
             ok: findings.is_empty(),
@@ -182,9 +181,8 @@ impl Fuzz {
     }
 }
 
-fn write(path: &Path, findings: &Findings) -> std::io::Result<()> {
-    let file = BufWriter::new(File::create(path)?);
-    let mut writer = Writer::new(file, &Header::of_this_build(Made::Fuzz))?;
+fn write(out: &mut dyn Write, findings: &Findings) -> io::Result<()> {
+    let mut writer = Writer::new(out, &Header::of_this_build(Made::Fuzz))?;
     for (at, finding) in findings.iter().enumerate() {
         if at == 0 {
             writer.plugin(finding.plugin.clone())?;

@@ -1,8 +1,6 @@
 mod each;
 mod summary;
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,9 +8,10 @@ use clap::Args;
 use self::each::each;
 use self::summary::{Failed, Shown, Summary};
 use super::output::with_progress;
+use super::written::{Kind, Target};
 use super::{Exit, Output, Problem, page, tried};
 use crate::report::Report;
-use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock, Verdict};
+use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock};
 
 /// Failing seeds that are shown, each with its shortest run.
 const MOST_SHOWN: usize = 3;
@@ -104,7 +103,7 @@ impl Sim {
                 summary.failures, summary.runs
             ),
             first.broken.join("; "),
-            format!("see it happen: {}", first.again),
+            first.advice(),
         )
         .beside_result())
     }
@@ -153,6 +152,14 @@ impl Sim {
         scenarios: Vec<(Option<PathBuf>, Scenario)>,
         output: Output,
     ) -> Result<(Summary, Option<Report>), Problem> {
+        // Before the run: what is not there yet cannot be written over.
+        if let Some(page) = &self.html {
+            Target::of(page, Kind::Page)?;
+        }
+        let record = self.record.as_deref();
+        let record = record
+            .map(|file| Target::of(file, Kind::Trace))
+            .transpose()?;
         let mut stock = Stock::new(tried::runtime()?);
         let mut simulations = Vec::new();
         for (file, scenario) in scenarios {
@@ -195,10 +202,9 @@ impl Sim {
                 if self.is_looked_at(output) {
                     report = Some(Report::of(&verdict.trace));
                 }
-                let kept = match &self.record {
-                    Some(file) => record(file, &verdict),
-                    None => Ok(()),
-                };
+                let kept = record
+                    .iter()
+                    .try_for_each(|target| target.write(|out| verdict.trace.write(out).map(drop)));
                 if !verdict.violations.is_empty() {
                     verdict.forget_trace();
                     broken.push((at, verdict));
@@ -260,12 +266,4 @@ fn read(file: &Path) -> Result<Scenario, Problem> {
 /// A path that holds wherever a scenario is written to.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn record(file: &Path, verdict: &Verdict) -> Result<(), Problem> {
-    let written = File::create(file).and_then(|file| verdict.trace.write(BufWriter::new(file)));
-    written.map(drop).map_err(|error| {
-        let what = format!("{} cannot be written", file.display());
-        Problem::new(Exit::Input, what, error, "name another file with --record")
-    })
 }
