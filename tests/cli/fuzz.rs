@@ -116,6 +116,78 @@ fn a_built_in_plugin_is_fuzzed_from_the_folder_of_its_cases() {
 }
 
 #[test]
+fn a_corpus_of_other_plugins_or_of_nobody_is_refused_and_not_blamed_on_the_program() {
+    let folder = Folder::new();
+    let others = problem(INPUT, &["fuzz", "key-request", "--corpus", &panic(&folder)]);
+    assert!(
+        others.why.contains("no session of key-request"),
+        "{others:?}"
+    );
+
+    let file = folder.write("attacker.wasm", ATTACKER);
+    let text = std::fs::read_to_string(panic(&folder)).expect("a trace");
+    let nobody = text.replace("\"node-b\"", "\"\"");
+    // Without its end it needs not be whole.
+    let nobody: Vec<_> = nobody.lines().take(2).collect();
+    let nobody = folder.write("nobody.trace", nobody.join("\n"));
+    let refused = problem(INPUT, &["fuzz", &file, "--corpus", &nobody]);
+    assert!(
+        refused.what.contains("corpus cannot be used"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_plugin_is_named_to_replay_as_to_fuzz() {
+    let folder = Folder::new();
+    let trace = folder.at("run.trace");
+    json(&["sim", "--nodes", "2", "--seed", "7", "--record", &trace]);
+
+    let again = json(&["replay", &trace, "--plugin", "key-request"]);
+
+    assert_eq!(again["different"], 0, "{again}");
+    problem(INPUT, &["replay", &trace, "--plugin", "no-such-plugin"]);
+}
+
+#[test]
+fn no_number_is_too_large_for_the_clock_or_for_memory() {
+    let most = u64::MAX.to_string();
+    for words in [
+        &["fuzz", "key-request", "--seconds", &most][..],
+        &["sim", "--seeds", &most],
+    ] {
+        let outcome = run(words);
+        assert_eq!(outcome.code, 2, "{outcome:?}");
+        assert!(outcome.err.contains("is not in"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_was_found_is_the_owners_and_replaces_nothing_but_a_trace() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let file = folder.write("attacker.wasm", ATTACKER);
+    let corpus = panic(&folder);
+    let found = folder.at("found.trace");
+    let fuzz = |record: &str| {
+        let fuzz = ["fuzz", &file, "--corpus", &corpus, "--inputs", "60"];
+        run(&[&fuzz[..], &["--record", record, "-o", "json"]].concat())
+    };
+
+    for _ in 0..2 {
+        assert_eq!(fuzz(&found).code, FAILED);
+    }
+    let mode = std::fs::metadata(&found).expect("a file").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+
+    let before = std::fs::read(&file).expect("a component");
+    let outcome = fuzz(&file);
+    assert_eq!(outcome.code, INPUT, "{outcome:?}");
+    assert!(outcome.out.contains("it is no trace"), "{outcome:?}");
+    assert_eq!(std::fs::read(&file).expect("a component"), before);
+}
+
+#[test]
 fn a_plugin_that_means_well_is_found_to_do_nothing_wrong() {
     let shown = json(&["fuzz", "key-request", "--inputs", "50"]);
 

@@ -1,6 +1,7 @@
 //! Reports of recorded runs, and files that are none.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::INPUT;
@@ -94,6 +95,8 @@ fn writes_the_page_again_over_an_earlier_one() {
         text.out.contains("does not have it") && text.out.contains(&page),
         "{text:?}"
     );
+    let mode = fs::metadata(&page).expect("the page").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600, "as private as a recording");
     let content = fs::read_to_string(&page).expect("the page");
     assert!(content.starts_with("<!doctype html>") && content.trim_end().ends_with("</html>"));
 }

@@ -61,6 +61,33 @@ fn a_trace_is_not_overwritten_by_the_page_of_another_run() {
 }
 
 #[test]
+fn a_trace_and_results_replace_nothing_else() {
+    let folder = Folder::new();
+    let notes = folder.write("notes.txt", "what I must not forget");
+    let cases = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../guest-handlers/key-request/cases/runs.toml"
+    );
+    let test = ["test", "key-request", "--cases", cases];
+    for (words, what) in [
+        ([&RUN[..], &["--record", &notes]].concat(), "no trace"),
+        ([&test[..], &["--record", &notes]].concat(), "no trace"),
+        ([&test[..], &["--junit", &notes]].concat(), "no JUnit XML"),
+    ] {
+        let problem = problem(INPUT, &words);
+        assert!(problem.why.contains(what), "{problem:?}");
+    }
+    let kept = fs::read_to_string(&notes).expect("there");
+    assert_eq!(kept, "what I must not forget");
+
+    let (trace, results) = (folder.at("a.trace"), folder.at("a.xml"));
+    for _ in 0..2 {
+        json(&[&test[..], &["--record", &trace, "--junit", &results]].concat());
+    }
+    json(&["replay", &trace]);
+}
+
+#[test]
 fn the_page_of_a_run_is_that_of_its_trace_wherever_it_is_written() {
     let folder = Folder::new();
     let (trace, page) = (folder.at("run.trace"), folder.at("run.html"));
@@ -97,7 +124,20 @@ fn a_run_that_breaks_something_has_its_page_and_exits_with_1() {
     let outcome = Running::start_in(folder.path(), &sim).outcome();
 
     assert_eq!(outcome.code, FAILED, "{}", outcome.err);
-    assert!(outcome.err.contains("see it happen"), "{}", outcome.err);
+    assert!(
+        outcome.err.contains("see it happen: backchannel"),
+        "{}",
+        outcome.err
+    );
+    let shortest = folder.path().join("wrong-seed-1.toml");
+    assert!(shortest.exists(), "{}", outcome.err);
+
+    // Where it cannot be written, no command names it.
+    fs::write(&shortest, "a file of mine").expect("written");
+    let outcome = Running::start_in(folder.path(), &sim).outcome();
+    assert!(outcome.err.contains("save the shortest"), "{}", outcome.err);
+    assert!(!outcome.err.contains("wrong-seed-1"), "{}", outcome.err);
+    assert_eq!(fs::read(&shortest).expect("there"), b"a file of mine");
     assert!(is_page(&outcome.out), "{}", outcome.err);
     let verdict = "one thing broke that must hold";
     assert!(outcome.out.contains(verdict), "{}", outcome.err);

@@ -9,13 +9,13 @@ use backchannel::replay::{self, Difference};
 use backchannel::trace::{Trace, Work};
 
 use super::told;
-use crate::harness::{Daemon, Folder, Network};
+use crate::harness::{Daemon, Folder, Network, run};
 
 const POLICY: &str =
     "version = 1\n[plugin.key-request]\nrecord = true\n[plugin.additive-sharing]\nrecord = true\n";
 
-/// A network in which `a` records, once it has set up pair secrets and a server key.
-fn recorded(policy: &str) -> (Folder, String) {
+/// A network in which `a` records.
+fn recording(policy: &str) -> (Network, String) {
     let folder = Folder::new();
     fs::create_dir(folder.path().join("a")).expect("a folder");
     folder.write("a/policy.toml", policy);
@@ -34,12 +34,18 @@ fn recorded(policy: &str) -> (Folder, String) {
         Daemon::start(folder.path(), "a", &recording),
         Daemon::node(folder.path(), "b", &relay.address),
     ];
-    let mut network = Network {
+    let network = Network {
         relay,
         nodes,
         folder,
     };
     network.until_connected();
+    (network, trace)
+}
+
+/// What `a` recorded once it has set up pair secrets and a server key.
+fn recorded(policy: &str) -> (Folder, String) {
+    let (mut network, trace) = recording(policy);
     network.set_up("dh");
     network.set_up("server-key");
     network.node_mut("a").stop();
@@ -68,6 +74,35 @@ fn nothing_is_recorded_of_a_plugin_whose_operator_did_not_allow_it() {
     );
     let mode = fs::metadata(&path).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn consent_is_taken_back_and_given_again_while_the_node_runs() {
+    let allowed = "version = 1\n[plugin.key-request]\nrecord = true\n";
+    let (mut network, path) = recording(allowed);
+    let put_in_force = |network: &Network, policy: &str| {
+        network.folder.write("a/policy.toml", policy);
+        let reloaded = run(&["plugin", "reload", "--data", network.node("a").data()]);
+        assert_eq!(reloaded.code, 0, "{reloaded:?}");
+    };
+
+    let first = network.set_up("dh");
+    put_in_force(&network, "version = 1\n");
+    network.set_up("dh");
+    put_in_force(&network, allowed);
+    let last = network.set_up("dh");
+    network.node_mut("a").stop();
+
+    let runs: Vec<_> = read(&path)
+        .sessions
+        .iter()
+        .filter_map(|session| match &session.work {
+            Work::Run(run) => Some(run.run.clone()),
+            Work::Message(_) => None,
+        })
+        .collect();
+    assert_eq!(runs, [first, last]);
+    assert_eq!(told(network.node("a"), "plugin_recorded").len(), 2);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 use std::fmt;
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{foreign, with_progress};
+use super::output::{foreign, in_shell, with_progress};
+use super::written::{Kind, Target};
 use super::{Exit, Format, Problem, cases, replay, tried};
 use crate::fuzz::{Findings, Fuzzer};
 use crate::handlers::Runtime;
@@ -15,6 +15,8 @@ use crate::trace::{Header, Made, Session, Writer};
 
 /// Inputs between two looks at the clock.
 const AT_A_TIME: u64 = 100;
+/// In seconds.
+const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// Feed a plugin messages that nobody means well with, and report traps, limits and whatever is not the same twice.
 #[derive(Debug, Args)]
@@ -33,8 +35,8 @@ pub(super) struct Fuzz {
     /// How many inputs.
     #[arg(long, default_value_t = 10_000, conflicts_with = "seconds")]
     inputs: u64,
-    /// For how long, in place of a number.
-    #[arg(long)]
+    /// For how long, in place of a number; up to a year.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=YEAR))]
     seconds: Option<u64>,
     /// The same seed makes the same inputs.
     #[arg(long, default_value_t = 1)]
@@ -84,23 +86,37 @@ impl Fuzz {
             format!("{} things were found", fuzzed.findings.len()),
             format!("{}: {}", first.what, first.why),
             format!(
-                "see it happen: backchannel replay {} --plugin {plugin}",
-                trace.display()
+                "see it happen: backchannel replay {} --plugin {}",
+                in_shell(&trace.display().to_string()),
+                in_shell(&plugin)
             ),
         )
         .beside_result())
     }
 
     fn fuzz(self) -> Result<Fuzzed, Problem> {
+        let target = Target::of(&self.record, Kind::Trace)?;
         let runtime = tried::runtime()?;
-        let plugin = tried::plugin(&runtime, &self.plugin)?;
+        let plugin = tried::plugin(&runtime, &self.plugin, |_| {})?;
         let mut corpus = Vec::new();
         for path in &self.corpus {
             corpus.extend(replay::read(path)?.sessions);
         }
-        corpus.extend(self.sessions_of_cases(&runtime)?);
         let name = plugin.name().to_owned();
-        let mut fuzzer = Fuzzer::new(plugin, &corpus, self.seed);
+        if !self.corpus.is_empty() && corpus.iter().all(|session| session.plugin != name) {
+            return Err(Problem::new(
+                Exit::Input,
+                "there is nothing to begin with",
+                format!("the corpus has no session of {}", foreign(&name)),
+                "record some: `backchannel sim --record`, or `record = true` for the plugin on a node; or leave --corpus out",
+            ));
+        }
+        corpus.extend(self.sessions_of_cases(&runtime)?);
+        let mut fuzzer = Fuzzer::new(plugin, &corpus, self.seed).map_err(|error| {
+            let todo = "leave the trace out: no build of backchannel has recorded that";
+            let why = foreign(&error.to_string());
+            Problem::new(Exit::Input, "the corpus cannot be used", why, todo)
+        })?;
         let until = self
             .seconds
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -126,11 +142,8 @@ impl Fuzz {
         });
         let findings: Vec<_> = findings.collect();
         let trace = (!findings.is_empty()).then(|| self.record.clone());
-        if let Some(path) = &trace {
-            write(path, &fuzzer.findings).map_err(|error| {
-                let what = format!("{} cannot be written", path.display());
-                Problem::new(Exit::Input, what, error, "name another file with --record")
-            })?;
+        if trace.is_some() {
+            target.write(|out| write(out, &fuzzer.findings))?;
         }
         Ok(Fuzzed {
             ok: findings.is_empty(),
@@ -168,9 +181,8 @@ impl Fuzz {
     }
 }
 
-fn write(path: &Path, findings: &Findings) -> std::io::Result<()> {
-    let file = BufWriter::new(File::create(path)?);
-    let mut writer = Writer::new(file, &Header::of_this_build(Made::Fuzz))?;
+fn write(out: &mut dyn Write, findings: &Findings) -> io::Result<()> {
+    let mut writer = Writer::new(out, &Header::of_this_build(Made::Fuzz))?;
     for (at, finding) in findings.iter().enumerate() {
         if at == 0 {
             writer.plugin(finding.plugin.clone())?;

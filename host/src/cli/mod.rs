@@ -26,6 +26,7 @@ mod test;
 mod top;
 mod tried;
 mod trust;
+mod written;
 
 use std::process::ExitCode;
 

@@ -103,6 +103,15 @@ pub fn foreign(text: &str) -> String {
     one_line(text, LONGEST_LINE)
 }
 
+/// A word as a shell takes it: in quotes if it has anything but letters, digits and what paths are made of.
+pub fn in_shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Milliseconds since 1970 as a time in UTC.
 pub fn time_of(ms: u64) -> String {
     let nanos = i128::from(ms) * 1_000_000;
@@ -131,4 +140,22 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
         .map(|line| line.trim_end().to_owned())
         .collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_shell;
+
+    #[test]
+    fn a_shell_takes_a_word_as_one_whatever_is_in_it() {
+        for (word, quoted) in [
+            ("runs/a-1.trace", "runs/a-1.trace"),
+            ("my runs/a.trace", "'my runs/a.trace'"),
+            ("a'b", r"'a'\''b'"),
+            ("$(reboot)", "'$(reboot)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(in_shell(word), quoted);
+        }
+    }
 }

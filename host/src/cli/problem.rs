@@ -58,6 +58,11 @@ impl Problem {
         }
     }
 
+    /// What happened and why, where it is told beside something else.
+    pub fn in_a_line(&self) -> String {
+        format!("{}: {}", self.what, self.why)
+    }
+
     /// Shows it and gives the exit code: text on standard error, or one JSON object on standard output.
     pub fn report(self, format: Format) -> ExitCode {
         let code = ExitCode::from(self.exit as u8);

@@ -25,9 +25,9 @@ const MOST_SHOWN: usize = 5;
 pub(super) struct Replay {
     /// What was recorded, by `sim`, `test` or a node.
     trace: PathBuf,
-    /// Another version of a plugin, to be run in place of the recorded one.
-    #[arg(long, value_name = "FILE")]
-    plugin: Vec<PathBuf>,
+    /// Another version of a plugin, to be run in place of the recorded one: a component, a bundle, or the name of a built-in one.
+    #[arg(long)]
+    plugin: Vec<String>,
 }
 
 /// What came of it.
@@ -94,9 +94,9 @@ impl Replay {
         let trace = read(&self.trace)?;
         let runtime = tried::runtime()?;
         let mut given = BTreeMap::new();
-        for file in &self.plugin {
-            let plugin = tried::from_file(&runtime, file, |_| {})?;
-            given.insert(plugin.name().to_owned(), file.clone());
+        for name in &self.plugin {
+            let plugin = tried::plugin(&runtime, name, |_| {})?;
+            given.insert(plugin.name().to_owned(), name.clone());
         }
         let mut replayed = Replayed {
             ok: true,
@@ -191,12 +191,12 @@ pub(super) fn no_runtime(error: std::io::Error) -> Problem {
     Problem::new(Exit::Failed, "the sandbox does not start", error, todo)
 }
 
-/// What plays a plugin of the trace: the file given for it, or the built-in plugin of its name; with the grants and limits
+/// What plays a plugin of the trace: what was given for it, or the built-in plugin of its name; with the grants and limits
 /// that it was recorded with.
 fn player(
     runtime: &Runtime,
     recorded: &trace::Plugin,
-    file: Option<&PathBuf>,
+    given: Option<&String>,
 ) -> Result<Arc<Plugin>, Problem> {
     let as_recorded = |terms: &mut crate::handlers::Terms| {
         let granted = |one: &Capability| recorded.grants.iter().any(|name| name == one.name());
@@ -212,11 +212,8 @@ fn player(
             }
         }
     };
-    if let Some(file) = file {
-        return tried::from_file(runtime, file, as_recorded);
-    }
-    let built_in = BUILT_IN.iter().find(|one| one.name == recorded.name);
-    let Some(built_in) = built_in else {
+    let is_built_in = BUILT_IN.iter().any(|one| one.name == recorded.name);
+    let Some(name) = given.or(is_built_in.then_some(&recorded.name)) else {
         return Err(Problem::new(
             Exit::Input,
             format!("the plugin {} is not at hand", foreign(&recorded.name)),
@@ -224,8 +221,7 @@ fn player(
             "give it, or another version of it, with --plugin FILE",
         ));
     };
-    tried::load(runtime, built_in.component, as_recorded)
-        .map_err(|error| tried::not_loaded(built_in.name, &error))
+    tried::plugin(runtime, name, as_recorded)
 }
 
 fn made(made: &Made) -> &'static str {

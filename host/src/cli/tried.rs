@@ -16,24 +16,18 @@ pub(super) fn runtime() -> Result<Runtime, Problem> {
     })
 }
 
-/// A plugin by the name of a built-in one, or from a component or bundle.
-pub(super) fn plugin(runtime: &Runtime, name: &str) -> Result<Arc<Plugin>, Problem> {
-    let built_in = BUILT_IN.iter().find(|built_in| built_in.name == name);
-    if let Some(built_in) = built_in {
-        let plugin = load(runtime, built_in.component, |_| {});
-        return plugin.map_err(|error| not_loaded(name, &error));
-    }
-    from_file(runtime, Path::new(name), |_| {})
-}
-
-/// A plugin from a component or bundle, on terms that are changed before it is loaded.
-pub(super) fn from_file(
+/// A plugin by the name of a built-in one, or from a component or bundle, on terms that are changed before it is loaded.
+pub(super) fn plugin(
     runtime: &Runtime,
-    file: &Path,
+    name: &str,
     change: impl FnOnce(&mut Terms),
 ) -> Result<Arc<Plugin>, Problem> {
-    let loaded = load(runtime, &component(file)?, change);
-    loaded.map_err(|error| not_loaded(&file.display().to_string(), &error))
+    let built_in = BUILT_IN.iter().find(|built_in| built_in.name == name);
+    let loaded = match built_in {
+        Some(built_in) => load(runtime, built_in.component, change),
+        None => load(runtime, &component(Path::new(name))?, change),
+    };
+    loaded.map_err(|error| not_loaded(name, &error))
 }
 
 /// The component in a file, which may be a bundle.
@@ -51,7 +45,7 @@ pub(super) fn component(file: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// A plugin on all terms it asks for, changed before it is loaded.
-pub(super) fn load(
+fn load(
     runtime: &Runtime,
     component: &[u8],
     change: impl FnOnce(&mut Terms),

@@ -64,7 +64,15 @@ pub struct Finding {
 pub struct Findings(BTreeMap<(What, String), Finding>);
 
 impl Findings {
-    pub(super) fn add(&mut self, what: What, why: String, plugin: trace::Plugin, session: Session) {
+    /// Adds what was found `why`; of the same `cause` are all that are to be told of once.
+    pub(super) fn add(
+        &mut self,
+        what: What,
+        cause: String,
+        why: String,
+        plugin: trace::Plugin,
+        session: Session,
+    ) {
         let finding = Finding {
             what,
             why: why.clone(),
@@ -72,10 +80,10 @@ impl Findings {
             plugin,
             session: session.clone(),
         };
-        let known = self.0.entry((what, why)).or_insert(finding);
+        let known = self.0.entry((what, cause)).or_insert(finding);
         known.times += 1;
         if session.input_len() < known.session.input_len() {
-            known.session = session;
+            (known.why, known.session) = (why, session);
         }
     }
 

@@ -10,10 +10,10 @@ use crate::handlers::{
     Recorder, Run, Services, Setup, assurance_of,
 };
 use crate::key_store::StoreError;
-use crate::message::{IdError, NodeId, Value as MessageValue};
+use crate::message::{IdError, NodeId, SecaggId, Value as MessageValue};
 use crate::randomness::Randomness;
 use crate::replay::Difference;
-use crate::trace::{self, Answer, Entry, HostCall, Incoming, RunOf, Session, Value, Work};
+use crate::trace::{self, Answer, Entry, HostCall, Incoming, Session, Value, Work};
 
 /// Rounds after which a run is left alone.
 const MOST_STEPS: usize = 8;
@@ -23,8 +23,8 @@ const PARTIES: [&str; 3] = ["node-a", "node-b", "node-c"];
 /// Makes inputs for a plugin and runs it with them.
 pub struct Fuzzer {
     plugin: Arc<Plugin>,
-    messages: Vec<(Incoming, Vec<HostCall>)>,
-    runs: Vec<RunOf>,
+    messages: Vec<Recorded>,
+    runs: Vec<SecaggId>,
     answers: Vec<Vec<u8>>,
     names: Vec<String>,
     seed: u64,
@@ -34,6 +34,23 @@ pub struct Fuzzer {
     pub inputs: u64,
     /// How many of them it treated to the end.
     pub treated: u64,
+}
+
+/// A message of the corpus, and what was found for it.
+struct Recorded {
+    incoming: Incoming,
+    source: NodeId,
+    host_calls: Vec<HostCall>,
+}
+
+/// A session of the corpus cannot have been recorded. Its file's fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{work}: {source}")]
+pub struct CorpusError {
+    /// What the session was for.
+    pub work: String,
+    /// What is wrong with its ids.
+    pub source: IdError,
 }
 
 /// Why a plugin cannot be fuzzed.
@@ -60,7 +77,7 @@ struct Done {
 impl Fuzzer {
     /// A fuzzer that begins with what is in `corpus` of the plugin, and with messages out of nothing. The same seed makes the
     /// same inputs.
-    pub fn new(plugin: Arc<Plugin>, corpus: &[Session], seed: u64) -> Self {
+    pub fn new(plugin: Arc<Plugin>, corpus: &[Session], seed: u64) -> Result<Self, CorpusError> {
         let mut fuzzer = Self {
             plugin,
             messages: Vec::new(),
@@ -74,9 +91,13 @@ impl Fuzzer {
         };
         let name = fuzzer.plugin.name().to_owned();
         for session in corpus.iter().filter(|session| session.plugin == name) {
-            fuzzer.learn(session);
+            let work = || session.work.to_string();
+            fuzzer.learn(session).map_err(|source| CorpusError {
+                work: work(),
+                source,
+            })?;
         }
-        fuzzer
+        Ok(fuzzer)
     }
 
     /// How many messages and runs of the plugin it was given to begin with.
@@ -98,7 +119,7 @@ impl Fuzzer {
         })
     }
 
-    fn learn(&mut self, session: &Session) {
+    fn learn(&mut self, session: &Session) -> Result<(), IdError> {
         match &session.work {
             Work::Message(incoming) => {
                 let host_calls = session
@@ -106,9 +127,13 @@ impl Fuzzer {
                     .iter()
                     .flat_map(|call| call.host_calls.clone());
                 self.learn_names(&incoming.fields.stand_in());
-                self.messages.push((incoming.clone(), host_calls.collect()));
+                self.messages.push(Recorded {
+                    incoming: incoming.clone(),
+                    source: NodeId::try_from(incoming.source.as_str())?,
+                    host_calls: host_calls.collect(),
+                });
             }
-            Work::Run(run) => self.runs.push(run.clone()),
+            Work::Run(run) => self.runs.push(SecaggId::try_from(run.run.as_str())?),
         }
         for call in &session.calls {
             if let Entry::Step(answers) = &call.entry {
@@ -118,6 +143,7 @@ impl Fuzzer {
                 }
             }
         }
+        Ok(())
     }
 
     /// The names of fields, for messages out of nothing.
@@ -143,16 +169,19 @@ impl Fuzzer {
             session,
         } = first;
         if let Some(difference) = difference {
-            let why = format!("{difference}");
             let what = What::NotTheSameTwice;
+            // What is random differs in each input.
+            let cause = format!("{} {}", difference.entry, difference.differs.kind());
+            let why = difference.to_string();
             self.findings
-                .add(what, why, plugin.clone(), session.clone());
+                .add(what, cause, why, plugin.clone(), session.clone());
         }
         match &error {
             None => self.treated += 1,
             Some(error) => {
                 if let Some(what) = What::of(error) {
-                    self.findings.add(what, error.to_string(), plugin, session);
+                    let why = error.to_string();
+                    self.findings.add(what, why.clone(), why, plugin, session);
                 }
             }
         }
@@ -216,8 +245,9 @@ impl Fuzzer {
             fields: Vec::new(),
         };
         match recorded {
-            Some((incoming, host_calls)) => {
-                self.find(&services, incoming, host_calls)?;
+            Some(recorded) => {
+                self.find(&services, recorded)?;
+                let incoming = &recorded.incoming;
                 if below(rng, 8) > 0 {
                     envelope.researcher_id.clone_from(&incoming.researcher);
                     envelope.source.clone_from(&incoming.source);
@@ -240,13 +270,8 @@ impl Fuzzer {
     }
 
     /// Puts there what a recorded message found.
-    fn find(
-        &self,
-        services: &Services,
-        incoming: &Incoming,
-        host_calls: &[HostCall],
-    ) -> Result<(), FuzzError> {
-        for call in host_calls {
+    fn find(&self, services: &Services, recorded: &Recorded) -> Result<(), FuzzError> {
+        for call in &recorded.host_calls {
             let (Some(Value::Text(name)), Value::Bytes(bytes)) = (call.given.first(), &call.result)
             else {
                 continue;
@@ -254,7 +279,7 @@ impl Fuzzer {
             let body = Body::from(bytes.stand_in());
             match call.import.as_str() {
                 "material.wait" => {
-                    let parties = [NodeId::try_from(incoming.source.as_str())?];
+                    let parties = [recorded.source.clone()];
                     let (name_of_plugin, audience) = (self.plugin.name().into(), None);
                     let datum = Datum { audience, body };
                     // More than a plugin may have published is no more than it finds nothing.
@@ -265,7 +290,11 @@ impl Fuzzer {
                 "store.get" => {
                     let (key, value) = (name.clone(), Some(body));
                     let changes = self.plugin.changes(vec![Stored { key, value }]);
-                    services.store.change_plugin_entries(&changes)?;
+                    match services.store.change_plugin_entries(&changes) {
+                        // Its node allowed it more: then it finds nothing.
+                        Ok(()) | Err(StoreError::Quota { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 _ => {}
             }
@@ -290,7 +319,7 @@ impl Fuzzer {
         let setup = Setup {
             kind: known.unwrap_or(Setup::KINDS[0]),
             researcher: "researcher".try_into()?,
-            run: recorded.map_or("run", |run| run.run.as_str()).try_into()?,
+            run: recorded.map_or_else(|| "run".try_into(), |run| Ok(run.clone()))?,
             experiment: "experiment".try_into()?,
             own,
             parties: parties.collect::<Result<_, _>>()?,
@@ -342,12 +371,53 @@ mod tests {
     #[test]
     fn the_built_in_plugins_decline_what_they_cannot_treat_and_do_the_same_twice() {
         for name in ["channel-setup", "key-request", "additive-sharing"] {
-            let mut fuzzer = Fuzzer::new(built_in(name), &[], 1);
+            let mut fuzzer = Fuzzer::new(built_in(name), &[], 1).expect("no corpus");
             fuzzer.run(100).expect("run");
 
             let found: Vec<_> = fuzzer.findings.iter().map(|found| &found.why).collect();
             assert!(found.is_empty(), "{name}: {found:?}");
             assert_eq!(fuzzer.inputs, 100);
         }
+    }
+
+    /// A message for `key-request` from this node, which found this in its store.
+    fn recorded(source: &str, stored: Vec<u8>) -> Session {
+        Session {
+            node: "node-a".into(),
+            plugin: "key-request".into(),
+            digest: String::new(),
+            work: Work::Message(Incoming {
+                id: None,
+                researcher: "researcher".into(),
+                source: source.into(),
+                setup: false,
+                assurance: "channel-key".into(),
+                kind: "KeyRequest".into(),
+                request: None,
+                fields: vec![0x80].into(),
+            }),
+            calls: vec![trace::Call {
+                at: 0,
+                entry: Entry::Handle,
+                host_calls: vec![HostCall {
+                    import: "store.get".into(),
+                    given: vec![Value::Text("key".into())],
+                    result: Value::Bytes(stored.into()),
+                }],
+                ended: trace::Ended::Nothing,
+                cost: trace::Cost::default(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_corpus_with_a_name_that_is_none_is_refused_and_more_than_may_be_stored_is_not_found() {
+        let refused = Fuzzer::new(built_in("key-request"), &[recorded("", vec![])], 1);
+        assert!(refused.is_err());
+
+        let larger = recorded("node-b", vec![7; 2 << 20]);
+        let mut fuzzer = Fuzzer::new(built_in("key-request"), &[larger], 1).expect("a corpus");
+        fuzzer.run(20).expect("run");
+        assert_eq!((fuzzer.known(), fuzzer.inputs), (1, 20));
     }
 }

@@ -10,4 +10,4 @@ mod fuzzer;
 mod mutate;
 
 pub use finding::{Finding, Findings, What};
-pub use fuzzer::{FuzzError, Fuzzer};
+pub use fuzzer::{CorpusError, FuzzError, Fuzzer};

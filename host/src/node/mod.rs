@@ -113,12 +113,12 @@ impl Opened {
             researcher_id: certificate.researcher_id().to_string(),
         });
         let recording = match &config.record {
-            Some(path) => Some(begin_recording(path, audit.clone())?),
+            Some(path) => Some(begin_recording(path, &plugins, &audit, &randomness)?),
             None => None,
         };
-        let recorder = recording.as_ref().map_or_else(Recorder::none, |recording| {
-            recording.recorder(&config.id, &plugins)
-        });
+        let recorder = recording
+            .as_ref()
+            .map_or_else(Recorder::none, |recording| recording.recorder(&config.id));
         let clock = Clock::of_system();
         let chronicle = Chronicle::new(audit, clock.clone());
         let in_force = plugins.clone();
@@ -363,8 +363,14 @@ impl Node {
     }
 }
 
-fn begin_recording(path: &Path, audit: Audit) -> Result<Recording, NodeError> {
-    Recording::begin(path, audit).map_err(|source| NodeError::Recording {
+fn begin_recording(
+    path: &Path,
+    plugins: &Arc<InForce>,
+    audit: &Audit,
+    randomness: &Randomness,
+) -> Result<Recording, NodeError> {
+    let begun = Recording::begin(path, plugins, audit.clone(), randomness.clone());
+    begun.map_err(|source| NodeError::Recording {
         path: path.to_owned(),
         source,
     })

@@ -47,6 +47,18 @@ pub enum Differs {
     },
 }
 
+impl Differs {
+    /// Which of these it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Made { .. } => "made",
+            Self::HostCall { .. } => "host call",
+            Self::Ended { .. } => "ended",
+            Self::Fuel { .. } => "fuel",
+        }
+    }
+}
+
 impl Difference {
     /// The first difference between what was recorded `then` and what came of it `now`. Where a secret was left out of the
     /// recording, only its length counts, unless the plugin was given it.

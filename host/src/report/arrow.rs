@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::call::{Ended, Session};
-use super::fault::{self, Fault};
-use super::measure::{self, LATE};
+use super::call::Session;
+use super::measure;
 
 /// One message. Times are microseconds since the trace began; other arrows are named by their place in the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -192,123 +191,5 @@ impl Arrow {
     /// Whether a fault named so hit it.
     pub(super) fn was_hit_by(&self, fault: &str) -> bool {
         self.hits.iter().any(|hit| hit.fault == fault)
-    }
-
-    /// What became of it, given the faults of its lanes and what answers it.
-    pub(super) fn conclusion(&self, faults: &[Fault], answer: Option<&Arrow>) -> (State, String) {
-        if self.way == Way::Answered {
-            // The node's own words.
-            return (self.state, self.outcome.clone());
-        }
-        let (state, words) = self.end(faults, answer);
-        let mut parts = Vec::new();
-        for hit in &self.hits {
-            if state == State::Dropped && hit.fault == "drop" {
-                continue;
-            }
-            let what = fault::of_message(&hit.fault);
-            // By how much a message was late is seen when it has come.
-            let seen = !self.delivered.is_empty() && hit.fault != "corrupt";
-            parts.push(match hit.how.as_str() {
-                how if how.is_empty() || seen => format!("{what} by a fault"),
-                how => format!("{what} by a fault ({how})"),
-            });
-        }
-        if let Some(first) = self.delivered.first() {
-            let after = first.saturating_sub(self.at);
-            if after >= LATE {
-                parts.push(format!("delivered {} later", measure::span(after)));
-            }
-        }
-        if self.delivered.len() > 1 {
-            parts.push(format!("delivered {} times", self.delivered.len()));
-        }
-        parts.push(words);
-        if let Some(answer) = answer.filter(|answer| answer.way == Way::Between) {
-            parts.push(format!("answered by {}", answer.reference()));
-        }
-        (state, parts.join(", "))
-    }
-
-    fn end(&self, faults: &[Fault], answer: Option<&Arrow>) -> (State, String) {
-        if let Some(answer) = answer.filter(|answer| answer.way == Way::Answered) {
-            return (answer.state, format!("answered: {}", answer.outcome));
-        }
-        if let Some(treated) = self.treated.iter().find(|one| one.dropped.is_none()) {
-            let by = treated.plugin.as_ref();
-            let words = by.map_or("treated".into(), |plugin| format!("treated by {plugin}"));
-            return (State::Treated, words);
-        }
-        let last = self.sessions.last();
-        let cancelled = last.is_some_and(|session| session.ended(Ended::Cancelled).is_some());
-        let refused = self.treated.last().and_then(|one| one.dropped.as_ref());
-        match refused {
-            Some(why) if cancelled => return (State::Cancelled, format!("cancelled: {why}")),
-            Some(why) => return (State::Refused, format!("refused: {why}")),
-            None => {}
-        }
-        let cut = |node: &str, after: u64| {
-            let cut = faults
-                .iter()
-                .filter(|fault| fault.ends_lives() && fault.lane == node && fault.at >= after);
-            let first = cut.min_by_key(|fault| fault.at)?;
-            Some(format!("{node} was {}", first.words))
-        };
-        let came = self.delivered.last().copied().or_else(|| self.began());
-        if let Some(cut) = came.and_then(|at| cut(&self.to, at)) {
-            return (State::Cancelled, format!("{cut} before it was done"));
-        }
-        if let Some(end) = last.and_then(|session| self.end_of(session)) {
-            return end;
-        }
-        if !self.delivered.is_empty() {
-            return if self.was_hit_by("corrupt") {
-                (State::Refused, "came changed, and was not read".into())
-            } else {
-                (
-                    State::UnderWay,
-                    "delivered, not done when the trace ends".into(),
-                )
-            };
-        }
-        if self.was_hit_by("drop") {
-            return (State::Dropped, "dropped by a fault at the relay".into());
-        }
-        if let Some(lost) = self.lost.last() {
-            return (State::Lost, format!("lost: {}", lost.why));
-        }
-        if self.way == Way::Between && self.relayed.is_none() && last.is_none() {
-            return match cut(&self.from, self.at) {
-                Some(cut) => (State::Lost, format!("lost: {cut} before it left")),
-                None => (
-                    State::UnderWay,
-                    "not at the relay when the trace ends".into(),
-                ),
-            };
-        }
-        (State::UnderWay, "not done when the trace ends".into())
-    }
-
-    /// When the first plugin began to work on it.
-    fn began(&self) -> Option<u64> {
-        let calls = self.sessions.iter().flat_map(|session| &session.calls);
-        calls.map(|call| call.at).min()
-    }
-
-    /// What the plugin says, where nothing else does.
-    fn end_of(&self, session: &Session) -> Option<(State, String)> {
-        let call = session.calls.last()?;
-        let plugin = &session.plugin;
-        let why = call.why.as_deref().unwrap_or_default();
-        match call.ended {
-            Ended::Cancelled => Some((State::Cancelled, format!("{plugin} was cancelled"))),
-            Ended::Failed => Some((State::Failed, format!("{plugin} failed: {why}"))),
-            Ended::Stopped => Some((State::Failed, format!("{plugin} was stopped: {why}"))),
-            // A run goes on until its node has answered the researcher.
-            Ended::Nothing | Ended::Effects if self.way == Way::Between => {
-                Some((State::Treated, format!("treated by {plugin}")))
-            }
-            Ended::Nothing | Ended::Effects | Ended::Found => None,
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Which plugin worked on a message, which message answers which, and which run each belongs to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
 use super::arrow::{Arrow, Way};
 use super::call::{Session, name};
@@ -35,12 +36,11 @@ impl Joined {
             }
             Work::Run(run) => {
                 let run_name = name(&run.run);
-                let asked = self.arrows.iter().rposition(|arrow| {
-                    arrow.way == Way::Asked
-                        && arrow.to == node
-                        && arrow.run.as_ref() == Some(&run_name)
-                        && arrow.delivered.first().is_some_and(|first| *first <= at)
-                });
+                let had_it = |place: &usize| {
+                    let first = self.arrows[*place].delivered.first();
+                    first.is_some_and(|first| *first <= at)
+                };
+                let asked = self.waiting.asked(&node, &run_name).find(had_it);
                 asked.unwrap_or_else(|| {
                     let from = lane::RESEARCHER.to_owned();
                     let mut arrow = Arrow::new(Way::Asked, from, node, at);
@@ -92,7 +92,7 @@ impl Joined {
     pub(super) fn name_runs(&mut self, trace: &Trace) {
         self.share_runs();
         // Requests of runs that nobody could read: the sender's plugin says what they were for.
-        let mut asks: BTreeMap<(String, String, String), Vec<(u64, String)>> = BTreeMap::new();
+        let mut asks: HashMap<[String; 3], Asks> = HashMap::new();
         for session in &trace.sessions {
             let Work::Run(run) = &session.work else {
                 continue;
@@ -107,33 +107,25 @@ impl Joined {
                         lane::node(&request.to),
                         name(&request.kind),
                     ];
-                    let asks = asks.entry(way.into()).or_default();
-                    asks.push((call.at, name(&run.run)));
+                    asks.entry(way).or_default().add(call.at, name(&run.run));
                 }
             }
         }
-        for asks in asks.values_mut() {
-            asks.sort();
-        }
         let way = |arrow: &Arrow| {
             let kind = arrow.kind.clone()?;
-            Some((arrow.from.clone(), arrow.to.clone(), kind))
+            Some([arrow.from.clone(), arrow.to.clone(), kind])
         };
         // First those whose run is known, so that the others get what is left.
         for known in [true, false] {
             for arrow in &mut self.arrows {
-                let Some(asks) = way(arrow).and_then(|way| asks.get_mut(&way)) else {
-                    continue;
-                };
                 if arrow.run.is_some() != known {
                     continue;
                 }
-                let fits = |(at, run): &(u64, String)| {
-                    *at <= arrow.at && arrow.run.as_ref().is_none_or(|known| known == run)
+                let Some(asks) = way(arrow).and_then(|way| asks.get_mut(&way)) else {
+                    continue;
                 };
-                // What was asked for earlier may never have been sent.
-                if let Some(found) = asks.iter().rposition(fits) {
-                    arrow.run = Some(asks.remove(found).1);
+                if let Some(run) = asks.take(arrow.at, arrow.run.as_deref()) {
+                    arrow.run = Some(run);
                 }
             }
         }
@@ -152,6 +144,46 @@ impl Joined {
             let run = || of_requests.get(arrow.request.as_ref()?).cloned();
             arrow.run = arrow.run.clone().or_else(run);
         }
+    }
+}
+
+/// For which runs requests of one kind were sent from one node to another, and when. Each is for one message.
+#[derive(Default)]
+struct Asks {
+    by_time: BTreeSet<(u64, String, usize)>,
+    by_run: BTreeSet<(String, u64, usize)>,
+    added: usize,
+}
+
+impl Asks {
+    fn add(&mut self, at: u64, run: String) {
+        self.added += 1;
+        self.by_run.insert((run.clone(), at, self.added));
+        self.by_time.insert((at, run, self.added));
+    }
+
+    /// The last one by `until`, of a run if it is known: what was asked for earlier may never have been sent.
+    fn take(&mut self, until: u64, run: Option<&str>) -> Option<String> {
+        let (at, run, number) = match run {
+            Some(run) => {
+                let range = (run.to_owned(), 0, 0)..=(run.to_owned(), until, usize::MAX);
+                let (run, at, number) = self.by_run.range(range).next_back()?.clone();
+                (at, run, number)
+            }
+            None => {
+                let by_then = (
+                    Bound::Unbounded,
+                    match until.checked_add(1) {
+                        Some(after) => Bound::Excluded((after, String::new(), 0)),
+                        None => Bound::Unbounded,
+                    },
+                );
+                self.by_time.range(by_then).next_back()?.clone()
+            }
+        };
+        self.by_time.remove(&(at, run.clone(), number));
+        self.by_run.remove(&(run.clone(), at, number));
+        Some(run)
     }
 }
 

@@ -9,10 +9,11 @@ use super::arrow::{Arrow, State, Way};
 use super::fault::Fault;
 use super::join::Joined;
 use super::lane::{Lane, RELAY, Role};
-use super::measure;
 
 /// Lines that are pointed at for one finding.
 const MOST: usize = 12;
+/// So many failed runs, and findings, are explained: for each all messages are looked at.
+pub(super) const MOST_EXPLAINED: usize = 100;
 
 /// What must hold and does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +24,7 @@ pub struct Finding {
     pub invariant: String,
     /// What does not.
     pub how: String,
-    /// What leads up to it, in order of time.
+    /// What leads up to it, in order of time. Nothing where very many were found before.
     pub evidence: Vec<Evidence>,
     /// How many more such lines there are.
     pub more: usize,
@@ -51,17 +52,23 @@ pub struct Evidence {
     pub fault: Option<usize>,
 }
 
-impl Finding {
-    pub(super) fn of(broken: &Broken, joined: &Joined, lanes: &[Lane]) -> Self {
-        let (evidence, more) = evidence(&broken.how, 0..=broken.at, joined, lanes, |_| true);
-        Self {
+/// All that broke.
+pub(super) fn findings(joined: &Joined, lanes: &[Lane]) -> Vec<Finding> {
+    let numbered = joined.broken.iter().enumerate();
+    let finding = |(place, broken): (usize, &Broken)| {
+        let (evidence, more) = match place {
+            0..MOST_EXPLAINED => evidence(&broken.how, 0..=broken.at, joined, lanes, |_| true),
+            _ => (vec![], 0),
+        };
+        Finding {
             at: broken.at,
             invariant: broken.invariant.clone(),
             how: broken.how.clone(),
             evidence,
             more,
         }
-    }
+    };
+    numbered.map(finding).collect()
 }
 
 /// What a reader of `text` needs to see: what happened within a time to the nodes, runs and messages that it names, if it is
@@ -84,7 +91,7 @@ pub(super) fn evidence(
             found.push((weight, Evidence::of_arrow(place, arrow)));
         }
     }
-    for (place, fault) in joined.faults.iter().enumerate() {
+    for (place, fault) in joined.faults.all.iter().enumerate() {
         if named.befalls(fault) && fault.overlaps(from, until) {
             found.push((1, Evidence::of_fault(place, fault)));
         }
@@ -194,17 +201,6 @@ impl Evidence {
     }
 }
 
-impl std::fmt::Display for Fault {
-    /// Whom it befell, what it was and how long.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.lane, self.words)?;
-        match self.until {
-            Some(until) => write!(f, " for {}", measure::span(until.saturating_sub(self.at))),
-            None => f.write_str(", to the end"),
-        }
-    }
-}
-
 /// Whether a text has this name in it, and not only a longer one.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     !name.is_empty()
@@ -213,6 +209,11 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
             let after = text[at + name.len()..].chars().next();
             !before.is_some_and(of_names) && !after.is_some_and(of_names)
         })
+}
+
+/// The words of a text that may be names: what is between them is in no name.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| !of_names(c))
 }
 
 fn of_names(c: char) -> bool {

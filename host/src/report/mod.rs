@@ -4,12 +4,15 @@
 //! as one page without a network ([`Report::to_html`]), or as JSON ([`serde::Serialize`]).
 //!
 //! In reading order: [`Lane`]; [`Arrow`], a message; [`Session`], what a plugin did with it; [`Fault`]; [`Run`] and [`Finding`], the
-//! short answers with the lines that lead up to them; `join` and `exchange`, where events and sessions meet; `text` and `html`, how it is shown.
+//! short answers with the lines that lead up to them; `join`, `event` and `exchange`, where events and sessions meet, and
+//! `conclusion`, what became of each message; `text` and `html`, how it is shown.
 //!
 //! What peers and plugins wrote is in here as single lines without control characters, cut where it is too long.
 
 mod arrow;
 mod call;
+mod conclusion;
+mod event;
 mod exchange;
 mod fault;
 mod finding;
@@ -21,6 +24,7 @@ mod run;
 #[cfg(test)]
 mod sample;
 mod text;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -80,7 +84,7 @@ pub struct Fact {
 pub struct About {
     /// In a few words, such as `simulation of 3 nodes, seed 7`.
     pub title: String,
-    /// Whether it was checked what must hold; then no findings means that it holds.
+    /// Whether it was checked what must hold; then no findings means that it holds, if the trace is whole.
     pub checked: bool,
     /// The scenario, by lines.
     pub scenario: Vec<String>,
@@ -147,17 +151,14 @@ impl Report {
         let joined = Joined::of(trace);
         let lanes = lanes(&joined);
         let about = About::of(trace, &lanes);
-        let findings = joined.broken.iter();
         let mut report = Self {
-            findings: findings
-                .map(|broken| Finding::of(broken, &joined, &lanes))
-                .collect(),
+            findings: finding::findings(&joined, &lanes),
             runs: run::runs(&joined, &lanes, about.until),
             verdict: String::new(),
             facts: vec![],
             about,
             lanes,
-            faults: joined.faults,
+            faults: joined.faults.all,
             moments: joined.moments,
             arrows: joined.arrows,
         };
@@ -168,7 +169,8 @@ impl Report {
 
     fn judge(&self) -> String {
         match self.findings.len() {
-            0 if self.about.checked => "nothing broke that must hold".into(),
+            0 if self.about.checked && self.about.whole => "nothing broke that must hold".into(),
+            0 if self.about.checked => "not whole: what broke may be missing".into(),
             0 => "not checked for what must hold".into(),
             1 => "one thing broke that must hold".into(),
             many => format!("{many} things broke that must hold"),
@@ -229,7 +231,7 @@ fn lanes(joined: &Joined) -> Vec<Lane> {
         .arrows
         .iter()
         .flat_map(|arrow| [&arrow.from, &arrow.to]);
-    let faults = joined.faults.iter().map(|fault| &fault.lane);
+    let faults = joined.faults.all.iter().map(|fault| &fault.lane);
     let moments = joined.moments.iter().flat_map(|moment| &moment.lanes);
     let relay = joined.arrows.iter().any(|arrow| arrow.n.is_some());
     let names = ends.chain(faults).chain(moments).map(String::as_str);

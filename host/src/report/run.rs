@@ -1,9 +1,11 @@
 //! What the researcher asked for, and how it ended at each node.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::arrow::{Arrow, State, Way};
-use super::finding::{Evidence, evidence};
+use super::finding::{Evidence, MOST_EXPLAINED, evidence};
 use super::join::Joined;
 use super::lane::Lane;
 
@@ -20,7 +22,7 @@ pub struct Run {
     pub done: bool,
     /// Who was asked, in that order.
     pub parties: Vec<Party>,
-    /// What led up to a failure, in order of time.
+    /// What led up to a failure, in order of time. Nothing where very many failed before.
     pub evidence: Vec<Evidence>,
     /// How many more such lines there are.
     pub more: usize,
@@ -45,6 +47,7 @@ pub struct Party {
 /// All runs, in order of time.
 pub(super) fn runs(joined: &Joined, lanes: &[Lane], until: u64) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
+    let mut by_name: HashMap<(String, String), usize> = HashMap::new();
     for (place, arrow) in joined.arrows.iter().enumerate() {
         let (Way::Asked, Some(name)) = (arrow.way, &arrow.run) else {
             continue;
@@ -60,27 +63,29 @@ pub(super) fn runs(joined: &Joined, lanes: &[Lane], until: u64) -> Vec<Run> {
                 .map_or(&arrow.outcome, |answer| &answer.outcome)
                 .clone(),
         };
-        let known = runs
-            .iter_mut()
-            .rfind(|run| run.name == *name && run.kind == kind);
-        match known {
-            Some(run) => run.parties.push(party),
-            None => runs.push(Run {
-                name: name.clone(),
-                kind,
-                at: arrow.at,
-                done: false,
-                parties: vec![party],
-                evidence: vec![],
-                more: 0,
-            }),
+        let known = by_name.get(&(name.clone(), kind.clone()));
+        match known.copied() {
+            Some(place) => runs[place].parties.push(party),
+            None => {
+                by_name.insert((name.clone(), kind.clone()), runs.len());
+                runs.push(Run {
+                    name: name.clone(),
+                    kind,
+                    at: arrow.at,
+                    done: false,
+                    parties: vec![party],
+                    evidence: vec![],
+                    more: 0,
+                });
+            }
         }
     }
     for run in &mut runs {
         run.done = run.parties.iter().all(Party::is_done);
-        if !run.done {
-            (run.evidence, run.more) = run.why(joined, lanes, until);
-        }
+    }
+    let failed = runs.iter_mut().filter(|run| !run.done);
+    for run in failed.take(MOST_EXPLAINED) {
+        (run.evidence, run.more) = run.why(joined, lanes, until);
     }
     runs
 }

@@ -67,7 +67,7 @@ impl Report {
         if !about.whole {
             writeln!(
                 f,
-                "the trace has no end: who wrote it was killed, or still writes"
+                "the trace has no end: who wrote it was killed, left something out, or still writes"
             )?;
         }
         for finding in &self.findings {
@@ -213,9 +213,15 @@ mod tests {
 
     #[test]
     fn says_that_a_trace_has_no_end() {
-        let mut sample = Sample::faulty();
+        let mut sample = Sample::new();
         sample.trace.whole = false;
-        assert!(shown(&sample).contains("the trace has no end"));
+
+        let text = shown(&sample);
+
+        let verdict = "seed 7: not whole: what broke may be missing\n";
+        assert!(text.contains(verdict), "{text}");
+        assert!(text.contains("the trace has no end"), "{text}");
+        assert!(!text.contains("nothing broke"), "{text}");
     }
 
     #[test]

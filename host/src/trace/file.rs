@@ -91,7 +91,7 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// Every instance of a plugin, in the order in which they ended.
     pub sessions: Vec<Session>,
-    /// Whether its end is there. A node that was killed leaves a trace without one.
+    /// Whether its end is there. A node that was killed leaves a trace without one, and one that left sessions out.
     pub whole: bool,
 }
 

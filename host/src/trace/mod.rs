@@ -18,7 +18,7 @@ pub mod shown;
 pub use bytes::{Bytes, NotBytes, Piece};
 pub use event::{Event, What};
 pub use file::{Header, Made, Plugin, Simulated, Trace, TraceError, Writer};
-pub use secrets::{Secrets, each_bytes};
+pub use secrets::{Secrets, TooMany, each_bytes};
 pub use session::{
     Answer, Call, Cost, Effect, Ended, Entry, HostCall, Incoming, Request, RunOf, Session, Value,
     Work,

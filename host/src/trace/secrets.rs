@@ -1,6 +1,10 @@
 //! What is secret in the trace of a node at work, and is left out of it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use super::bytes::Piece;
 use super::{Bytes, Call, Effect, Ended, Entry, HostCall, Session, Value, Work};
@@ -22,30 +26,60 @@ const SECRET_IMPORTS: [&str; 4] = [
     "store.get",
 ];
 
-/// The secrets met so far, by their bytes: the same bytes are the same secret, wherever they stand.
+/// More secrets are not told apart: these take about 150 MB.
+const MOST: usize = 1_000_000;
+/// So many bytes are hashed in search of the secrets in one message; a message of a peer can be made to need many more.
+const MOST_SEARCHED: usize = 64 << 20;
+
+/// There were more secrets than a trace has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MOST} secrets were met, and no more can be told apart")]
+pub struct TooMany;
+
+/// The secrets met so far: the same bytes are the same secret, wherever they stand. They are known by a keyed digest alone, so
+/// that none of them stays in memory for as long as a node records.
 ///
 /// Secret are random bytes, shares, what was prepared for a run, what a plugin has stored, and in messages every text or byte
 /// string of 16 bytes or more, and every integer as long, that is not a name of the session or a public key. Numbers, short
 /// texts and the fields' names stay, and the first byte or two of what is 32 bytes or longer.
-#[derive(Default)]
 pub struct Secrets {
-    handles: HashMap<Vec<u8>, u32>,
-    /// All secrets by their first bytes, the longest first.
-    by_start: HashMap<[u8; SHORTEST], Vec<Vec<u8>>>,
+    key: Hmac<Sha256>,
+    handles: HashMap<[u8; 32], u32>,
+    starts: RandomState,
+    /// The lengths of the secrets that begin with the same bytes, which are known by a keyed hash too. The longest first.
+    lengths: HashMap<u64, Vec<usize>>,
+    most: usize,
+    most_searched: usize,
 }
 
 impl Secrets {
-    /// Leaves the secrets of a session out.
-    pub fn hide(&mut self, session: &mut Session) {
+    /// None yet. `key` is drawn for this trace and kept nowhere else.
+    pub fn new(key: &[u8; 64]) -> Self {
+        Self {
+            key: Hmac::new(key.into()),
+            handles: HashMap::new(),
+            starts: RandomState::new(),
+            lengths: HashMap::new(),
+            most: MOST,
+            most_searched: MOST_SEARCHED,
+        }
+    }
+
+    /// Leaves the secrets of a session out. A session that brings too many must not be shown at all.
+    pub fn hide(&mut self, session: &mut Session) -> Result<(), TooMany> {
         let names = names(session);
         let mut found = Found {
             secrets: self,
             names: &names,
         };
         found.gather(session);
+        if self.handles.len() >= self.most {
+            return Err(TooMany);
+        }
         each_bytes(session, &mut |bytes| {
             *bytes = self.hidden(&bytes.stand_in(), &names);
         });
+        Ok(())
     }
 
     /// Of a long one the first byte is shown, and the second where the first is only a sign: how many bytes an integer takes on
@@ -66,43 +100,76 @@ impl Secrets {
         let Some(start) = secret.first_chunk::<SHORTEST>() else {
             return;
         };
-        if self.handles.contains_key(secret) {
+        if self.handles.len() >= self.most {
             return;
         }
         let id = u32::try_from(self.handles.len() + 1).unwrap_or(u32::MAX);
-        self.handles.insert(secret.to_vec(), id);
-        let same_start = self.by_start.entry(*start).or_default();
-        same_start.push(secret.to_vec());
-        same_start.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.handles.entry(self.digest(secret)).or_insert(id);
+        let lengths = self.lengths.entry(self.starts.hash_one(start)).or_default();
+        let place = lengths.partition_point(|length| *length > secret.len());
+        if lengths.get(place) != Some(&secret.len()) {
+            lengths.insert(place, secret.len());
+        }
+    }
+
+    fn digest(&self, secret: &[u8]) -> [u8; 32] {
+        let mut mac = self.key.clone();
+        mac.update(secret);
+        mac.finalize().into_bytes().into()
     }
 
     /// What a session calls by its name, it shows in full, even if it was taken for a secret in another, which does not say
     /// that it is a name.
     fn hidden(&self, bytes: &[u8], names: &[String]) -> Bytes {
-        let is_name = |secret: &[u8]| names.iter().any(|name| name.as_bytes() == secret);
         let mut pieces = Vec::new();
         let mut clear = Vec::new();
         let mut rest = bytes;
+        let mut searched = 0;
         while let Some(first) = rest.first() {
-            let here = rest
-                .first_chunk()
-                .and_then(|start| self.by_start.get(start))
-                .and_then(|secrets| secrets.iter().find(|secret| rest.starts_with(secret)))
-                .filter(|secret| !is_name(secret));
-            let Some(secret) = here else {
+            let found = self.first_of(rest, names, &mut searched);
+            if searched > self.most_searched {
+                // The handle of nothing else: what the rest is made of is not known.
+                let (id, length) = (0, rest.len());
+                pieces.push(Piece::Clear(std::mem::take(&mut clear)));
+                pieces.push(Piece::Secret { id, length });
+                break;
+            }
+            let Some((id, length)) = found else {
                 clear.push(*first);
                 rest = &rest[1..];
                 continue;
             };
             pieces.push(Piece::Clear(std::mem::take(&mut clear)));
-            pieces.push(Piece::Secret {
-                id: self.handles.get(secret).copied().unwrap_or_default(),
-                length: secret.len(),
-            });
-            rest = &rest[secret.len()..];
+            pieces.push(Piece::Secret { id, length });
+            rest = &rest[length..];
         }
         pieces.push(Piece::Clear(clear));
         Bytes::of(pieces)
+    }
+
+    /// The longest secret that `bytes` begin with: its handle and its length. What it took is added to `searched`, in bytes.
+    fn first_of(
+        &self,
+        bytes: &[u8],
+        names: &[String],
+        searched: &mut usize,
+    ) -> Option<(u32, usize)> {
+        let start = bytes.first_chunk::<SHORTEST>()?;
+        let lengths = self.lengths.get(&self.starts.hash_one(start))?;
+        for length in lengths {
+            let Some(part) = bytes.get(..*length) else {
+                continue;
+            };
+            *searched += length;
+            if *searched > self.most_searched {
+                return None;
+            }
+            if let Some(id) = self.handles.get(&self.digest(part)) {
+                let is_name = names.iter().any(|name| name.as_bytes() == part);
+                return (!is_name).then_some((*id, *length));
+            }
+        }
+        None
     }
 }
 
@@ -273,6 +340,10 @@ mod tests {
 
     const SHARE: &[u8] = b"\x11share that nobody else may see\x22";
 
+    fn no_secrets() -> Secrets {
+        Secrets::new(&[7; 64])
+    }
+
     fn session() -> Session {
         let share =
             message::Value::Int(message::Integer::from_signed_bytes_be(SHARE).expect("an integer"));
@@ -318,7 +389,7 @@ mod tests {
     #[test]
     fn nothing_secret_is_in_what_is_written_and_names_are() {
         let mut hidden = session();
-        Secrets::default().hide(&mut hidden);
+        no_secrets().hide(&mut hidden).expect("few");
         let text = serde_json::to_string(&hidden).expect("written");
 
         for secret in [&SHARE[1..], b"patient 4711 was here"] {
@@ -333,7 +404,7 @@ mod tests {
     #[test]
     fn the_same_secret_has_one_handle_and_the_message_keeps_its_form() {
         let mut hidden = session();
-        Secrets::default().hide(&mut hidden);
+        no_secrets().hide(&mut hidden).expect("few");
 
         let Value::Bytes(material) = &hidden.calls[0].host_calls[0].result else {
             panic!("material");
@@ -354,12 +425,12 @@ mod tests {
     #[test]
     fn a_name_that_another_session_took_for_a_secret_is_shown_where_it_is_known() {
         let run = "a run with a long name";
-        let mut secrets = Secrets::default();
+        let mut secrets = no_secrets();
         let mut nameless = session();
         nameless.calls[0].host_calls.clear();
-        secrets.hide(&mut nameless);
+        secrets.hide(&mut nameless).expect("few");
         let mut named = session();
-        secrets.hide(&mut named);
+        secrets.hide(&mut named).expect("few");
 
         let written = |session| serde_json::to_string(session).expect("written");
         assert!(!written(&nameless).contains(&hex::encode(run)));
@@ -369,9 +440,56 @@ mod tests {
     #[test]
     fn public_keys_stay() {
         let pem = [PUBLIC, b"\nMFkw...\n"].concat();
-        let mut secrets = Secrets::default();
+        let mut secrets = no_secrets();
         secrets.keep(&pem);
 
         assert!(!secrets.hidden(&pem, &[]).has_secrets());
+    }
+
+    #[test]
+    fn a_session_that_brings_too_many_is_told_of() {
+        let mut secrets = no_secrets();
+        secrets.most = 2;
+
+        assert_eq!(secrets.hide(&mut session()), Err(TooMany));
+        assert_eq!(secrets.handles.len(), 2);
+    }
+
+    #[test]
+    fn what_is_made_to_be_searched_for_long_is_left_out_whole() {
+        let mut secrets = no_secrets();
+        secrets.most_searched = 1000;
+        let same = [b'a'; 200];
+        for length in 20..50 {
+            secrets.keep_whole(&[&same[..length], b"b"].concat());
+        }
+        let bytes = [b"clear", &same[..], b"end"].concat();
+
+        let hidden = secrets.hidden(&bytes, &[]);
+
+        let [Piece::Clear(clear), Piece::Secret { id: 0, length }] = hidden.pieces() else {
+            panic!("a clear and a hidden part");
+        };
+        assert!(clear.len() < 16 && clear.starts_with(b"clear"));
+        assert_eq!(clear.len() + length, bytes.len());
+    }
+
+    #[test]
+    fn of_secrets_that_begin_alike_the_longest_is_found() {
+        let mut secrets = no_secrets();
+        let texts = [
+            "a text of some length",
+            "a text of some",
+            "a text of some length more",
+        ];
+        for text in texts {
+            secrets.keep_whole(text.as_bytes());
+        }
+
+        for (text, id) in texts.iter().zip(1..) {
+            let hidden = secrets.hidden(text.as_bytes(), &[]);
+            assert!(hidden.secrets().eq([id]), "{text}");
+            assert_eq!(hidden.pieces().len(), 1, "{text}");
+        }
     }
 }

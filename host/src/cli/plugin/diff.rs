@@ -95,8 +95,8 @@ impl Diff {
 
     fn compare(self) -> Result<Compared, Problem> {
         let runtime = tried::runtime()?;
-        let old = tried::plugin(&runtime, &self.old)?;
-        let new = tried::plugin(&runtime, &self.new)?;
+        let old = tried::plugin(&runtime, &self.old, |_| {})?;
+        let new = tried::plugin(&runtime, &self.new, |_| {})?;
         let mut sessions = Vec::new();
         for path in &self.corpus {
             let recorded = traces::read(path)?.sessions.into_iter();

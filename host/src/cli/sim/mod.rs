@@ -1,8 +1,6 @@
 mod each;
 mod summary;
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,9 +8,10 @@ use clap::Args;
 use self::each::each;
 use self::summary::{Failed, Shown, Summary};
 use super::output::with_progress;
+use super::written::{Kind, Target};
 use super::{Exit, Output, Problem, page, tried};
 use crate::report::Report;
-use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock, Verdict};
+use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock};
 
 /// Failing seeds that are shown, each with its shortest run.
 const MOST_SHOWN: usize = 3;
@@ -37,8 +36,8 @@ pub(super) struct Sim {
     /// The first seed, and the only one without --seeds. The same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, from the first on, of each scenario.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many seeds, from the first on, of each scenario; up to 10,000,000.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     seeds: u64,
     /// What may go wrong [default: what the scenario says; without one, some of everything].
     #[arg(long, value_name = "LIST", value_parser = faults)]
@@ -104,7 +103,7 @@ impl Sim {
                 summary.failures, summary.runs
             ),
             first.broken.join("; "),
-            format!("see it happen: {}", first.again),
+            first.advice(),
         )
         .beside_result())
     }
@@ -153,6 +152,14 @@ impl Sim {
         scenarios: Vec<(Option<PathBuf>, Scenario)>,
         output: Output,
     ) -> Result<(Summary, Option<Report>), Problem> {
+        // Before the run: what is not there yet cannot be written over.
+        if let Some(page) = &self.html {
+            Target::of(page, Kind::Page)?;
+        }
+        let record = self.record.as_deref();
+        let record = record
+            .map(|file| Target::of(file, Kind::Trace))
+            .transpose()?;
         let mut stock = Stock::new(tried::runtime()?);
         let mut simulations = Vec::new();
         for (file, scenario) in scenarios {
@@ -168,37 +175,39 @@ impl Sim {
             let todo = "raise the limits of threads and memory";
             Problem::new(Exit::Failed, "the simulation does not start", error, todo)
         };
-        let seeds =
-            (0..self.seeds).map(|n| (self.seed.wrapping_add(n), self.seeds > 1 && n % TWICE == 0));
-        let runs = simulations.iter().enumerate();
-        let runs: Vec<_> = runs
-            .flat_map(|(at, _)| seeds.clone().map(move |(seed, twice)| (at, seed, twice)))
-            .collect();
+        // All seeds of the first scenario, then all of the next.
+        let run = |job: u64| {
+            let (at, n) = (job / self.seeds, job % self.seeds);
+            let twice = self.seeds > 1 && n.is_multiple_of(TWICE);
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            (at, self.seed.wrapping_add(n), twice)
+        };
         let mut summary = Summary::of(&simulations, self.seeds);
         let (mut broken, mut report) = (Vec::new(), None);
         each(
-            &runs,
-            |(at, seed, twice)| {
-                let simulation = &simulations[*at].simulation;
-                let verdict = if *twice {
-                    simulation.run_twice(*seed)
+            self.seeds * simulations.len() as u64,
+            |job| {
+                let (at, seed, twice) = run(job);
+                let simulation = &simulations[at].simulation;
+                let verdict = if twice {
+                    simulation.run_twice(seed)
                 } else {
-                    simulation.run(*seed)
+                    simulation.run(seed)
                 };
                 verdict.map_err(failed)
             },
-            |(at, _, twice), mut verdict| {
-                summary.add(&verdict, *twice);
+            |job, mut verdict| {
+                let (at, _, twice) = run(job);
+                summary.add(&verdict, twice);
                 if self.is_looked_at(output) {
                     report = Some(Report::of(&verdict.trace));
                 }
-                let kept = match &self.record {
-                    Some(file) => record(file, &verdict),
-                    None => Ok(()),
-                };
+                let kept = record
+                    .iter()
+                    .try_for_each(|target| target.write(|out| verdict.trace.write(out).map(drop)));
                 if !verdict.violations.is_empty() {
                     verdict.forget_trace();
-                    broken.push((*at, verdict));
+                    broken.push((at, verdict));
                 }
                 kept
             },
@@ -257,12 +266,4 @@ fn read(file: &Path) -> Result<Scenario, Problem> {
 /// A path that holds wherever a scenario is written to.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn record(file: &Path, verdict: &Verdict) -> Result<(), Problem> {
-    let written = File::create(file).and_then(|file| verdict.trace.write(BufWriter::new(file)));
-    written.map(drop).map_err(|error| {
-        let what = format!("{} cannot be written", file.display());
-        Problem::new(Exit::Input, what, error, "name another file with --record")
-    })
 }

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Named;
+use crate::cli::output::{foreign, in_shell};
+use crate::cli::written::{Kind, Target};
 use crate::sandbox::{Shrunk, Verdict};
 
 /// What came of all runs.
@@ -51,7 +53,9 @@ pub(super) struct Failed {
     tried: usize,
     /// The file, or why there is none.
     file: Result<String, String>,
-    pub(super) again: String,
+    /// The command that runs the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<String>,
 }
 
 impl Failed {
@@ -59,25 +63,42 @@ impl Failed {
     pub(super) fn of(scenario: Option<&str>, verdict: &Verdict, shrunk: &Shrunk) -> Self {
         let seed = verdict.seed;
         let file = format!("{}-seed-{seed}.toml", scenario.unwrap_or("sim"));
-        let mut shortest = format!("# Breaks with seed {seed}:\n");
-        let broken = shrunk.verdict.violations.iter().map(ToString::to_string);
-        let broken: Vec<_> = broken.collect();
+        let mut shortest = format!("{}{seed}:\n", Kind::Scenario.start());
+        let broken = shrunk.verdict.violations.iter();
+        let broken: Vec<_> = broken.map(|broken| foreign(&broken.to_string())).collect();
         for broken in &broken {
-            shortest.push_str(&format!("# {}\n", broken.replace('\n', " ")));
+            shortest.push_str(&format!("# {broken}\n"));
         }
         shortest.push_str(&shrunk.scenario.to_string());
-        let written = std::fs::write(&file, &shortest);
+        let path = Path::new(&file);
+        let written = Target::of(path, Kind::Scenario)
+            .and_then(|target| target.write(|out| out.write_all(shortest.as_bytes())));
+        let again = |file: &str| {
+            let file = in_shell(file);
+            format!("backchannel sim --scenario {file} --seed {seed} --trace")
+        };
         Self {
             scenario: scenario.map(str::to_owned),
             seed,
             broken,
             shortest,
             tried: shrunk.tried,
-            again: format!("backchannel sim --scenario {file} --seed {seed} --trace"),
+            again: written.is_ok().then(|| again(&file)),
             file: match written {
                 Ok(()) => Ok(file),
-                Err(error) => Err(format!("{file} cannot be written: {error}")),
+                Err(problem) => Err(problem.in_a_line()),
             },
+        }
+    }
+
+    /// How to see it happen.
+    pub(super) fn advice(&self) -> String {
+        match &self.again {
+            Some(again) => format!("see it happen: {again}"),
+            None => format!(
+                "see it happen: save the shortest scenario, and run it with --seed {} --trace",
+                self.seed
+            ),
         }
     }
 }
@@ -198,9 +219,9 @@ impl fmt::Display for Failed {
         for line in self.shortest.lines() {
             writeln!(f, "  {line}")?;
         }
-        match &self.file {
-            Ok(file) => writeln!(f, "in {file}; again: {}\n", self.again),
-            Err(why) => writeln!(f, "{why}\n"),
+        match (&self.file, &self.again) {
+            (Ok(file), Some(again)) => writeln!(f, "in {file}; again: {again}\n"),
+            (Ok(why) | Err(why), _) => writeln!(f, "{why}\n"),
         }
     }
 }

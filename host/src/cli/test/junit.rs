@@ -1,8 +1,6 @@
 //! Results as JUnit XML: a suite for each file, a test case for each case.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -10,8 +8,8 @@ use super::Tested;
 use super::report::Difference;
 use crate::cases::{Case, Outcome};
 
-/// Writes the file.
-pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<()> {
+/// Writes the results of all files.
+pub(super) fn write(out: &mut dyn Write, tested: &[Tested]) -> io::Result<()> {
     let mut report = Report::new("backchannel test");
     for tested in tested {
         let mut suite = TestSuite::new(tested.file.path().display().to_string());
@@ -19,9 +17,7 @@ pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<()> {
         suite.add_test_cases(cases.map(|(case, outcome)| of_case(&tested.plugin, case, outcome)));
         report.add_test_suite(suite);
     }
-    let mut file = BufWriter::new(File::create(path)?);
-    report.serialize(&mut file).map_err(io::Error::other)?;
-    file.flush()
+    report.serialize(out).map_err(io::Error::other)
 }
 
 fn of_case(plugin: &str, case: &Case, outcome: &Outcome) -> TestCase {

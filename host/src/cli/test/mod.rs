@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::{foreign, with_progress};
+use super::written::{Kind, Target};
 use super::{Exit, Format, Problem, cases, tried};
 use crate::cases::{Bench, CaseFile, Outcome};
 use report::Report;
@@ -67,6 +68,12 @@ impl Test {
     }
 
     fn test(self) -> Result<Report, Problem> {
+        let target = |path: &Option<PathBuf>, kind| {
+            let path = path.as_deref();
+            path.map(|path| Target::of(path, kind)).transpose()
+        };
+        let junit = target(&self.junit, Kind::Results)?;
+        let record = target(&self.record, Kind::Trace)?;
         let files = self.files()?;
         let runtime = tried::runtime()?;
         let mut benches = BTreeMap::new();
@@ -80,15 +87,12 @@ impl Test {
                 tested.push(self.test_file(bench, plugin, file)?);
             }
         }
-        if let Some(path) = &self.junit {
-            junit::write(path, &tested).map_err(|error| not_written(path, &error))?;
+        if let Some(target) = &junit {
+            target.write(|out| junit::write(out, &tested))?;
         }
-        let recorded = match &self.record {
-            Some(path) => {
-                let recorded = record::write(path, &tested);
-                Some(recorded.map_err(|error| not_written(path, &error))?)
-            }
-            None => None,
+        let recorded = match (&self.record, &record) {
+            (Some(path), Some(target)) => Some(record::write(path, target, &tested)?),
+            _ => None,
         };
         Ok(Report::of(&tested, recorded))
     }
@@ -178,9 +182,4 @@ impl Test {
         let folder = file.path().parent().unwrap_or(Path::new(""));
         Ok(folder.join(named).display().to_string())
     }
-}
-
-fn not_written(path: &Path, error: &std::io::Error) -> Problem {
-    let what = format!("{} cannot be written", path.display());
-    Problem::new(Exit::Input, what, error, "name a file in a folder of yours")
 }

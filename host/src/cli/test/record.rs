@@ -1,13 +1,14 @@
 //! What the plugins did, as a trace.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Tested;
+use crate::cli::Problem;
+use crate::cli::written::Target;
 use crate::trace::{Header, Made, Plugin, Writer};
 
 /// What was recorded.
@@ -19,8 +20,18 @@ pub(super) struct Recorded {
     pub(super) left_out: usize,
 }
 
-/// Writes the file: the sessions of all cases, in their order.
-pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<Recorded> {
+/// Writes the file at `path`: the sessions of all cases, in their order.
+pub(super) fn write(path: &Path, target: &Target, tested: &[Tested]) -> Result<Recorded, Problem> {
+    let mut recorded = Recorded {
+        file: path.to_owned(),
+        sessions: 0,
+        left_out: 0,
+    };
+    target.write(|out| sessions(out, tested, &mut recorded))?;
+    Ok(recorded)
+}
+
+fn sessions(out: &mut dyn Write, tested: &[Tested], recorded: &mut Recorded) -> io::Result<()> {
     let cases = || {
         let files = tested.iter();
         files.flat_map(|tested| tested.file.cases().iter().zip(&tested.outcomes))
@@ -34,16 +45,10 @@ pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<Recorded> {
             }
         }
     }
-    let file = BufWriter::new(File::create(path)?);
-    let mut writer = Writer::new(file, &Header::of_this_build(Made::Test))?;
+    let mut writer = Writer::new(out, &Header::of_this_build(Made::Test))?;
     for plugin in usual.values() {
         writer.plugin((*plugin).clone())?;
     }
-    let mut recorded = Recorded {
-        file: path.to_owned(),
-        sessions: 0,
-        left_out: 0,
-    };
     for (plugin, session) in cases().flat_map(|(_, outcome)| &outcome.sessions) {
         if usual.get(plugin.digest.as_str()) == Some(&plugin) {
             writer.session(session.clone())?;
@@ -52,6 +57,5 @@ pub(super) fn write(path: &Path, tested: &[Tested]) -> io::Result<Recorded> {
             recorded.left_out += 1;
         }
     }
-    writer.end()?;
-    Ok(recorded)
+    writer.end().map(drop)
 }

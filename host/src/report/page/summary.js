@@ -9,10 +9,10 @@ function drawSummary() {
   document.getElementById("title").textContent = about.title;
   const verdict = document.getElementById("verdict");
   verdict.textContent = report.verdict;
-  verdict.className = findings.length ? "bad" : about.checked ? "good" : "none";
+  verdict.className = findings.length ? "bad" : about.checked && about.whole ? "good" : "none";
   document.getElementById("span").textContent = `backchannel ${about.build}`;
   const parts = [];
-  if (!about.whole) parts.push(section("Not whole", element("p", {}, "The trace has no end: who wrote it was killed, or still writes.")));
+  if (!about.whole) parts.push(section("Not whole", element("p", {}, "The trace has no end: who wrote it was killed, left something out, or still writes.")));
   if (findings.length) parts.push(section("What broke", ...findings.map(findingCard)));
   const facts = report.facts.filter((fact) => fact.name !== "faults");
   const list = element("dl", { id: "facts" });
