@@ -241,7 +241,7 @@ impl Sample {
             digest: "00".into(),
             work,
             calls: vec![Call {
-                at: 0,
+                at: self.events.len() as u64,
                 entry,
                 host_calls,
                 ended: Ended::Effects {
