@@ -1,6 +1,7 @@
 //! Simulated networks: what must hold holds under each fault alone and all together, and a seed gives the same run again.
 
 mod matrix;
+mod overlaps;
 mod planted;
 mod scenarios;
 mod stage;

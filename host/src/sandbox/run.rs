@@ -87,7 +87,7 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     let lasted = network.record.now();
     let nodes = Left::of(&network);
     let asked = network.asking.ended();
-    let left = network.relay.clone().into_left();
+    let ledger = network.relay.clone().into_ledger();
     let simulated = Simulated {
         scenario: scenario.to_string(),
         seed,
@@ -96,10 +96,9 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     let mut trace = network.record.clone().into_trace(header);
     let evidence = Evidence {
         scenario,
-        lasted,
         events: &trace.events,
         sessions: &trace.sessions,
-        seen: &left.seen,
+        seen: &ledger.seen,
         outcomes: &network.researcher.outcomes,
         healed: &healed,
         asked: &asked,
@@ -123,12 +122,12 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     Ok(Verdict {
         seed,
         violations,
-        injected: left.counts,
+        injected: ledger.counts,
         set_ups,
         asks,
         hash: trace.write(io::sink())?,
         trace,
-        hits: left.hits,
+        hits: ledger.hits,
         accidents,
     })
 }

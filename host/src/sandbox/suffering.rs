@@ -28,7 +28,7 @@ struct State {
 }
 
 struct Stopping {
-    draw: u64,
+    id: usize,
     rng: ChaCha20Rng,
     calls: u64,
 }
@@ -50,16 +50,16 @@ impl Suffering {
         }
     }
 
-    /// From now on some calls are stopped, as the accident `draw` has it.
-    pub(super) fn begin_stopping(&self, draw: u64, rng: ChaCha20Rng) {
+    /// From now on some calls are stopped, as the accident `id` has it.
+    pub(super) fn begin_stopping(&self, id: usize, rng: ChaCha20Rng) {
         let calls = 0;
-        self.state().stopping.push(Stopping { draw, rng, calls });
+        self.state().stopping.push(Stopping { id, rng, calls });
     }
 
     /// That accident is over: how many calls it stopped.
-    pub(super) fn end_stopping(&self, draw: u64) -> u64 {
+    pub(super) fn end_stopping(&self, id: usize) -> u64 {
         let state = &mut *self.state();
-        let ended = state.stopping.extract_if(.., |one| one.draw == draw);
+        let ended = state.stopping.extract_if(.., |one| one.id == id);
         ended.map(|one| one.calls).sum()
     }
 

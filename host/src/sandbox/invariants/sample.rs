@@ -16,7 +16,6 @@ use crate::trace::{
 /// Three nodes.
 pub(super) struct Sample {
     pub(super) scenario: Scenario,
-    pub(super) lasted: Duration,
     pub(super) events: Vec<Event>,
     pub(super) sessions: Vec<Session>,
     pub(super) seen: Seen,
@@ -41,7 +40,6 @@ impl Sample {
         scenario.starts.clear();
         Self {
             scenario,
-            lasted: Duration::from_secs(600),
             events: Vec::new(),
             sessions: Vec::new(),
             seen: Seen::default(),
@@ -55,7 +53,6 @@ impl Sample {
     pub(super) fn evidence(&self) -> Evidence<'_> {
         Evidence {
             scenario: &self.scenario,
-            lasted: self.lasted,
             events: &self.events,
             sessions: &self.sessions,
             seen: &self.seen,
