@@ -95,8 +95,8 @@ impl Network {
             Accident::Stopped => self.nodes[n].suffering.begin_stopping(id, rng),
             Accident::Forged => {
                 let nodes = self.nodes.iter().map(|node| node.id.clone()).collect();
-                let (relay, researcher) = (self.relay.clone(), self.researcher.id.clone());
-                let forger = Forger::new(relay, researcher, nodes, &planned);
+                let researchers = [&self.researcher.id, &self.researcher.other].map(Clone::clone);
+                let forger = Forger::new(self.relay.clone(), researchers, nodes, &planned);
                 tokio::spawn(forger.work(planned));
             }
         }
@@ -167,35 +167,6 @@ impl Network {
     /// Which node an accident is about.
     fn place(&self, planned: &Planned) -> usize {
         planned.node % self.nodes.len()
-    }
-}
-
-impl Accident {
-    /// Whether there is nothing of it to be seen when it begins.
-    pub(super) fn begins_later(self) -> bool {
-        matches!(self, Self::Backup)
-    }
-
-    /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
-    pub(super) fn may_pass(self) -> bool {
-        match self {
-            Self::Torn
-            | Self::DiskFull
-            | Self::ReadOnly
-            | Self::Io
-            | Self::Damage
-            | Self::Stopped
-            | Self::Forged => true,
-            Self::Kill
-            | Self::PowerCut
-            | Self::Partition
-            | Self::RelayRestart
-            | Self::Backup
-            | Self::ClockJump
-            | Self::SlowNode
-            | Self::SlowRelay
-            | Self::SlowPlugins => false,
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::accidents::Turn;
-use super::asking::{Asking, Why};
+use super::asking::Asking;
 use super::copies::Copies;
 use super::disk::{Disk, Mounted};
 use super::faults::{Plan, Planned};
@@ -176,13 +176,13 @@ impl Network {
     fn step(&mut self, step: Step) {
         match step {
             Step::Start(start) => self.start_now(&start),
-            Step::Ask(n, ask) => self.ask_now(Why::Scenario(n), &ask),
+            Step::Ask(n, ask) => self.ask_now(n, &ask),
         }
     }
 
-    /// Has a node ask another.
-    fn ask_now(&self, why: Why, ask: &Ask) {
-        let under_way = self.asking.begin(&self.record, why, &ask.from, &ask.to);
+    /// Has a node ask another, as the scenario's request `n` says.
+    fn ask_now(&self, n: usize, ask: &Ask) {
+        let under_way = self.asking.begin(&self.record, n, &ask.from, &ask.to);
         let from = self.nodes.iter().find(|node| node.id == ask.from);
         let Some(life) = from
             .filter(|from| from.is_alive())
@@ -194,9 +194,7 @@ impl Network {
             kind: ask.kind.clone(),
             fields: ask.fields.clone(),
         };
-        let answer = life
-            .wiring
-            .ask(&self.researcher.id, &ask.to, outgoing, &mut |_| {});
+        let answer = life.wiring.ask(&self.researcher.id, &ask.to, outgoing);
         tokio::spawn(unless_over(life.links.clone(), async move {
             under_way.end(match answer.await {
                 Ok(Some(_)) => Ended::Answered,

@@ -36,8 +36,11 @@ struct Stopping {
 impl Suffering {
     /// For the plugins of a life.
     pub(super) fn strain(&self) -> Strain {
-        let state = self.clone();
-        Strain::of(move || state.state().next())
+        let [next, felt] = [self.clone(), self.clone()];
+        Strain::of(
+            move || next.state().next(),
+            move |hardship| felt.state().felt(hardship),
+        )
     }
 
     /// From now on all calls are slow, or not any more.
@@ -80,7 +83,7 @@ impl State {
             if !which.is_multiple_of(ONE_OF) {
                 continue;
             }
-            stopping.calls += 1;
+            hardship.cause = Some(stopping.id);
             if how.is_multiple_of(4) {
                 hardship.stalls = HANGS;
             } else {
@@ -88,6 +91,13 @@ impl State {
             }
         }
         hardship
+    }
+
+    fn felt(&mut self, hardship: Hardship) {
+        let causes = self.stopping.iter_mut();
+        for cause in causes.filter(|cause| hardship.cause == Some(cause.id)) {
+            cause.calls += 1;
+        }
     }
 }
 
@@ -110,7 +120,13 @@ mod tests {
             hang > 10 && stopped > 40 && hang + stopped < 150,
             "{hang} {stopped}"
         );
-        assert_eq!(suffering.end_stopping(7), (hang + stopped) as u64);
+        let ended = calls.iter().filter(|call| call.instructions.is_some());
+        ended.for_each(|call| suffering.state().felt(*call));
+        assert_eq!(
+            suffering.end_stopping(7),
+            stopped as u64,
+            "only what a call ended over"
+        );
         assert_eq!(suffering.state().next(), Hardship::default());
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::message::{NodeId, OverlayMessage, SecaggId, Value as MessageValue};
-use crate::sandbox::asking::{Asked, Why};
+use crate::sandbox::asking::Asked;
 use crate::sandbox::evidence::{Evidence, Left};
 use crate::sandbox::faults::Faults;
 use crate::sandbox::relay::{Overlay, Seen};
@@ -184,7 +184,7 @@ impl Sample {
             outcome: None,
         });
         self.asked.push(Asked {
-            why: Why::Scenario(self.scenario.asks.len() - 1),
+            ask: self.scenario.asks.len() - 1,
             from: node(0),
             to: node(1),
             at,

@@ -23,6 +23,7 @@ pub(super) use self::seen::{Delivery, Overlay, Owed, Seen};
 pub(super) use self::wire::Cut;
 use self::wire::Wire;
 use super::faults::{Accident, Fate, Plan};
+use super::forger::Forged;
 use super::hits::{Hits, Passing};
 use super::record::Record;
 use crate::message::researcher::reply_address;
@@ -33,7 +34,7 @@ use crate::transport::{self, Malformed};
 /// How long a relay keeps a message (reference: 300 s).
 const KEPT: Duration = Duration::from_secs(300);
 /// How many it keeps for one node.
-pub(super) const MAILBOX: usize = 1000;
+const MAILBOX: usize = 1000;
 /// How long a message is held back at most, waiting to be overtaken.
 const HELD: Duration = Duration::from_secs(30);
 /// What a message takes without any fault.
@@ -104,13 +105,15 @@ impl Relay {
     }
 
     /// Hands a node a message that was made at the relay.
-    pub(super) fn forge(&self, message: OverlayMessage, how: String) {
+    pub(super) fn forge(&self, forged: Forged) {
         self.count(Accident::Forged);
+        let Forged { message, to, how } = forged;
         let n = self.desk().number();
         self.record(relayed(n, &message));
         let fault = Accident::Forged.name().to_owned();
         self.record(What::Hit { n, fault, how });
-        let (from, to) = (message.source.clone(), message.dest.clone());
+        let from = message.source.clone();
+        let to = to.unwrap_or_else(|| message.dest.clone());
         let bytes = ToNode::Overlay(message).encode();
         let wait = self.desk().latency(Some(&from), &to);
         self.put_after(wait, n, to, bytes);

@@ -9,8 +9,6 @@ pub(in crate::sandbox) struct Seen {
     pub(in crate::sandbox) overlays: Vec<Overlay>,
     /// All that nodes answered the researcher.
     pub(in crate::sandbox) answers: Vec<Vec<u8>>,
-    /// The most messages that one mailbox held.
-    pub(in crate::sandbox) fullest: usize,
     /// Requests that nodes were given, in the order in which they were.
     pub(in crate::sandbox) owed: Vec<Owed>,
     /// The ends of lives: whose, and when, from the beginning of the run.
