@@ -8,8 +8,36 @@ use backchannel::handlers::Runtime;
 use backchannel::report::Report;
 use backchannel::sandbox::{Scenario, Simulation, Stock, Verdict};
 
+/// Each kind of fault: often enough to be felt beside one other, and beside all of them.
+pub const KINDS: [(&str, &str, &str); 21] = [
+    ("drop", "0.2", "0.1"),
+    ("dup", "0.2", "0.1"),
+    ("corrupt", "0.1", "0.05"),
+    ("reorder", "0.2", "0.05"),
+    ("delay", "10ms..60s", "10ms..20s"),
+    ("kill", "3", "1"),
+    ("power", "3", "1"),
+    ("torn", "3", "2"),
+    ("partition", "3", "2"),
+    ("relay", "3", "1"),
+    ("full", "2", "1"),
+    ("read-only", "2", "1"),
+    ("io", "3", "1"),
+    ("damage", "1", "1"),
+    ("backup", "1", "1"),
+    ("clock", "3", "1"),
+    ("slow", "3", "1"),
+    ("slow-relay", "2", "1"),
+    ("slow-plugins", "3", "1"),
+    ("stopped", "3", "1"),
+    ("forged", "1", "1"),
+];
+
 /// Some of everything.
-pub const FAULTS: &str = "drop=0.1,dup=0.1,corrupt=0.05,reorder=0.05,delay=10ms..20s,kill=1,power=1,torn=2,partition=2,relay=1,full=1,read-only=1,io=1";
+pub fn all_kinds() -> String {
+    let kinds = KINDS.map(|(kind, _, beside_all)| format!("{kind}={beside_all}"));
+    kinds.join(",")
+}
 
 /// What is simulated of a scenario.
 pub fn of(scenario: Scenario) -> Simulation {

@@ -15,7 +15,9 @@ use super::limits::Crossed;
 use super::plugin::root_cause;
 use super::runtime::FUEL_PER_MS;
 use super::state::{CallState, Subject};
-use super::{CallError, Called, Effect, Envelope, Limit, Message, Plugin, Services, Usage};
+use super::{
+    CallError, Called, Effect, Envelope, Hardship, Limit, Message, Plugin, Services, Strain, Usage,
+};
 use super::{effect, traced};
 use crate::message::one_line;
 use crate::trace::{Ended, Entry, Work};
@@ -123,8 +125,11 @@ pub(super) struct Bounds<'a> {
     pub(super) deadline: Instant,
     cpu: Limit,
     wall: Limit,
-    stalls: Duration,
+    strain: Strain,
+    hardship: Hardship,
     fuel: u64,
+    /// Whether that is less than the plugin may have.
+    is_short: bool,
 }
 
 /// How long a call took.
@@ -150,6 +155,11 @@ impl Took {
     }
 }
 
+/// As many instructions as a plugin's computing time is taken for.
+pub(super) fn fuel_of(plugin: &Plugin, cpu: Limit) -> u64 {
+    plugin.limits().get(cpu).saturating_mul(FUEL_PER_MS)
+}
+
 /// Instructions taken for time.
 fn computing(fuel: u64) -> Duration {
     Duration::from_nanos(fuel.saturating_mul(1_000_000) / FUEL_PER_MS)
@@ -164,9 +174,10 @@ impl<'a> Bounds<'a> {
         wall: Limit,
     ) -> Self {
         store.data_mut().may_compute(cpu);
-        let hardship = store.data().services.strain.next();
-        let fuel = plugin.limits().get(cpu).saturating_mul(FUEL_PER_MS);
-        let fuel = hardship.instructions.map_or(fuel, |most| most.min(fuel));
+        let strain = store.data().services.strain.clone();
+        let hardship = strain.next();
+        let may = fuel_of(plugin, cpu);
+        let fuel = hardship.instructions.map_or(may, |most| most.min(may));
         if plugin.is_metered() {
             // Fails only without a meter.
             let _ = store.set_fuel(fuel);
@@ -180,8 +191,10 @@ impl<'a> Bounds<'a> {
             deadline: begun + plugin.limits().time(wall),
             cpu,
             wall,
-            stalls: hardship.stalls,
+            strain,
+            hardship,
             fuel,
+            is_short: fuel < may,
         }
     }
 
@@ -205,8 +218,8 @@ impl<'a> Bounds<'a> {
             polled
         });
         let stalled = async {
-            if !self.stalls.is_zero() {
-                sleep(self.stalls).await;
+            if !self.hardship.stalls.is_zero() {
+                sleep(self.hardship.stalls).await;
             }
             timed.await
         };
@@ -215,6 +228,9 @@ impl<'a> Bounds<'a> {
             Ok(Err(error)) => Err(match Crossed::from_error(&error, plugin.limits()) {
                 Some(Crossed::Own(hit)) => stopped(hit),
                 None if error.downcast_ref() == Some(&Trap::OutOfFuel) => {
+                    if self.is_short {
+                        self.strain.felt(self.hardship);
+                    }
                     stopped(plugin.limits().hit(self.cpu))
                 }
                 Some(Crossed::Fixed(limit)) => CallError::FixedLimit {
@@ -230,7 +246,12 @@ impl<'a> Bounds<'a> {
                     why: one_line(&root_cause(&error), LONGEST_TEXT),
                 },
             }),
-            Err(_) => Err(stopped(plugin.limits().hit(self.wall))),
+            Err(_) => {
+                if self.hardship.stalls >= self.deadline - self.begun {
+                    self.strain.felt(self.hardship);
+                }
+                Err(stopped(plugin.limits().hit(self.wall)))
+            }
         };
         let took = Took {
             wall: self.begun.elapsed(),

@@ -1,9 +1,9 @@
 //! A recorded instance run again: the same calls with the same inputs, imports answered as they were then.
 
 use std::sync::{Arc, Mutex, PoisonError};
-
 use std::time::Duration;
 
+use super::call::fuel_of;
 use super::{
     Envelope, Hardship, Limit, Message, Plugin, Recorder, Run, Services, Setup, Strain,
     assurance_of,
@@ -37,8 +37,9 @@ impl Plugin {
         services.recorder = Recorder::playing(session.clone(), move |_, session| {
             *tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         });
-        let mut suffered: Vec<_> = session.calls.iter().rev().map(hardship).collect();
-        services.strain = Strain::of(move || suffered.pop().unwrap_or_default());
+        let suffered = session.calls.iter().map(|call| self.hardship(call));
+        let mut suffered: Vec<_> = suffered.rev().collect();
+        services.strain = Strain::of(move || suffered.pop().unwrap_or_default(), |_| {});
         match &session.work {
             Work::Message(incoming) => self.handle_again(session, incoming, services).await?,
             Work::Run(run) => self.run_again(session, run, node, services).await?,
@@ -117,27 +118,30 @@ impl Plugin {
         }
         Ok(())
     }
-}
 
-/// What made a call end that a simulation stopped: as many instructions as it had come to; none means that it stood still.
-fn hardship(call: &Call) -> Hardship {
-    let Ended::Stopped(why) = &call.ended else {
-        return Hardship::default();
-    };
-    let at = |limits: [Limit; 2]| limits.iter().any(|limit| why.contains(limit.name()));
-    let still = call.cost.fuel == Some(0) && call.host_calls.is_empty();
-    if at([Limit::HandleCpuMs, Limit::FinalCpuMs]) {
-        Hardship {
-            stalls: Duration::ZERO,
-            instructions: call.cost.fuel,
+    /// What made a call end that a simulation stopped: fewer instructions than it may have, or that it stood still. A call that
+    /// came to its limit by itself does so again.
+    fn hardship(&self, call: &Call) -> Hardship {
+        let none = Hardship::default();
+        let (Ended::Stopped(why), Some(fuel)) = (&call.ended, call.cost.fuel) else {
+            return none;
+        };
+        let over = |limits: [Limit; 2]| limits.into_iter().find(|limit| why.contains(limit.name()));
+        let cpu = over([Limit::HandleCpuMs, Limit::FinalCpuMs]);
+        let wall = over([Limit::HandleWallMs, Limit::FinalWallMs]);
+        if cpu.is_some_and(|cpu| fuel < fuel_of(self, cpu)) {
+            Hardship {
+                instructions: Some(fuel),
+                ..none
+            }
+        } else if wall.is_some() && fuel == 0 && call.host_calls.is_empty() {
+            Hardship {
+                stalls: Duration::MAX,
+                ..none
+            }
+        } else {
+            none
         }
-    } else if still && at([Limit::HandleWallMs, Limit::FinalWallMs]) {
-        Hardship {
-            stalls: Duration::MAX,
-            instructions: None,
-        }
-    } else {
-        Hardship::default()
     }
 }
 

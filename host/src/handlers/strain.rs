@@ -5,7 +5,10 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Strain(Option<Arc<Mutex<Source>>>);
 
-type Source = dyn FnMut() -> Hardship + Send;
+struct Source {
+    next: Box<dyn FnMut() -> Hardship + Send>,
+    felt: Box<dyn FnMut(Hardship) + Send>,
+}
 
 /// What one call suffers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Hardship {
     pub stalls: Duration,
     /// After how many instructions it is stopped, on a metered engine: as if it had computed for all its time.
     pub instructions: Option<u64>,
+    /// What it comes from, in the numbers of whoever says it.
+    pub cause: Option<usize>,
 }
 
 impl Strain {
@@ -22,16 +27,33 @@ impl Strain {
         Self::default()
     }
 
-    /// What `next` says, call by call.
-    pub fn of(next: impl FnMut() -> Hardship + Send + 'static) -> Self {
-        Self(Some(Arc::new(Mutex::new(next))))
+    /// What `next` says, call by call; `felt` is told each that a call ended over.
+    pub fn of(
+        next: impl FnMut() -> Hardship + Send + 'static,
+        felt: impl FnMut(Hardship) + Send + 'static,
+    ) -> Self {
+        let source = Source {
+            next: Box::new(next),
+            felt: Box::new(felt),
+        };
+        Self(Some(Arc::new(Mutex::new(source))))
     }
 
     /// What the next call suffers.
     pub(super) fn next(&self) -> Hardship {
-        match &self.0 {
-            Some(next) => next.lock().unwrap_or_else(PoisonError::into_inner)(),
-            None => Hardship::default(),
-        }
+        let next = |source: &mut Source| (source.next)();
+        self.ask(next).unwrap_or_default()
+    }
+
+    /// A call ended over it.
+    pub(super) fn felt(&self, hardship: Hardship) {
+        self.ask(|source| (source.felt)(hardship));
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(&mut Source) -> T) -> Option<T> {
+        let source = self.0.as_ref()?;
+        Some(ask(&mut source
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)))
     }
 }

@@ -187,16 +187,12 @@ impl Wiring {
         researcher: &ResearcherId,
         peer: &NodeId,
         outgoing: Outgoing,
-        id: &mut dyn FnMut(&RequestId),
     ) -> impl Future<Output = Result<Option<Body>, PostError>> + Send + use<> {
         let plugin = self.plugins.for_kind(&outgoing.kind);
         let ticket = plugin.map(|plugin| {
             self.requests
                 .register(plugin.name(), peer, &self.randomness)
         });
-        if let Some(ticket) = &ticket {
-            id(ticket.id());
-        }
         let (post, researcher, peer) = (self.post.clone(), researcher.clone(), peer.clone());
         async move {
             let Some(ticket) = ticket else {

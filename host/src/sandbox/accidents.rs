@@ -10,6 +10,7 @@ use super::disk::{Death, Trouble};
 use super::faults::{Accident, Planned};
 use super::forger::Forger;
 use super::network::Network;
+use super::relay::Cut;
 
 /// A node dies over one of so many writes, syncs and changes of length: some set-ups' worth.
 const MOST_BEFORE_DEATH: u64 = 40;
@@ -20,12 +21,12 @@ const MOST_BEFORE_TROUBLE: u64 = 30;
 const JUMPS: [i64; 2] = [3600, 10 * 365 * 86_400];
 
 /// What comes next in a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Turn {
-    /// An accident begins.
-    Begin(Planned),
+    /// The accident of this place in the plan begins.
+    Begin(usize),
     /// It ends.
-    End(Planned),
+    End(usize),
     /// The supervisor of a node that could not start tries again.
     Restart(usize),
 }
@@ -34,37 +35,38 @@ impl Network {
     /// Lets happen what comes next.
     pub(super) async fn turn(&mut self, turn: Turn) {
         match turn {
-            Turn::Begin(planned) => self.begin(&planned).await,
-            Turn::End(planned) => self.end(&planned).await,
+            Turn::Begin(id) => self.begin(id).await,
+            Turn::End(id) => self.end(id).await,
             Turn::Restart(n) => self.revive(n),
         }
     }
 
-    async fn begin(&mut self, planned: &Planned) {
-        let (accident, n, mut rng) = (planned.accident, self.place(planned), planned.rng());
+    async fn begin(&mut self, id: usize) {
+        let planned = self.planned[id].clone();
+        let (accident, n, mut rng) = (planned.accident, self.place(&planned), planned.rng());
+        self.come(planned.at + planned.lasting, Turn::End(id));
         if !accident.begins_later() {
             self.relay.began(accident, &self.nodes[n].id);
         }
         match accident {
             Accident::Kill => self.kill(n, None).await,
             Accident::PowerCut => self.kill(n, Some(rng)).await,
-            Accident::Torn => self.nodes[n].disk.set_death(Some(Death {
+            Accident::Torn => self.nodes[n].disk.begin_death(Death {
+                id,
                 after: rng.next_u64() % MOST_BEFORE_DEATH,
                 power: rng.next_u32().is_multiple_of(2),
                 rng,
-            })),
+            }),
             Accident::Partition => {
-                let node = &mut self.nodes[n];
-                node.cut_off += 1;
-                self.relay.cut_off(&node.id, true);
+                let (node, cut) = (&self.nodes[n].id, cut(&mut rng));
+                self.relay.cut_off(node, cut);
+                self.relay.did(accident, node, cut.name().into());
             }
             Accident::RelayRestart => self.relay.go_down(),
             Accident::DiskFull | Accident::ReadOnly | Accident::Io => {
                 let (trouble, times) = trouble(accident, &mut rng);
                 let after = rng.next_u64() % MOST_BEFORE_TROUBLE;
-                self.nodes[n]
-                    .disk
-                    .begin(planned.draw, trouble, after, times);
+                self.nodes[n].disk.begin(id, trouble, after, times);
             }
             Accident::Damage => {
                 let whole = self.nodes[n].is_alive();
@@ -73,14 +75,14 @@ impl Network {
                 node.down -= 1;
                 if let Some((before, done)) = node.disk.damage(&mut rng) {
                     node.copies.was_good(before, whole, self.record.now());
+                    self.relay.count(accident);
                     self.relay.did(accident, &node.id, done);
                 }
                 self.revive(n);
             }
             Accident::Backup => {
                 let node = &mut self.nodes[n];
-                node.copies
-                    .keep(planned.draw, &node.disk, self.record.now());
+                node.copies.keep(id, &node.disk, self.record.now());
             }
             Accident::ClockJump => {
                 let (node, by) = (&self.nodes[n], jump(&mut rng));
@@ -90,46 +92,41 @@ impl Network {
             Accident::SlowNode => self.relay.slow(Some(&self.nodes[n].id), true),
             Accident::SlowRelay => self.relay.slow(None, true),
             Accident::SlowPlugins => self.nodes[n].suffering.slow(true),
-            Accident::Stopped => self.nodes[n].suffering.begin_stopping(planned.draw, rng),
+            Accident::Stopped => self.nodes[n].suffering.begin_stopping(id, rng),
             Accident::Forged => {
                 let nodes = self.nodes.iter().map(|node| node.id.clone()).collect();
-                let (relay, researcher) = (self.relay.clone(), self.researcher.id.clone());
-                let forger = Forger::new(relay, researcher, nodes, planned);
-                tokio::spawn(forger.work(planned.clone()));
+                let researchers = [&self.researcher.id, &self.researcher.other].map(Clone::clone);
+                let forger = Forger::new(self.relay.clone(), researchers, nodes, &planned);
+                tokio::spawn(forger.work(planned));
             }
         }
     }
 
-    async fn end(&mut self, planned: &Planned) {
-        let (accident, n) = (planned.accident, self.place(planned));
+    async fn end(&mut self, id: usize) {
+        let planned = self.planned[id].clone();
+        let (accident, n) = (planned.accident, self.place(&planned));
         let node = &mut self.nodes[n];
         match accident {
             Accident::Kill | Accident::PowerCut => node.down -= 1,
-            Accident::Torn => node.disk.set_death(None),
-            Accident::Partition => {
-                node.cut_off -= 1;
-                self.relay.cut_off(&node.id, node.cut_off > 0);
-            }
+            Accident::Torn => node.disk.end_death(id),
+            Accident::Partition => self.relay.mend(&node.id, cut(&mut planned.rng())),
             Accident::RelayRestart => self.relay.come_up(),
             Accident::DiskFull | Accident::ReadOnly | Accident::Io => {
-                if node.disk.end(planned.draw) {
+                if node.disk.end(id) {
                     self.relay.count(accident);
                 }
             }
             Accident::Damage => {
-                let (refused, now) = (!node.is_alive(), self.record.now());
                 let older = planned.rng().next_u32().is_multiple_of(4);
-                if node.copies.repair(&node.disk, refused, older, now) {
-                    self.relay.count(accident);
-                }
+                node.copies.repair(&node.disk, older, self.record.now());
             }
-            Accident::Backup if node.copies.has(planned.draw) => {
+            Accident::Backup if node.copies.has(id) => {
                 self.relay.began(accident, &node.id);
                 self.kill(n, None).await;
                 let node = &mut self.nodes[n];
                 node.down -= 1;
                 let now = self.record.now();
-                node.copies.return_to(planned.draw, &node.disk, now);
+                node.copies.return_to(id, &node.disk, now);
             }
             Accident::Backup => {}
             Accident::ClockJump => node.clock.put_wrong(-jump(&mut planned.rng())),
@@ -137,7 +134,7 @@ impl Network {
             Accident::SlowRelay => self.relay.slow(None, false),
             Accident::SlowPlugins => node.suffering.slow(false),
             Accident::Stopped => {
-                let stopped = node.suffering.end_stopping(planned.draw);
+                let stopped = node.suffering.end_stopping(id);
                 if stopped > 0 {
                     self.relay.count(accident);
                     let how = format!("{stopped} calls");
@@ -162,7 +159,7 @@ impl Network {
         if let Some(mut rng) = power {
             node.disk.cut_power(&mut rng);
         }
-        self.relay.excuse(&node.id);
+        self.relay.is_gone(&node.id);
         // Tasks that were killed go as they are woken.
         sleep(Duration::from_micros(1)).await;
     }
@@ -173,35 +170,6 @@ impl Network {
     }
 }
 
-impl Accident {
-    /// Whether there is nothing of it to be seen when it begins.
-    pub(super) fn begins_later(self) -> bool {
-        matches!(self, Self::Backup)
-    }
-
-    /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
-    pub(super) fn may_pass(self) -> bool {
-        match self {
-            Self::Torn
-            | Self::DiskFull
-            | Self::ReadOnly
-            | Self::Io
-            | Self::Damage
-            | Self::Stopped
-            | Self::Forged => true,
-            Self::Kill
-            | Self::PowerCut
-            | Self::Partition
-            | Self::RelayRestart
-            | Self::Backup
-            | Self::ClockJump
-            | Self::SlowNode
-            | Self::SlowRelay
-            | Self::SlowPlugins => false,
-        }
-    }
-}
-
 fn jump(rng: &mut ChaCha20Rng) -> i64 {
     let by = JUMPS[rng.next_u32() as usize % JUMPS.len()];
     if rng.next_u32().is_multiple_of(2) {
@@ -209,6 +177,12 @@ fn jump(rng: &mut ChaCha20Rng) -> i64 {
     } else {
         -by
     }
+}
+
+/// Which way a wire is cut: half of the times both.
+fn cut(rng: &mut ChaCha20Rng) -> Cut {
+    let cuts = [Cut::Both, Cut::Both, Cut::ToNode, Cut::FromNode];
+    cuts[rng.next_u32() as usize % cuts.len()]
 }
 
 /// What a disk refuses, and how many times.

@@ -14,8 +14,8 @@ pub(super) struct Asking(Arc<Mutex<Vec<Asked>>>);
 /// One of them.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    /// What for.
-    pub(super) why: Why,
+    /// For which of the scenario's requests, by its place there.
+    pub(super) ask: usize,
     /// Who asked.
     pub(super) from: NodeId,
     /// Whom.
@@ -26,13 +26,6 @@ pub(super) struct Asked {
     pub(super) end: Option<(Duration, Ended)>,
 }
 
-/// What a request is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The scenario's request of this number says so.
-    Scenario(usize),
-}
-
 /// A request under way. Dropped without an end, it failed: its node ended.
 pub(super) struct UnderWay {
     asking: Asking,
@@ -41,11 +34,17 @@ pub(super) struct UnderWay {
 }
 
 impl Asking {
-    /// A request is made now.
-    pub(super) fn begin(&self, record: &Record, why: Why, from: &NodeId, to: &NodeId) -> UnderWay {
+    /// The scenario's request `ask` is made now.
+    pub(super) fn begin(
+        &self,
+        record: &Record,
+        ask: usize,
+        from: &NodeId,
+        to: &NodeId,
+    ) -> UnderWay {
         let mut all = self.all();
         all.push(Asked {
-            why,
+            ask,
             from: from.clone(),
             to: to.clone(),
             at: record.now(),

@@ -17,10 +17,12 @@ struct Copy {
 pub(super) struct Copies {
     /// Before it was damaged, until that is over.
     good: Option<Copy>,
+    /// Whether its node could not start with it after that.
+    refused: bool,
     /// When it started last.
     at_start: Option<Copy>,
     /// To be put back later, by the accident that does.
-    kept: BTreeMap<u64, Copy>,
+    kept: BTreeMap<usize, Copy>,
     /// What was put back.
     pub(super) put_back: Vec<PutBack>,
 }
@@ -47,9 +49,17 @@ impl PutBack {
 }
 
 impl Copies {
-    /// The node has started.
+    /// The node has started. A store that is damaged is no backup, although it was taken for whole.
     pub(super) fn started(&mut self, disk: &Disk, at: Duration) {
-        self.at_start = copy(disk, at);
+        self.refused = false;
+        if self.good.is_none() {
+            self.at_start = copy(disk, at);
+        }
+    }
+
+    /// The node could not start. That is its store's fault if that was damaged.
+    pub(super) fn was_refused(&mut self) {
+        self.refused = self.good.is_some();
     }
 
     /// The store as it was before it was damaged, unless that is known from an earlier damage that is not over.
@@ -59,37 +69,30 @@ impl Copies {
         }
     }
 
-    /// The damage is over: the store is put back if its node refuses it, as it was before or, if `older`, when its node
-    /// started last. Whether it was.
-    pub(super) fn repair(
-        &mut self,
-        disk: &Disk,
-        refused: bool,
-        older: bool,
-        now: Duration,
-    ) -> bool {
-        let Some(good) = self.good.take().filter(|_| refused) else {
-            return false;
-        };
-        let at_start = self.at_start.take().filter(|_| older);
-        self.put_back(disk, at_start.unwrap_or(good), now);
-        true
+    /// The damage is over: the store is put back if its node refused it, as it was before or, if `older`, when its node
+    /// started last. Nobody must be using it then.
+    pub(super) fn repair(&mut self, disk: &Disk, older: bool, now: Duration) {
+        let refused = std::mem::take(&mut self.refused);
+        if let Some(good) = self.good.take().filter(|_| refused) {
+            let at_start = self.at_start.take().filter(|_| older);
+            self.put_back(disk, at_start.unwrap_or(good), now);
+        }
     }
 
     /// Keeps a copy for the accident `id`. What is damaged is no backup: its node would refuse it.
-    pub(super) fn keep(&mut self, id: u64, disk: &Disk, at: Duration) {
+    pub(super) fn keep(&mut self, id: usize, disk: &Disk, at: Duration) {
         if let Some(copy) = copy(disk, at).filter(|_| self.good.is_none()) {
             self.kept.insert(id, copy);
         }
     }
 
     /// Whether a copy is kept for that accident.
-    pub(super) fn has(&self, id: u64) -> bool {
+    pub(super) fn has(&self, id: usize) -> bool {
         self.kept.contains_key(&id)
     }
 
     /// Puts the copy back that was kept for the accident `id`.
-    pub(super) fn return_to(&mut self, id: u64, disk: &Disk, now: Duration) {
+    pub(super) fn return_to(&mut self, id: usize, disk: &Disk, now: Duration) {
         if let Some(copy) = self.kept.remove(&id) {
             self.put_back(disk, copy, now);
         }
@@ -103,4 +106,56 @@ impl Copies {
 
 fn copy(disk: &Disk, at: Duration) -> Option<Copy> {
     disk.copy().map(|content| Copy { at, content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::NodeId;
+    use crate::randomness::Randomness;
+
+    /// A node's disk with a store.
+    fn disk() -> Disk {
+        let (disk, node) = (Disk::new(1), NodeId::try_from("a").expect("a valid id"));
+        let (_, store) = disk.open(&node, &Randomness::from_seed(1));
+        drop(store.expect("a new store"));
+        disk
+    }
+
+    #[test]
+    fn only_a_store_that_its_node_refused_is_put_back() {
+        let (disk, second) = (disk(), Duration::from_secs);
+        let good = disk.copy().expect("made");
+        for refuses in [true, false] {
+            let mut copies = Copies::default();
+            copies.was_good(good.clone(), true, second(1));
+            disk.restore(vec![7]);
+            copies.was_refused();
+            if !refuses {
+                copies.started(&disk, second(2));
+            }
+            copies.repair(&disk, false, second(3));
+
+            let now = disk.copy().expect("there");
+            assert_eq!(now == good, refuses);
+            assert_eq!(copies.put_back.len(), usize::from(refuses));
+        }
+    }
+
+    #[test]
+    fn what_was_damaged_is_never_a_backup() {
+        let (disk, second) = (disk(), Duration::from_secs);
+        let good = disk.copy().expect("made");
+        let mut copies = Copies::default();
+        copies.started(&disk, second(0));
+        copies.was_good(good.clone(), true, second(1));
+        disk.restore(vec![7]);
+        copies.started(&disk, second(2));
+        copies.keep(9, &disk, second(2));
+        copies.was_refused();
+        copies.repair(&disk, true, second(3));
+
+        assert_eq!(disk.copy().expect("there"), good);
+        assert!(!copies.has(9));
+    }
 }

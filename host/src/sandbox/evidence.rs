@@ -19,8 +19,6 @@ use crate::trace::{Event, Session};
 pub(super) struct Evidence<'a> {
     /// What was simulated.
     pub(super) scenario: &'a Scenario,
-    /// How long it lasted.
-    pub(super) lasted: Duration,
     /// What happened.
     pub(super) events: &'a [Event],
     /// Every instance of a plugin.

@@ -1,36 +1,59 @@
-//! A relay that hands nodes messages which nobody sent: earlier ones again, in other names, to others, changed, or invented.
+//! A relay that hands nodes messages which nobody sent: earlier ones again, in other names, to others, changed, invented, or made
+//! with the key that is published.
 
+use p256::SecretKey;
+use p256::elliptic_curve::Generate;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use tokio::time::sleep;
 
 use super::faults::Planned;
 use super::relay::Relay;
-use crate::message::{NodeId, OverlayMessage, ResearcherId};
+use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId, Value};
+use crate::overlay::{self, ChannelKeys};
+use crate::primitives::public_key_pem;
 
 /// How many messages it makes in the time of an accident.
 const FORGED: u32 = 100;
 /// The size of invented ones, in bytes: of those between nodes.
 const INVENTED: usize = 400;
 
+/// So many kinds of them have no model, and so many kinds there are.
+const MADE: u32 = 3;
+const KINDS: u32 = MADE + 7;
+
+/// A message that nobody sent.
+pub(super) struct Forged {
+    pub(super) message: OverlayMessage,
+    /// In whose mailbox it is put, if not in its receiver's.
+    pub(super) to: Option<NodeId>,
+    /// How it was made.
+    pub(super) how: String,
+}
+
 /// Makes them: all that a relay needs is there.
 pub(super) struct Forger {
     relay: Relay,
     researcher: ResearcherId,
+    /// A researcher that the nodes do not know.
+    other: ResearcherId,
     nodes: Vec<NodeId>,
     rng: ChaCha20Rng,
 }
 
 impl Forger {
+    /// With the researcher of the run, and one that nobody knows.
     pub(super) fn new(
         relay: Relay,
-        researcher: ResearcherId,
+        researchers: [ResearcherId; 2],
         nodes: Vec<NodeId>,
         planned: &Planned,
     ) -> Self {
+        let [researcher, other] = researchers;
         Self {
             relay,
             researcher,
+            other,
             nodes,
             rng: planned.rng(),
         }
@@ -43,26 +66,25 @@ impl Forger {
             if !self.relay.is_faulty() {
                 return;
             }
-            let (message, how) = self.make();
-            // A node reads its own name in it, or whoever carries it would have to be blind.
-            if message.source != message.dest {
-                self.relay.forge(message, how);
-            }
+            let forged = self.make();
+            self.relay.forge(forged);
         }
     }
 
-    fn make(&mut self) -> (OverlayMessage, String) {
+    fn make(&mut self) -> Forged {
         let (draw, which, who) = (
-            self.rng.next_u32() % 6,
+            self.rng.next_u32() % KINDS,
             self.rng.next_u64(),
             self.rng.next_u64(),
         );
         let (at, by) = (self.rng.next_u64(), (self.rng.next_u32() % 255 + 1) as u8);
-        let Some((n, mut message)) = self.relay.seen(which).filter(|_| draw < 5) else {
-            return (self.invented(which, who), "invented".into());
+        let seen = self.relay.seen(which);
+        let Some((n, mut message)) = seen.filter(|_| draw >= MADE) else {
+            return self.made(draw % MADE, which, who);
         };
         let node = self.node(who);
-        let how = match draw {
+        let mut to = None;
+        let how = match draw - MADE {
             0 => format!("#{n} again"),
             1 => {
                 message.source = node;
@@ -76,6 +98,15 @@ impl Forger {
                 message.setup = !message.setup;
                 format!("#{n} with the other setup flag")
             }
+            4 => {
+                message.researcher_id = self.other.clone();
+                format!("#{n} of another researcher")
+            }
+            5 => {
+                let how = format!("#{n} in the mailbox of {node}");
+                to = Some(node);
+                how
+            }
             _ => {
                 let parts = [&mut message.overlay, &mut message.salt, &mut message.nonce];
                 let bytes: Vec<_> = parts.into_iter().flatten().collect();
@@ -86,24 +117,66 @@ impl Forger {
                 format!("#{n} with a byte changed")
             }
         };
-        (message, how)
+        Forged { message, to, how }
     }
 
-    fn invented(&mut self, from: u64, to: u64) -> OverlayMessage {
+    /// One without a model: invented, or what anybody can make who knows the published key.
+    fn made(&mut self, draw: u32, from: u64, to: u64) -> Forged {
         let (source, dest) = (self.node(from), self.node(to));
+        let (kind, fields) = match draw {
+            0 => ("ChannelSetupRequest", Vec::new()),
+            1 => {
+                // Of a key that it has the other half of.
+                let key = SecretKey::generate_from_rng(&mut self.rng).public_key();
+                let pem = public_key_pem(&key).unwrap_or_default().into_bytes();
+                (
+                    "ChannelSetupReply",
+                    vec![("public_key".into(), Value::Bin(pem))],
+                )
+            }
+            _ => return self.invented(source, dest, from.is_multiple_of(2)),
+        };
+        let id = RequestId::fresh(&mut self.rng);
+        let inner = Inner::new(
+            source.clone(),
+            dest.clone(),
+            Some(id),
+            kind,
+            Value::Map(fields),
+        );
+        let keys = ChannelKeys::published();
+        let sealed = inner.ok().zip(keys.ok()).and_then(|(inner, keys)| {
+            overlay::seal(keys, &self.researcher, &inner, true, &mut self.rng).ok()
+        });
+        match sealed {
+            Some(message) => Forged {
+                message,
+                to: None,
+                how: format!("a {kind} in the name of {source}"),
+            },
+            None => self.invented(source, dest, true),
+        }
+    }
+
+    fn invented(&mut self, source: NodeId, dest: NodeId, setup: bool) -> Forged {
         let mut bytes = |count| {
             let mut bytes = vec![0; count];
             self.rng.fill_bytes(&mut bytes);
             bytes
         };
-        OverlayMessage {
+        let message = OverlayMessage {
             researcher_id: self.researcher.clone(),
             source,
             dest,
             overlay: bytes(INVENTED),
-            setup: from.is_multiple_of(2),
+            setup,
             salt: bytes(32),
             nonce: bytes(16),
+        };
+        Forged {
+            message,
+            to: None,
+            how: "invented".into(),
         }
     }
 

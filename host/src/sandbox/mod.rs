@@ -25,6 +25,7 @@ mod run;
 mod scenario;
 mod shrink;
 mod suffering;
+mod times;
 
 use std::io;
 

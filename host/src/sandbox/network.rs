@@ -1,6 +1,6 @@
 //! A simulated network: its nodes with their lives and deaths, and what time brings them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::accidents::Turn;
-use super::asking::{Asking, Why};
+use super::asking::Asking;
 use super::copies::Copies;
 use super::disk::{Disk, Mounted};
-use super::faults::Plan;
+use super::faults::{Plan, Planned};
 use super::hits::Hits;
 use super::record::Record;
 use super::relay::Relay;
@@ -42,7 +42,9 @@ pub(super) struct Network {
     pub(super) researcher: Researcher,
     pub(super) asking: Asking,
     seed: u64,
-    accidents: VecDeque<(Duration, Turn)>,
+    /// The accidents of the run, in order of time. An accident's place here is its name.
+    pub(super) planned: Vec<Planned>,
+    turns: VecDeque<(Duration, Turn)>,
     steps: VecDeque<(Duration, Step)>,
 }
 
@@ -56,8 +58,6 @@ pub(super) struct SimulatedNode {
     lives: u32,
     /// Accidents that keep it from living.
     pub(super) down: u32,
-    /// Accidents that keep it from the relay.
-    pub(super) cut_off: u32,
     pub(super) copies: Copies,
     pub(super) suffering: Suffering,
     /// The seed that it was given first.
@@ -100,16 +100,9 @@ impl Network {
         plan: Plan,
         seed: u64,
     ) -> Result<Self, IdError> {
-        let mut turns: Vec<_> = plan
-            .accidents
-            .iter()
-            .flat_map(|planned| {
-                let (begin, end) = (planned.at, planned.at + planned.lasting);
-                let [first, second] = [planned.clone(), planned.clone()];
-                [(begin, Turn::Begin(first)), (end, Turn::End(second))]
-            })
-            .collect();
-        turns.sort_by_key(|(at, _)| *at);
+        let planned = plan.accidents.clone();
+        let turns = planned.iter().enumerate();
+        let turns = turns.map(|(n, planned)| (planned.at, Turn::Begin(n)));
         let record = Record::new();
         let listed = Hits::of(scenario.hits.clone());
         let draws_fates = seed ^ 0x0072_656c_6179;
@@ -127,7 +120,8 @@ impl Network {
             researcher: Researcher::new(answers, seed ^ 0x7265_7365)?,
             asking: Asking::default(),
             seed,
-            accidents: turns.into(),
+            turns: turns.collect(),
+            planned,
             steps: steps(scenario).into(),
         })
     }
@@ -144,7 +138,7 @@ impl Network {
         let began = Instant::now() - self.record.now();
         loop {
             self.look();
-            let turn = self.accidents.front().map(|(at, _)| *at);
+            let turn = self.turns.front().map(|(at, _)| *at);
             let step = self.steps.front().map(|(at, _)| *at);
             let next = [turn, step].into_iter().flatten().min();
             let next = next.filter(|at| *at <= until);
@@ -153,7 +147,7 @@ impl Network {
                 answer = self.researcher.hear() => self.researcher.take(answer, self.record.now()),
                 () = sleep_until(began + next.unwrap_or(until)) => match next {
                     Some(_) if turn == next => {
-                        if let Some((_, turn)) = self.accidents.pop_front() {
+                        if let Some((_, turn)) = self.turns.pop_front() {
                             self.turn(turn).await;
                         }
                     }
@@ -182,13 +176,13 @@ impl Network {
     fn step(&mut self, step: Step) {
         match step {
             Step::Start(start) => self.start_now(&start),
-            Step::Ask(n, ask) => self.ask_now(Why::Scenario(n), &ask),
+            Step::Ask(n, ask) => self.ask_now(n, &ask),
         }
     }
 
-    /// Has a node ask another.
-    fn ask_now(&self, why: Why, ask: &Ask) {
-        let under_way = self.asking.begin(&self.record, why, &ask.from, &ask.to);
+    /// Has a node ask another, as the scenario's request `n` says.
+    fn ask_now(&self, n: usize, ask: &Ask) {
+        let under_way = self.asking.begin(&self.record, n, &ask.from, &ask.to);
         let from = self.nodes.iter().find(|node| node.id == ask.from);
         let Some(life) = from
             .filter(|from| from.is_alive())
@@ -200,9 +194,7 @@ impl Network {
             kind: ask.kind.clone(),
             fields: ask.fields.clone(),
         };
-        let answer = life
-            .wiring
-            .ask(&self.researcher.id, &ask.to, outgoing, &mut |_| {});
+        let answer = life.wiring.ask(&self.researcher.id, &ask.to, outgoing);
         tokio::spawn(unless_over(life.links.clone(), async move {
             under_way.end(match answer.await {
                 Ok(Some(_)) => Ended::Answered,
@@ -224,15 +216,10 @@ impl Network {
 
     /// Ends all accidents and faults.
     pub(super) async fn heal(&mut self) {
-        let mut to_come = BTreeSet::new();
-        for (_, turn) in std::mem::take(&mut self.accidents) {
-            match turn {
-                Turn::Begin(planned) => {
-                    to_come.insert(planned.draw);
-                }
-                Turn::End(planned) if to_come.contains(&planned.draw) => {}
-                Turn::End(_) => self.turn(turn).await,
-                Turn::Restart(_) => {}
+        for (_, turn) in std::mem::take(&mut self.turns) {
+            // What has not begun will not.
+            if matches!(turn, Turn::End(_)) {
+                self.turn(turn).await;
             }
         }
         self.relay.heal();
@@ -281,7 +268,9 @@ impl Network {
         let ((wiring, ends), store, plugins) = match started {
             Ok(started) => started,
             Err(error) => {
-                if !mounted.is_alive() {
+                if mounted.is_alive() {
+                    node.copies.was_refused();
+                } else {
                     self.relay.died(&node.id);
                 }
                 self.relay.record(What::NotStarted {
@@ -291,6 +280,7 @@ impl Network {
                 return self.restart_soon(n);
             }
         };
+        self.relay.is_there(&node.id);
         self.relay.record(What::Started {
             node: node.id.to_string(),
             life: node.lives,
@@ -321,9 +311,13 @@ impl Network {
     }
 
     fn restart_soon(&mut self, n: usize) {
-        let at = self.relay.now() + RESTART;
-        let place = self.accidents.partition_point(|(other, _)| *other <= at);
-        self.accidents.insert(place, (at, Turn::Restart(n)));
+        self.come(self.relay.now() + RESTART, Turn::Restart(n));
+    }
+
+    /// Has something come at that time, after what comes then anyway.
+    pub(super) fn come(&mut self, at: Duration, turn: Turn) {
+        let place = self.turns.partition_point(|(other, _)| *other <= at);
+        self.turns.insert(place, (at, turn));
     }
 }
 
@@ -337,7 +331,6 @@ impl SimulatedNode {
             plugins,
             lives: 0,
             down: 0,
-            cut_off: 0,
             copies: Copies::default(),
             suffering: Suffering::default(),
             seed: None,

@@ -19,6 +19,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(65);
 /// The researcher.
 pub(super) struct Researcher {
     pub(super) id: ResearcherId,
+    /// Another one, which asks for nothing.
+    pub(super) other: ResearcherId,
     experiment: ExperimentId,
     randomness: Randomness,
     answers: mpsc::UnboundedReceiver<ToResearcher>,
@@ -55,6 +57,7 @@ impl Researcher {
     ) -> Result<Self, IdError> {
         Ok(Self {
             id: "researcher".parse()?,
+            other: "nobody".parse()?,
             experiment: "experiment".parse()?,
             randomness: Randomness::from_seed(seed),
             answers,

@@ -10,15 +10,12 @@ use super::faults::{Fate, LONGEST_DELAY, Plan, Planned};
 use super::invariants::{self, Violation};
 use super::network::{Network, RESTART, SimulatedNode};
 use super::researcher::PATIENCE;
-use super::scenario::{Scenario, Scheme, Start};
+use super::scenario::{HEALED, Scenario, Start};
 use crate::message::SecaggId;
 use crate::trace::{Header, Made, Simulated, Trace, What};
 
-/// How long after the nodes are back each set-up begins by which it is seen that it works again.
-const HEALED: [(Scheme, &str, Duration); 2] = [
-    (Scheme::Dh, "dh-healed", Duration::ZERO),
-    (Scheme::ServerKey, "key-healed", Duration::from_secs(11)),
-];
+/// How long after one the next of the set-ups begins by which it is seen that it works again.
+const HEALED_APART: Duration = Duration::from_secs(11);
 
 /// What came of one run.
 #[derive(Debug)]
@@ -87,7 +84,7 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     let lasted = network.record.now();
     let nodes = Left::of(&network);
     let asked = network.asking.ended();
-    let left = network.relay.clone().into_left();
+    let ledger = network.relay.clone().into_ledger();
     let simulated = Simulated {
         scenario: scenario.to_string(),
         seed,
@@ -96,10 +93,9 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     let mut trace = network.record.clone().into_trace(header);
     let evidence = Evidence {
         scenario,
-        lasted,
         events: &trace.events,
         sessions: &trace.sessions,
-        seen: &left.seen,
+        seen: &ledger.seen,
         outcomes: &network.researcher.outcomes,
         healed: &healed,
         asked: &asked,
@@ -123,12 +119,12 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     Ok(Verdict {
         seed,
         violations,
-        injected: left.counts,
+        injected: ledger.counts,
         set_ups,
         asks,
         hash: trace.write(io::sink())?,
         trace,
-        hits: left.hits,
+        hits: ledger.hits,
         accidents,
     })
 }
@@ -143,7 +139,8 @@ async fn heal(simulation: &Simulation, network: &mut Network) -> Vec<SecaggId> {
     let nodes = nodes.filter(|(node, _)| !may_be_dead.contains(node));
     let (parties, sets): (Vec<_>, Vec<_>) = nodes.map(|(node, set)| (node.clone(), set)).unzip();
     let mut healed = Vec::new();
-    for (scheme, run, after) in HEALED {
+    for (n, (scheme, run)) in (0..).zip(HEALED) {
+        let at = back + n * HEALED_APART;
         let possible = sets
             .iter()
             .all(|set| set.for_request(scheme.kind()).is_some());
@@ -154,9 +151,9 @@ async fn heal(simulation: &Simulation, network: &mut Network) -> Vec<SecaggId> {
         else {
             continue;
         };
-        network.pass(back + after).await;
+        network.pass(at).await;
         network.start_now(&Start {
-            at: back + after,
+            at,
             scheme,
             run: run.clone(),
             parties: Some(parties.clone()),

@@ -85,14 +85,8 @@ pub(super) fn shrink(simulation: &Simulation, broken: &Verdict) -> io::Result<Sh
 /// What happened in a run beside what must.
 fn parts(scenario: &Scenario, broken: &Verdict, keeps: bool) -> Vec<Part> {
     let accidents = broken.accidents.iter().cloned().map(Part::Accident);
-    let listed: Vec<Fate> = scenario.hits.iter().map(|hit| hit.fate).collect();
     let hits = scenario.hits.iter().cloned().map(Part::Hit);
     let drawn = broken.hits.iter().map(|(n, fate)| Part::Message(*n, *fate));
-    // A hit that the scenario lists is in the list of the run as well.
-    let drawn = drawn.filter(|part| match part {
-        Part::Message(_, fate) => !listed.contains(fate),
-        _ => true,
-    });
     let faults = accidents.chain(drawn).chain(hits);
     // Without what it is about, an expectation fails too, and shows nothing.
     if keeps {
@@ -128,4 +122,42 @@ fn with(scenario: &Scenario, parts: &[Part], keeps: bool) -> Scenario {
         }
     }
     with
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::faults::Plan;
+    use crate::trace::{Header, Made, Trace};
+    use std::path::Path;
+    use std::time::Duration;
+
+    #[test]
+    fn what_was_drawn_stays_although_the_scenario_lists_its_like() {
+        let text = "nodes = 2\n[[hit]]\nmessage = 1\nfault = \"drop\"";
+        let scenario = Scenario::parse(text, Path::new("")).expect("a scenario");
+        let plan = Plan::draw(&Faults::default(), 2, Duration::ZERO, &[], 1);
+        let broken = Verdict {
+            seed: 1,
+            violations: Vec::new(),
+            injected: Default::default(),
+            set_ups: (0, 0),
+            asks: (0, 0),
+            trace: Trace {
+                header: Header::of_this_build(Made::Test),
+                plugins: Vec::new(),
+                events: Vec::new(),
+                sessions: Vec::new(),
+                whole: true,
+            },
+            hash: [0; 32],
+            hits: [(2, Fate::Dropped)].into(),
+            accidents: plan.accidents,
+        };
+
+        let listed = with(&scenario, &parts(&scenario, &broken, true), true).hits;
+
+        let which: Vec<_> = listed.into_iter().map(|hit| hit.which).collect();
+        assert_eq!(which, [Which::Number(2), Which::Number(1)]);
+    }
 }

@@ -28,7 +28,7 @@ struct State {
 }
 
 struct Stopping {
-    draw: u64,
+    id: usize,
     rng: ChaCha20Rng,
     calls: u64,
 }
@@ -36,8 +36,11 @@ struct Stopping {
 impl Suffering {
     /// For the plugins of a life.
     pub(super) fn strain(&self) -> Strain {
-        let state = self.clone();
-        Strain::of(move || state.state().next())
+        let [next, felt] = [self.clone(), self.clone()];
+        Strain::of(
+            move || next.state().next(),
+            move |hardship| felt.state().felt(hardship),
+        )
     }
 
     /// From now on all calls are slow, or not any more.
@@ -50,16 +53,16 @@ impl Suffering {
         }
     }
 
-    /// From now on some calls are stopped, as the accident `draw` has it.
-    pub(super) fn begin_stopping(&self, draw: u64, rng: ChaCha20Rng) {
+    /// From now on some calls are stopped, as the accident `id` has it.
+    pub(super) fn begin_stopping(&self, id: usize, rng: ChaCha20Rng) {
         let calls = 0;
-        self.state().stopping.push(Stopping { draw, rng, calls });
+        self.state().stopping.push(Stopping { id, rng, calls });
     }
 
     /// That accident is over: how many calls it stopped.
-    pub(super) fn end_stopping(&self, draw: u64) -> u64 {
+    pub(super) fn end_stopping(&self, id: usize) -> u64 {
         let state = &mut *self.state();
-        let ended = state.stopping.extract_if(.., |one| one.draw == draw);
+        let ended = state.stopping.extract_if(.., |one| one.id == id);
         ended.map(|one| one.calls).sum()
     }
 
@@ -80,7 +83,7 @@ impl State {
             if !which.is_multiple_of(ONE_OF) {
                 continue;
             }
-            stopping.calls += 1;
+            hardship.cause = Some(stopping.id);
             if how.is_multiple_of(4) {
                 hardship.stalls = HANGS;
             } else {
@@ -88,6 +91,13 @@ impl State {
             }
         }
         hardship
+    }
+
+    fn felt(&mut self, hardship: Hardship) {
+        let causes = self.stopping.iter_mut();
+        for cause in causes.filter(|cause| hardship.cause == Some(cause.id)) {
+            cause.calls += 1;
+        }
     }
 }
 
@@ -110,7 +120,13 @@ mod tests {
             hang > 10 && stopped > 40 && hang + stopped < 150,
             "{hang} {stopped}"
         );
-        assert_eq!(suffering.end_stopping(7), (hang + stopped) as u64);
+        let ended = calls.iter().filter(|call| call.instructions.is_some());
+        ended.for_each(|call| suffering.state().felt(*call));
+        assert_eq!(
+            suffering.end_stopping(7),
+            stopped as u64,
+            "only what a call ended over"
+        );
         assert_eq!(suffering.state().next(), Hardship::default());
     }
 

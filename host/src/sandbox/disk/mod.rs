@@ -40,13 +40,15 @@ struct Inside {
     made: bool,
     platter: Platter,
     troubles: Troubles,
-    death: Option<Death>,
+    deaths: Vec<Death>,
     /// To be told of the death of the life that uses it.
     mourner: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// The end of a life over one of its operations.
 pub(super) struct Death {
+    /// By which it is called off.
+    pub(super) id: usize,
     /// So many of its writes, syncs and changes of length still succeed.
     pub(super) after: u64,
     /// Whether the power fails with it; else what was written is there, synced or not.
@@ -64,7 +66,7 @@ impl Disk {
             made: false,
             platter: Platter::default(),
             troubles: Troubles::default(),
-            death: None,
+            deaths: Vec::new(),
             mourner: None,
         })))
     }
@@ -118,12 +120,12 @@ impl Disk {
     }
 
     /// From now on something is wrong; see [`Troubles::begin`].
-    pub(super) fn begin(&self, id: u64, trouble: Trouble, after: u64, times: u64) {
+    pub(super) fn begin(&self, id: usize, trouble: Trouble, after: u64, times: u64) {
         self.inside().troubles.begin(id, trouble, after, times);
     }
 
     /// It is over; whether it was felt.
-    pub(super) fn end(&self, id: u64) -> bool {
+    pub(super) fn end(&self, id: usize) -> bool {
         self.inside().troubles.end(id)
     }
 
@@ -131,7 +133,7 @@ impl Disk {
     pub(super) fn heal(&self) {
         let mut inside = self.inside();
         inside.troubles = Troubles::default();
-        inside.death = None;
+        inside.deaths.clear();
     }
 
     /// A copy of the store, as a file system's snapshot has it; `None` where there is none yet.
@@ -145,16 +147,21 @@ impl Disk {
         self.inside().platter.restore(copy);
     }
 
-    /// Does damage to the store: what it was before, and what was done; `None` where there is none yet. Nobody must be using
-    /// it.
+    /// Does damage to the store: what it was before, and what was done; `None` where there is none yet, or none of its bytes
+    /// became another. Nobody must be using it.
     pub(super) fn damage(&self, rng: &mut impl Rng) -> Option<(Vec<u8>, String)> {
         let mut inside = self.inside();
-        inside.made.then(|| inside.platter.damage(rng))
+        inside.made.then(|| inside.platter.damage(rng)).flatten()
     }
 
-    /// Has the life that uses it, or the next one, die over an operation; or not any more.
-    pub(super) fn set_death(&self, death: Option<Death>) {
-        self.inside().death = death;
+    /// Has the life that uses it, or the next one, die over an operation.
+    pub(super) fn begin_death(&self, death: Death) {
+        self.inside().deaths.push(death);
+    }
+
+    /// Calls that off, if it has not come by now.
+    pub(super) fn end_death(&self, id: usize) {
+        self.inside().deaths.retain(|death| death.id != id);
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -198,15 +205,15 @@ impl Mounted {
     fn alter(&self, operation: Operation, change: Option<Change>) -> io::Result<()> {
         let mourner = {
             let inside = &mut *self.disk.inside();
-            let due = |death: &mut Death| {
-                let due = death.after == 0;
-                death.after = death.after.saturating_sub(1);
-                due
-            };
             if inside.life != self.life {
                 return Err(dead());
             }
-            inside.death.take_if(due).map(|mut death| {
+            let due = inside.deaths.iter().position(|death| death.after == 0);
+            let due = due.map(|due| inside.deaths.remove(due));
+            for death in &mut inside.deaths {
+                death.after = death.after.saturating_sub(1);
+            }
+            due.map(|mut death| {
                 inside.life += 1;
                 if let Some(change) = &change {
                     inside.platter.tear(change.clone(), &mut death.rng);
@@ -338,11 +345,12 @@ mod tests {
             let told = Arc::new(AtomicBool::new(false));
             let tell = told.clone();
             mounted.mourned_by(move || tell.store(true, Ordering::SeqCst));
-            disk.set_death(Some(Death {
+            disk.begin_death(Death {
+                id: 1,
                 after: seed / 2,
                 power: seed % 2 == 0,
                 rng: ChaCha20Rng::seed_from_u64(seed),
-            }));
+            });
             let acknowledged = (0..10_u8)
                 .take_while(|n| put(&before, &[*n]).is_ok())
                 .last();
@@ -368,11 +376,12 @@ mod tests {
     fn a_node_that_dies_over_making_its_store_starts_with_none() {
         for after in 0.. {
             let disk = Disk::new(after);
-            disk.set_death(Some(Death {
+            disk.begin_death(Death {
+                id: 1,
                 after,
                 power: true,
                 rng: ChaCha20Rng::seed_from_u64(after),
-            }));
+            });
             let (mounted, store) = disk.open(&node(), &Randomness::from_seed(1));
             if mounted.is_alive() {
                 store.expect("a new store");
@@ -383,6 +392,23 @@ mod tests {
             let (_, store) = disk.open(&node(), &Randomness::from_seed(2));
             store.expect("a new store");
         }
+    }
+
+    #[test]
+    fn a_death_that_is_called_off_takes_no_other_with_it() {
+        let disk = Disk::new(1);
+        let (_, store) = store(&disk, 1);
+        for id in [1, 2] {
+            disk.begin_death(Death {
+                id,
+                after: 0,
+                power: false,
+                rng: ChaCha20Rng::seed_from_u64(1),
+            });
+        }
+
+        disk.end_death(1);
+        assert!(put(&store, b"second").is_err(), "the other is still due");
     }
 
     #[test]

@@ -125,13 +125,14 @@ impl Platter {
         self.seen = content;
     }
 
-    /// Does damage to what is on it, synced and all; what was there before, and what was done.
-    pub fn damage(&mut self, rng: &mut impl Rng) -> (Vec<u8>, String) {
+    /// Does damage to what is on it, synced and all; what was there before, and what was done, unless it is all the same.
+    pub fn damage(&mut self, rng: &mut impl Rng) -> Option<(Vec<u8>, String)> {
         let before = self.seen.clone();
         let mut content = before.clone();
         let done = damage(&mut content, rng);
+        let changed = content != before;
         self.restore(content);
-        (before, done)
+        changed.then_some((before, done))
     }
 }
 

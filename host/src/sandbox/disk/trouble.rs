@@ -49,7 +49,7 @@ impl Trouble {
 pub struct Troubles(Vec<Pending>);
 
 struct Pending {
-    id: u64,
+    id: usize,
     trouble: Trouble,
     /// So many of the operations that it is about still succeed.
     after: u64,
@@ -60,7 +60,7 @@ struct Pending {
 
 impl Troubles {
     /// Something is wrong after so many of the operations that it is about, for so many of them at most.
-    pub fn begin(&mut self, id: u64, trouble: Trouble, after: u64, times: u64) {
+    pub fn begin(&mut self, id: usize, trouble: Trouble, after: u64, times: u64) {
         self.0.push(Pending {
             id,
             trouble,
@@ -71,7 +71,7 @@ impl Troubles {
     }
 
     /// It is over; whether it was felt.
-    pub fn end(&mut self, id: u64) -> bool {
+    pub fn end(&mut self, id: usize) -> bool {
         let over: Vec<_> = self.0.extract_if(.., |pending| pending.id == id).collect();
         over.iter().any(|pending| pending.struck)
     }

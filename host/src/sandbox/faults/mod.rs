@@ -13,26 +13,18 @@ pub(super) use plan::{Fate, Plan, Planned, between};
 /// The longest delay of a message: as long as a relay keeps it.
 pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
-/// What may happen to messages, nodes and the relay in a run. Written as `drop=0.1,delay=50ms..2s,kill=2`.
-#[derive(Clone, Debug, PartialEq)]
+/// By how much messages are late, or come again, if it is not said.
+const LATER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+
+/// What may happen to messages, nodes and the relay in a run: none by default. Written as `drop=0.1,delay=50ms..2s,kill=2`.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     /// How likely it is that a message meets each, 0 to 1.
     chances: BTreeMap<Mishap, f64>,
-    /// How much longer a delayed message takes.
-    delay: RangeInclusive<Duration>,
+    /// How much longer a delayed message takes, and how much later a message comes again, where that is said.
+    delay: Option<RangeInclusive<Duration>>,
     /// How many times each happens.
     times: BTreeMap<Accident, u32>,
-}
-
-impl Default for Faults {
-    /// None.
-    fn default() -> Self {
-        Self {
-            chances: BTreeMap::new(),
-            delay: Duration::ZERO..=Duration::ZERO,
-            times: BTreeMap::new(),
-        }
-    }
 }
 
 impl Faults {
@@ -42,7 +34,10 @@ impl Faults {
         let line = |name: &str, meaning: &str| format!("  {name:<13} {meaning}");
         lines.extend(Mishap::ALL.map(|mishap| line(mishap.name(), mishap.meaning())));
         lines.push("with a time, such as 2s, or two, such as 50ms..2s, up to 300s:".to_owned());
-        lines.push(line("delay", "by how much messages are delayed"));
+        lines.push(line(
+            "delay",
+            "by how much messages are delayed, or come again: 0s..60s if it is not said",
+        ));
         lines.push("so many times, at moments and for spans that the seed draws:".to_owned());
         lines.extend(Accident::ALL.map(|accident| line(accident.name(), accident.meaning())));
         lines.join("\n")
@@ -52,6 +47,11 @@ impl Faults {
     pub(super) fn is_none(&self) -> bool {
         let likely = self.chances.values().any(|chance| *chance > 0.0);
         !likely && self.times.values().all(|times| *times == 0)
+    }
+
+    /// By how much messages are late, or come again.
+    fn later(&self) -> RangeInclusive<Duration> {
+        self.delay.clone().unwrap_or(LATER)
     }
 
     fn chance(&self, of: Mishap) -> f64 {
@@ -128,8 +128,30 @@ pub(super) enum Accident {
     Forged,
 }
 
-/// What stands in one row of the table: the name, how long it lasts (in ms), and what it is.
-struct Row(&'static str, RangeInclusive<u64>, &'static str);
+/// What stands in one row of the table: the name, what it befalls, when it shows, how long it lasts (in ms), and what it is.
+struct Row(
+    &'static str,
+    Befalls,
+    Shows,
+    RangeInclusive<u64>,
+    &'static str,
+);
+
+/// Whom an accident befalls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Befalls {
+    Node,
+    Relay,
+}
+
+/// When there is something of an accident to be seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    AtOnce,
+    /// It may pass without anybody's noticing, so that it counts only when it was felt.
+    WhenFelt,
+    AtItsEnd,
+}
 
 impl Accident {
     /// All there are, in the order in which they are shown.
@@ -154,67 +176,115 @@ impl Accident {
 
     const fn row(self) -> Row {
         match self {
-            Self::Kill => Row("kill", 0..=30_000, "a node is killed and started again"),
+            Self::Kill => Row(
+                "kill",
+                Befalls::Node,
+                Shows::AtOnce,
+                0..=30_000,
+                "a node is killed and started again",
+            ),
             Self::PowerCut => Row(
                 "power",
+                Befalls::Node,
+                Shows::AtOnce,
                 0..=30_000,
                 "a node loses its power, and what its disk had not synced",
             ),
             Self::Torn => Row(
                 "torn",
+                Befalls::Node,
+                Shows::WhenFelt,
                 5_000..=45_000,
                 "a node dies in the middle of writing its store, half of the times with its power",
             ),
             Self::Partition => Row(
                 "partition",
+                Befalls::Node,
+                Shows::AtOnce,
                 100..=60_000,
                 "a node and the relay are cut off from each other",
             ),
-            Self::RelayRestart => Row("relay", 0..=5_000, "the relay restarts and loses all"),
-            Self::DiskFull => Row("full", 100..=30_000, "a node's disk is full"),
-            Self::ReadOnly => Row("read-only", 100..=30_000, "a node's disk takes no writes"),
+            Self::RelayRestart => Row(
+                "relay",
+                Befalls::Relay,
+                Shows::AtOnce,
+                0..=5_000,
+                "the relay restarts and loses all",
+            ),
+            Self::DiskFull => Row(
+                "full",
+                Befalls::Node,
+                Shows::WhenFelt,
+                100..=30_000,
+                "a node's disk is full",
+            ),
+            Self::ReadOnly => Row(
+                "read-only",
+                Befalls::Node,
+                Shows::WhenFelt,
+                100..=30_000,
+                "a node's disk takes no writes",
+            ),
             Self::Io => Row(
                 "io",
+                Befalls::Node,
+                Shows::WhenFelt,
                 100..=30_000,
                 "a node's disk fails to read, to write or to sync, once or all the while",
             ),
             Self::Damage => Row(
                 "damage",
+                Befalls::Node,
+                Shows::WhenFelt,
                 1_000..=20_000,
                 "a node dies and its store is cut off, overwritten or changed; once it was refused, its operator restores it",
             ),
             Self::Backup => Row(
                 "backup",
+                Befalls::Node,
+                Shows::AtItsEnd,
                 1_000..=40_000,
                 "a node's store is copied, and the copy put back later in place of what it has become",
             ),
             Self::ClockJump => Row(
                 "clock",
+                Befalls::Node,
+                Shows::AtOnce,
                 1_000..=60_000,
                 "a node's clock jumps by an hour or ten years, back or forth, and then back again",
             ),
             Self::SlowNode => Row(
                 "slow",
+                Befalls::Node,
+                Shows::AtOnce,
                 1_000..=30_000,
                 "messages to and from a node take a hundred times as long",
             ),
             Self::SlowRelay => Row(
                 "slow-relay",
+                Befalls::Relay,
+                Shows::AtOnce,
                 1_000..=30_000,
                 "all messages take a hundred times as long",
             ),
             Self::SlowPlugins => Row(
                 "slow-plugins",
+                Befalls::Node,
+                Shows::AtOnce,
                 1_000..=30_000,
                 "calls of a node's plugins take a hundred times as long",
             ),
             Self::Stopped => Row(
                 "stopped",
+                Befalls::Node,
+                Shows::WhenFelt,
                 1_000..=30_000,
                 "a third of the calls of a node's plugins hang, or are stopped somewhere in them",
             ),
             Self::Forged => Row(
                 "forged",
+                Befalls::Relay,
+                Shows::WhenFelt,
                 1_000..=20_000,
                 "the relay hands out 100 messages that nobody sent: earlier ones again, in other names, changed, or invented",
             ),
@@ -228,13 +298,28 @@ impl Accident {
 
     /// How long it lasts.
     pub(super) const fn lasting(self) -> RangeInclusive<Duration> {
-        let Row(_, ms, _) = self.row();
+        let Row(_, _, _, ms, _) = self.row();
         Duration::from_millis(*ms.start())..=Duration::from_millis(*ms.end())
     }
 
     /// What it is.
     pub(super) const fn meaning(self) -> &'static str {
-        self.row().2
+        self.row().4
+    }
+
+    /// Whether it is about no node.
+    pub(super) fn is_of_relay(self) -> bool {
+        self.row().1 == Befalls::Relay
+    }
+
+    /// Whether there is nothing of it to be seen when it begins.
+    pub(super) fn begins_later(self) -> bool {
+        self.row().2 == Shows::AtItsEnd
+    }
+
+    /// Whether it may pass without anybody's noticing, so that it counts only when it was felt.
+    pub(super) fn may_pass(self) -> bool {
+        self.row().2 == Shows::WhenFelt
     }
 
     /// The one of that name.

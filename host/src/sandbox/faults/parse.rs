@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Accident, Faults, LONGEST_DELAY, Mishap};
+use crate::sandbox::times;
 
 /// The chance of a delay where only its span is given.
 const DELAYED: f64 = 0.3;
@@ -14,7 +15,8 @@ const MOST_TIMES: u32 = 1000;
 
 const CHANCE: &str = "a chance between 0 and 1 is expected";
 const TIMES: &str = "a number of times, up to 1000, is expected";
-const SPAN: &str = "a time such as 50ms or 2s, or two with .. between, up to 300s, is expected";
+const SPAN: &str =
+    "a time such as 50ms, 2s or 5min, or two with .. between, up to 300s, is expected";
 
 /// What is wrong with a text of faults.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +47,7 @@ impl Faults {
     fn read(&mut self, part: &str) -> Result<(), String> {
         let (name, value) = part.split_once('=').ok_or("NAME=VALUE is expected")?;
         if name == "delay" {
-            self.delay = span(value).ok_or(SPAN)?;
+            self.delay = Some(span(value).ok_or(SPAN)?);
             self.chances.entry(Mishap::Delay).or_insert(DELAYED);
         } else if let Some(mishap) = Mishap::ALL.into_iter().find(|one| one.name() == name) {
             self.chances.insert(mishap, chance(value).ok_or(CHANCE)?);
@@ -75,18 +77,8 @@ fn times(text: &str) -> Option<u32> {
 
 fn span(text: &str) -> Option<RangeInclusive<Duration>> {
     let (from, to) = text.split_once("..").unwrap_or((text, text));
-    let span = duration(from)?..=duration(to)?;
+    let span = times::read(from)?..=times::read(to)?;
     (!span.is_empty() && *span.end() <= LONGEST_DELAY).then_some(span)
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    if let Some(ms) = text.strip_suffix("ms") {
-        return ms.parse().ok().map(Duration::from_millis);
-    }
-    text.strip_suffix('s')?
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
 }
 
 impl fmt::Display for Faults {
@@ -94,9 +86,9 @@ impl fmt::Display for Faults {
         let mut parts = Vec::new();
         let chances = self.chances.iter().filter(|(_, chance)| **chance > 0.0);
         parts.extend(chances.map(|(mishap, chance)| format!("{}={chance}", mishap.name())));
-        if !self.delay.end().is_zero() {
-            let (from, to) = (self.delay.start().as_millis(), self.delay.end().as_millis());
-            parts.push(format!("delay={from}ms..{to}ms"));
+        if let Some(delay) = &self.delay {
+            let [from, to] = [delay.start(), delay.end()].map(|time| times::shown(*time));
+            parts.push(format!("delay={from}..{to}"));
         }
         let times = self.times.iter().filter(|(_, times)| **times > 0);
         parts.extend(times.map(|(accident, times)| format!("{}={times}", accident.name())));
@@ -134,13 +126,13 @@ mod tests {
         assert_eq!(chances, [0.1, 0.05]);
         assert_eq!(faults.times[&Accident::Kill], 2);
         let span = Duration::from_millis(50)..=Duration::from_secs(2);
-        assert_eq!(faults.delay, span);
+        assert_eq!(faults.delay, Some(span));
         assert_eq!(faults.chance(Mishap::Delay), DELAYED);
     }
 
     #[test]
     fn writes_what_it_reads() {
-        let text = "drop=0.1,dup=0.05,delayed=0.2,delay=50ms..2000ms,kill=2,relay=1";
+        let text = "drop=0.1,dup=0.05,delayed=0.2,delay=50ms..2s,kill=2,relay=1";
         let faults: Faults = text.parse().expect("read");
 
         assert_eq!(faults.to_string(), text);
@@ -150,7 +142,7 @@ mod tests {
     #[test]
     fn reads_every_fault_by_its_name() {
         for name in names() {
-            let value = if name == "delay" { "1s" } else { "1" };
+            let value = if name == "delay" { "5min" } else { "1" };
             let faults = format!("{name}={value}").parse::<Faults>().expect(name);
             assert_eq!(faults.to_string().parse(), Ok(faults));
         }

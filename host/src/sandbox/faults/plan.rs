@@ -137,7 +137,7 @@ impl Plan {
         // The same draws whatever happens, so that one chance does not shift the others.
         let met = Mishap::ALL.map(|mishap| unit(rng) < faults.chance(mishap));
         let (at, by) = (rng.next_u64(), (rng.next_u32() % 255 + 1) as u8);
-        let later = between(rng, faults.delay.clone());
+        let later = between(rng, faults.later());
         let overtaking = rng.next_u32() % MOST_OVERTAKING + 1;
         let fates = Mishap::ALL.map(|mishap| match mishap {
             Mishap::Drop => Fate::Dropped,
@@ -175,6 +175,22 @@ pub fn between(rng: &mut impl Rng, span: RangeInclusive<Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_again_comes_later() {
+        for (text, latest) in [("dup=1", 60), ("dup=1,delay=0s..2s,delayed=0", 2)] {
+            let faults: Faults = text.parse().expect("read");
+            let mut plan = Plan::draw(&faults, 3, Duration::ZERO, &[], 1);
+            let later = (0..50).map(|_| match plan.fate() {
+                Some(Fate::Duplicated(later)) => later,
+                other => panic!("{other:?}"),
+            });
+            let most = later.max().expect("some");
+
+            let latest = Duration::from_secs(latest);
+            assert!(most > latest / 2 && most <= latest, "{text}: {most:?}");
+        }
+    }
 
     #[test]
     fn the_same_seed_draws_the_same_faults() {

@@ -1,6 +1,6 @@
 //! What was stored is there after a crash, or its node said at its start that it is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::sandbox::evidence::{self, Evidence, Left};
@@ -27,8 +27,10 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
         }
     }
     for node in evidence.nodes.iter().filter(|node| node.alive) {
-        for (entry, values) in stored(evidence, node) {
-            if !values.contains(&node.entries.get(&entry).cloned()) {
+        for (entry, written) in written(evidence, node) {
+            let is = node.entries.get(&entry);
+            let acknowledged = written.iter().any(|one| one.acknowledged);
+            if acknowledged && !may_be(&written).any(|value| value == is) {
                 let (plugin, key) = entry;
                 found.push(format!("{} lost {key:?} of {plugin}", node.id));
             }
@@ -37,37 +39,64 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     found
 }
 
-/// What plugins of `node` had stored by messages that were treated to their end: by plugin and key, each of the values. Which of
-/// them was the last is not told, as messages are treated side by side.
-fn stored(
-    evidence: &Evidence<'_>,
-    node: &Left,
-) -> BTreeMap<(String, String), Vec<Option<Vec<u8>>>> {
-    let treated: BTreeSet<_> = evidence
-        .events
-        .iter()
-        .filter_map(|event| match &event.what {
+/// What a plugin wanted stored for one message or run. Times are from the beginning of the run.
+struct Written {
+    value: Option<Vec<u8>>,
+    begun: Duration,
+    /// When its message was treated to whatever end; without one, it may be written until the node dies.
+    over: Option<Duration>,
+    /// Whether it was written for sure, and is in no copy's way.
+    acknowledged: bool,
+}
+
+/// What may stand in an entry: what was not written over for sure. Which of two that were treated side by side came last is not
+/// told.
+fn may_be(written: &[Written]) -> impl Iterator<Item = Option<&Vec<u8>>> {
+    let last = written.iter().filter(|one| one.acknowledged);
+    let last = last.map(|one| one.begun).max();
+    let left = written.iter().filter(move |one| match (one.over, last) {
+        (Some(over), Some(last)) => over >= last,
+        _ => true,
+    });
+    left.map(|one| one.value.as_ref())
+}
+
+/// All that plugins of `node` wanted stored, by plugin and key.
+fn written(evidence: &Evidence<'_>, node: &Left) -> BTreeMap<(String, String), Vec<Written>> {
+    let mut treated: BTreeMap<&str, Vec<(Duration, bool)>> = BTreeMap::new();
+    let mut starts = Vec::new();
+    for event in evidence.events {
+        let at = Duration::from_micros(event.at);
+        match &event.what {
             What::Treated {
                 id,
-                node: at,
-                dropped: None,
+                node: of,
+                dropped,
                 ..
-            } if *at == node.id && !node.may_have_lost(Duration::from_micros(event.at)) => {
-                Some(id.as_str())
+            } if *of == node.id => {
+                treated.entry(id).or_default().push((at, dropped.is_none()));
             }
-            _ => None,
-        })
-        .collect();
-    let mut stored: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    let mut sure = BTreeSet::new();
+            What::Started { node: of, .. } if *of == node.id => starts.push(at),
+            _ => {}
+        }
+    }
+    let mut written: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for session in evidence.sessions.iter().filter(|it| it.node == node.id) {
-        let was_treated = match &session.work {
-            Work::Message(incoming) => {
-                let id = incoming.id.as_deref();
-                id.is_some_and(|id| treated.contains(id))
-            }
-            Work::Run(_) => false,
+        let Some(first) = session.calls.first() else {
+            continue;
         };
+        let begun = Duration::from_micros(first.at);
+        let next_life = starts.iter().find(|start| **start > begun).copied();
+        let id = match &session.work {
+            Work::Message(incoming) => incoming.id.as_deref(),
+            Work::Run(_) => None,
+        };
+        let of_message = id.and_then(|id| treated.get(id)).into_iter().flatten();
+        // Another copy of the message may have been dropped while this one was treated.
+        let done = of_message.filter(|(at, done)| {
+            *done && *at >= begun && next_life.is_none_or(|next_life| *at <= next_life)
+        });
+        let done = done.map(|(at, _)| *at).min();
         let effects = session.calls.iter().flat_map(|call| match &call.ended {
             Ended::Effects { effects, .. } => effects.as_slice(),
             _ => &[],
@@ -75,16 +104,16 @@ fn stored(
         for effect in effects {
             if let Effect::Store { key, value } = effect {
                 let entry = (session.plugin.clone(), key.clone());
-                if was_treated {
-                    sure.insert(entry.clone());
-                }
-                let value = value.as_ref().map(Bytes::stand_in);
-                stored.entry(entry).or_default().push(value);
+                written.entry(entry).or_default().push(Written {
+                    value: value.as_ref().map(Bytes::stand_in),
+                    begun,
+                    over: done.or(next_life),
+                    acknowledged: done.is_some_and(|done| !node.may_have_lost(done)),
+                });
             }
         }
     }
-    stored.retain(|entry, _| sure.contains(entry));
-    stored
+    written
 }
 
 #[cfg(test)]
@@ -150,6 +179,41 @@ mod tests {
         assert_eq!(broken(&sample.evidence()).len(), 1);
         sample.treats("n", "node-1", "node-0", &[store(b"2")]);
         sample.holds(broken);
+    }
+
+    #[test]
+    fn finds_an_entry_that_fell_back_to_what_it_was_before() {
+        let store = |value: &[u8]| Effect::Store {
+            key: "k".into(),
+            value: Some(value.to_vec().into()),
+        };
+        let mut sample = Sample::new();
+        sample.treats("m", "node-1", "node-0", &[store(b"1")]);
+        sample.treats("n", "node-1", "node-0", &[store(b"2")]);
+        let entry = ("p".to_owned(), "k".to_owned());
+        sample.nodes[0].entries.insert(entry, b"1".to_vec());
+        assert_eq!(broken(&sample.evidence()), ["node-0 lost \"k\" of p"]);
+
+        let put_back = PutBack::new(Duration::ZERO, Duration::from_secs(1));
+        sample.nodes[0].put_back = vec![put_back];
+        sample.holds(broken);
+    }
+
+    #[test]
+    fn what_was_treated_side_by_side_may_have_been_stored_in_any_order() {
+        let store = |value: &[u8]| Effect::Store {
+            key: "k".into(),
+            value: Some(value.to_vec().into()),
+        };
+        let mut sample = Sample::new();
+        sample.treats("m", "node-1", "node-0", &[store(b"1")]);
+        sample.treats("n", "node-1", "node-0", &[store(b"2")]);
+        sample.sessions[1].calls[0].at = 0;
+        for last in [b"1", b"2"] {
+            let entry = ("p".to_owned(), "k".to_owned());
+            sample.nodes[0].entries.insert(entry, last.to_vec());
+            sample.holds(broken);
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What a scenario expects beside what must always hold.
 
 use crate::message::SecaggId;
-use crate::sandbox::asking::Why;
 use crate::sandbox::evidence::{self, Evidence};
 use crate::sandbox::scenario::SetUps;
 use crate::trace::What;
@@ -68,8 +67,7 @@ fn set_ups(evidence: &Evidence<'_>) -> Vec<String> {
 fn asks(evidence: &Evidence<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for asked in evidence.asked {
-        let Why::Scenario(n) = asked.why;
-        let ask = evidence.scenario.asks.get(n);
+        let ask = evidence.scenario.asks.get(asked.ask);
         let Some(expected) = ask.and_then(|ask| ask.outcome) else {
             continue;
         };

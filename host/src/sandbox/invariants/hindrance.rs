@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::sandbox::asking::{Asked, Why};
+use crate::sandbox::asking::Asked;
 use crate::sandbox::evidence::Evidence;
 use crate::sandbox::scenario::Ended;
 
@@ -81,8 +81,7 @@ fn hindered(evidence: &Evidence<'_>, until: impl Fn(&[&Asked]) -> Option<Duratio
 fn groups(asked: &[Asked]) -> BTreeMap<usize, Vec<&Asked>> {
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for asked in asked {
-        let Why::Scenario(n) = asked.why;
-        groups.entry(n).or_default().push(asked);
+        groups.entry(asked.ask).or_default().push(asked);
     }
     groups
 }
@@ -109,10 +108,10 @@ mod tests {
     /// second on 500 of `node-1`, which end as said.
     fn crowded(longer: Duration, ended: Ended, after: Duration) -> Sample {
         let mut sample = Sample::new();
-        let mut ask = |n, from, at, end| {
-            let (from, to, why) = (node(from), node(0), Why::Scenario(n));
+        let mut asks = |ask, from, at, end| {
+            let (from, to) = (node(from), node(0));
             sample.asked.push(Asked {
-                why,
+                ask,
                 from,
                 to,
                 at,
@@ -123,11 +122,11 @@ mod tests {
             let at = Duration::from_millis(50) * nth;
             let beside = (200..300).contains(&nth);
             let took = if beside { longer } else { USUAL };
-            ask(0, 2, at, (at + took, Ended::Answered));
+            asks(0, 2, at, (at + took, Ended::Answered));
         }
         for nth in 0..500 {
             let at = Duration::from_secs(10) + Duration::from_millis(2) * nth;
-            ask(1, 1, at, (at + after, ended));
+            asks(1, 1, at, (at + after, ended));
         }
         sample
     }

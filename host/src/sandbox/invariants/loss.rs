@@ -3,17 +3,30 @@
 use std::time::Duration;
 
 use crate::requests::REPLY_TIMEOUT;
-use crate::sandbox::evidence::Evidence;
+use crate::sandbox::evidence::{self, Evidence};
+use crate::sandbox::relay::{Delivery, Owed};
 use crate::sandbox::researcher::PATIENCE;
 
 /// How much longer than its deadline something may take: the last message on its way.
 const SLACK: Duration = Duration::from_secs(1);
+/// Within what time a node has a request of its researcher on disk.
+const ON_DISK: Duration = Duration::from_millis(10);
 
 pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for (id, owed) in &evidence.seen.owed {
-        if evidence.lasted.saturating_sub(owed.since) > PATIENCE {
-            found.push(format!("{} never answered request {id}", owed.node));
+    for owed in &evidence.seen.owed {
+        // Of one that came again, the first that is there to be answered counts.
+        let mut deliveries = owed.deliveries.iter();
+        let Some(delivery) = deliveries.find(|delivery| !may_be_gone(evidence, owed, delivery))
+        else {
+            continue;
+        };
+        let (node, id) = (&owed.node, &owed.request);
+        let took = owed.carried.saturating_sub(delivery.carried);
+        match owed.answered {
+            _ if took <= PATIENCE + SLACK => {}
+            true => found.push(format!("{node} answered request {id} only after {took:?}")),
+            false => found.push(format!("{node} never answered request {id}")),
         }
     }
     for asked in evidence.asked {
@@ -40,26 +53,77 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     found
 }
 
+/// Whether a node may know nothing any more of a request: it was not on disk yet when the node died, or went with a copy that was
+/// put back.
+fn may_be_gone(evidence: &Evidence<'_>, owed: &Owed, delivery: &Delivery) -> bool {
+    let not_on_disk =
+        evidence.seen.gone.iter().any(|(node, at)| {
+            *node == owed.node && (delivery.at..=delivery.at + ON_DISK).contains(at)
+        });
+    let left = evidence::node(evidence.nodes, &owed.node);
+    not_on_disk || left.is_some_and(|left| left.may_have_lost(delivery.at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::{Sample, node};
     use super::*;
-    use crate::sandbox::relay::Owed;
+    use crate::sandbox::copies::PutBack;
     use crate::sandbox::scenario::Ended;
 
-    #[test]
-    fn finds_a_researchers_request_that_is_never_answered() {
-        let mut sample = Sample::new();
-        let owed = |since| Owed {
+    /// A request that node 0 was given after a second, and what it had time for then.
+    fn owed(time: Duration, answered: bool) -> Owed {
+        let second = Duration::from_secs(1);
+        Owed {
             node: node(0),
-            since,
-        };
-        let id: crate::message::RequestId = "1".parse().expect("valid");
-        sample.seen.owed.insert(id.clone(), owed(sample.lasted));
-        sample.holds(broken);
+            request: "1".parse().expect("valid"),
+            deliveries: vec![Delivery {
+                at: second,
+                carried: second,
+            }],
+            answered,
+            carried: second + time,
+        }
+    }
 
-        sample.seen.owed.insert(id, owed(Duration::ZERO));
+    #[test]
+    fn finds_a_researchers_request_that_is_never_answered_or_too_late() {
+        for answered in [true, false] {
+            let mut sample = Sample::new();
+            sample.seen.owed = vec![owed(PATIENCE, answered)];
+            sample.holds(broken);
+
+            sample.seen.owed = vec![owed(PATIENCE + 2 * SLACK, answered)];
+            assert_eq!(broken(&sample.evidence()).len(), 1);
+        }
+    }
+
+    #[test]
+    fn only_what_was_not_on_disk_yet_is_gone_with_a_life() {
+        let mut sample = Sample::new();
+        sample.seen.owed = vec![owed(2 * PATIENCE, false)];
+        let given = sample.seen.owed[0].deliveries[0].at;
+        sample.seen.gone = vec![(node(0), given + 2 * ON_DISK), (node(1), given)];
         assert_eq!(broken(&sample.evidence()).len(), 1);
+
+        sample.seen.gone.push((node(0), given + ON_DISK));
+        sample.holds(broken);
+        let again = Delivery {
+            at: given * 2,
+            carried: given,
+        };
+        sample.seen.owed[0].deliveries.push(again);
+        assert_eq!(broken(&sample.evidence()).len(), 1, "it came again");
+    }
+
+    #[test]
+    fn what_a_copy_took_that_was_put_back_is_gone() {
+        let mut sample = Sample::new();
+        sample.seen.owed = vec![owed(2 * PATIENCE, false)];
+        let put_back = PutBack::new(Duration::ZERO, Duration::from_secs(9));
+        sample.nodes[0].put_back = vec![put_back];
+
+        sample.holds(broken);
     }
 
     #[test]

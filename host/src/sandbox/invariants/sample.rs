@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::message::{NodeId, OverlayMessage, SecaggId, Value as MessageValue};
-use crate::sandbox::asking::{Asked, Why};
+use crate::sandbox::asking::Asked;
 use crate::sandbox::evidence::{Evidence, Left};
 use crate::sandbox::faults::Faults;
 use crate::sandbox::relay::{Overlay, Seen};
@@ -16,7 +16,6 @@ use crate::trace::{
 /// Three nodes.
 pub(super) struct Sample {
     pub(super) scenario: Scenario,
-    pub(super) lasted: Duration,
     pub(super) events: Vec<Event>,
     pub(super) sessions: Vec<Session>,
     pub(super) seen: Seen,
@@ -41,7 +40,6 @@ impl Sample {
         scenario.starts.clear();
         Self {
             scenario,
-            lasted: Duration::from_secs(600),
             events: Vec::new(),
             sessions: Vec::new(),
             seen: Seen::default(),
@@ -55,7 +53,6 @@ impl Sample {
     pub(super) fn evidence(&self) -> Evidence<'_> {
         Evidence {
             scenario: &self.scenario,
-            lasted: self.lasted,
             events: &self.events,
             sessions: &self.sessions,
             seen: &self.seen,
@@ -187,7 +184,7 @@ impl Sample {
             outcome: None,
         });
         self.asked.push(Asked {
-            why: Why::Scenario(self.scenario.asks.len() - 1),
+            ask: self.scenario.asks.len() - 1,
             from: node(0),
             to: node(1),
             at,
@@ -241,7 +238,7 @@ impl Sample {
             digest: "00".into(),
             work,
             calls: vec![Call {
-                at: 0,
+                at: self.events.len() as u64,
                 entry,
                 host_calls,
                 ended: Ended::Effects {

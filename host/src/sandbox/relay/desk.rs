@@ -1,14 +1,14 @@
-//! What a relay has: a mailbox for each node, and what is left of a run at its end.
+//! What a relay has: a mailbox for each node, and what it notes of a run.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{KEPT, LATENCY, MAILBOX, Owed, Seen};
+use super::mailbox::{Held, Letter, Mailbox};
+use super::{Delivery, KEPT, LATENCY, MAILBOX, Owed, Seen};
 use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
 use crate::sandbox::faults::{Fate, Plan, between};
 use crate::sandbox::hits::Hits;
@@ -29,39 +29,16 @@ pub(super) struct Desk {
     pub(super) rng: ChaCha20Rng,
     pub(super) next: u64,
     pub(super) boxes: BTreeMap<NodeId, Mailbox>,
-    pub(super) up: bool,
+    /// Accidents that keep it down.
+    pub(super) down: u32,
     pub(super) faulty: bool,
     /// Accidents that make it slow.
     pub(super) slow: u32,
     pub(super) answers: mpsc::UnboundedSender<ToResearcher>,
     pub(super) seen: Seen,
     pub(super) counts: BTreeMap<&'static str, u64>,
+    /// The fates that were drawn, by number.
     pub(super) hits: BTreeMap<u64, Fate>,
-}
-
-#[derive(Default)]
-pub(super) struct Mailbox {
-    pub(super) queue: VecDeque<Letter>,
-    pub(super) held: Vec<Held>,
-    pub(super) cut_off: bool,
-    /// Accidents that make its wire slow.
-    pub(super) slow: u32,
-    /// How many messages its node has taken.
-    pub(super) taken: u32,
-    pub(super) changed: Arc<Notify>,
-}
-
-pub(super) struct Letter {
-    pub(super) n: u64,
-    pub(super) bytes: Vec<u8>,
-    pub(super) until: Instant,
-}
-
-/// A message that is held back until `more` others have passed it.
-pub(super) struct Held {
-    pub(super) n: u64,
-    pub(super) bytes: Vec<u8>,
-    pub(super) more: u32,
 }
 
 impl Desk {
@@ -72,14 +49,13 @@ impl Desk {
 
     pub(super) fn put(&mut self, n: u64, to: &NodeId, bytes: Vec<u8>) {
         let why = match self.boxes.get_mut(to) {
-            _ if !self.up => "the relay is down",
+            _ if self.down > 0 => "the relay is down",
             None => "no such node",
             Some(mailbox) if mailbox.queue.len() >= MAILBOX => "the mailbox is full",
             Some(mailbox) => {
                 let until = Instant::now() + KEPT;
                 mailbox.queue.push_back(Letter { n, bytes, until });
                 mailbox.changed.notify_waiters();
-                self.seen.fullest = self.seen.fullest.max(mailbox.queue.len());
                 return;
             }
         };
@@ -100,41 +76,78 @@ impl Desk {
 
     pub(super) fn hit(&mut self, n: u64, fate: Fate) {
         *self.counts.entry(fate.name()).or_default() += 1;
-        self.hits.insert(n, fate);
         let (fault, how) = (fate.name().to_owned(), fate.to_string());
         self.record.event(What::Hit { n, fault, how });
     }
 
-    pub(super) fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
-        let (Ok(ToNode::Ping { request_id, .. }) | Ok(ToNode::SecaggDelete { request_id, .. })) =
-            message
-        else {
-            let (Ok(ToNode::SecaggSetup(setup)) | Ok(ToNode::ServerKeySetup(setup))) = message
-            else {
-                return;
-            };
-            return self.owed_by(node, setup.request_id.clone());
-        };
-        self.owed_by(node, request_id.clone());
+    /// To be called when something changed that messages may wait for.
+    pub(super) fn changed(&mut self) {
+        let (up, now) = (self.down == 0, self.record.now());
+        for mailbox in self.boxes.values_mut() {
+            mailbox.wire.note(up, now);
+            mailbox.changed.notify_waiters();
+        }
     }
 
-    fn owed_by(&mut self, node: &NodeId, request: Option<RequestId>) {
-        if let Some(id) = request {
-            self.seen.owed.insert(
-                id,
-                Owed {
-                    node: node.clone(),
-                    since: self.record.now(),
-                },
-            );
+    /// A node has a message in its hands.
+    pub(super) fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
+        let request = match message {
+            Ok(ToNode::Ping { request_id, .. } | ToNode::SecaggDelete { request_id, .. }) => {
+                request_id
+            }
+            Ok(ToNode::SecaggSetup(setup) | ToNode::ServerKeySetup(setup)) => &setup.request_id,
+            _ => &None,
+        };
+        let Some(id) = request else {
+            return;
+        };
+        let delivery = Delivery {
+            at: self.record.now(),
+            carried: self.carried(node),
+        };
+        match self.seen.owed_still(id) {
+            Some(owed) => owed.deliveries.push(delivery),
+            None => self.seen.owed.push(Owed {
+                node: node.clone(),
+                request: id.clone(),
+                deliveries: vec![delivery],
+                answered: false,
+                carried: Duration::ZERO,
+            }),
         }
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&mut self, node: &NodeId, request: &RequestId) {
+        let carried = self.carried(node);
+        if let Some(owed) = self.seen.owed_still(request) {
+            (owed.answered, owed.carried) = (true, carried);
+        }
+    }
+
+    /// Notes until when nodes had time for what they have not answered.
+    pub(super) fn leave_unanswered(&mut self) {
+        let now = self.record.now();
+        for owed in self.seen.owed.iter_mut().filter(|owed| !owed.answered) {
+            let mailbox = self.boxes.get(&owed.node);
+            owed.carried = mailbox.map_or(Duration::ZERO, |mailbox| mailbox.wire.carried(now));
+        }
+    }
+
+    fn carried(&self, node: &NodeId) -> Duration {
+        let (mailbox, now) = (self.boxes.get(node), self.record.now());
+        mailbox.map_or(Duration::ZERO, |mailbox| mailbox.wire.carried(now))
     }
 
     /// What a message takes on its way to a node, without any fate.
     pub(super) fn latency(&mut self, from: Option<&NodeId>, to: &NodeId) -> Duration {
-        let ends = from.into_iter().chain([to]);
-        let mut wires = ends.filter_map(|end| self.boxes.get(end));
-        let slow = self.slow > 0 || wires.any(|wire| wire.slow > 0);
+        let mut ends = from.into_iter().chain([to]);
+        let slow = self.slow > 0
+            || ends.any(|end| {
+                self.boxes
+                    .get(end)
+                    .is_some_and(|mailbox| mailbox.wire.slow > 0)
+            });
         let latency = between(&mut self.rng, LATENCY);
         if slow { latency * SLOWER } else { latency }
     }

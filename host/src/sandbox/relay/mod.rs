@@ -3,7 +3,10 @@
 //! It reads and writes the same bytes as a real one, and keeps all that it saw, for what must not be in it.
 
 mod desk;
+mod mailbox;
 mod seen;
+mod trouble;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +17,13 @@ use rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::desk::{Desk, Held, Letter, Mailbox};
-pub(super) use self::seen::{Overlay, Owed, Seen};
+use self::desk::Desk;
+use self::mailbox::{Held, Letter, Mailbox};
+pub(super) use self::seen::{Delivery, Overlay, Owed, Seen};
+pub(super) use self::wire::Cut;
+use self::wire::Wire;
 use super::faults::{Accident, Fate, Plan};
+use super::forger::Forged;
 use super::hits::{Hits, Passing};
 use super::record::Record;
 use crate::message::researcher::reply_address;
@@ -27,7 +34,7 @@ use crate::transport::{self, Malformed};
 /// How long a relay keeps a message (reference: 300 s).
 const KEPT: Duration = Duration::from_secs(300);
 /// How many it keeps for one node.
-pub(super) const MAILBOX: usize = 1000;
+const MAILBOX: usize = 1000;
 /// How long a message is held back at most, waiting to be overtaken.
 const HELD: Duration = Duration::from_secs(30);
 /// What a message takes without any fault.
@@ -38,10 +45,12 @@ const LATENCY: std::ops::RangeInclusive<Duration> =
 #[derive(Clone)]
 pub(super) struct Relay(Arc<Mutex<Desk>>);
 
-/// What is left of a relay at the end of a run.
-pub(super) struct Left {
+/// What a relay has noted by the end of a run.
+pub(super) struct Ledger {
     pub(super) seen: Seen,
+    /// How many faults of each kind there were.
     pub(super) counts: BTreeMap<&'static str, u64>,
+    /// The faults that were drawn for messages, by number.
     pub(super) hits: BTreeMap<u64, Fate>,
 }
 
@@ -62,7 +71,7 @@ impl Relay {
             rng: ChaCha20Rng::seed_from_u64(seed),
             next: 0,
             boxes: boxes.collect(),
-            up: true,
+            down: 0,
             faulty: true,
             slow: 0,
             answers,
@@ -81,98 +90,6 @@ impl Relay {
         self.desk().record.now()
     }
 
-    /// An accident began; counted now, unless it may pass unnoticed.
-    pub(super) fn began(&self, accident: Accident, node: &NodeId) {
-        if !accident.may_pass() {
-            self.count(accident);
-        }
-        let (fault, node) = (accident.name().to_owned(), node.to_string());
-        self.record(What::FaultBegan { fault, node });
-    }
-
-    /// What it did.
-    pub(super) fn did(&self, accident: Accident, node: &NodeId, how: String) {
-        let (fault, node) = (accident.name().to_owned(), node.to_string());
-        self.record(What::FaultDid { fault, node, how });
-    }
-
-    /// It ended.
-    pub(super) fn ended(&self, accident: Accident, node: &NodeId) {
-        let (fault, node) = (accident.name().to_owned(), node.to_string());
-        self.record(What::FaultEnded { fault, node });
-    }
-
-    /// It hit something.
-    pub(super) fn count(&self, accident: Accident) {
-        *self.desk().counts.entry(accident.name()).or_default() += 1;
-    }
-
-    /// A node died over an operation of its disk.
-    pub(super) fn died(&self, node: &NodeId) {
-        self.count(Accident::Torn);
-        self.record(What::Died {
-            node: node.to_string(),
-        });
-        self.excuse(node);
-    }
-
-    /// From now on messages have no faults.
-    pub(super) fn heal(&self) {
-        let desk = &mut *self.desk();
-        desk.faulty = false;
-        desk.up = true;
-        for mailbox in desk.boxes.values_mut() {
-            mailbox.cut_off = false;
-            mailbox.changed.notify_waiters();
-        }
-    }
-
-    /// Goes down with all it holds.
-    pub(super) fn go_down(&self) {
-        let desk = &mut *self.desk();
-        desk.up = false;
-        for mailbox in desk.boxes.values_mut() {
-            let held = mailbox.held.drain(..).map(|held| held.n);
-            for n in mailbox.queue.drain(..).map(|letter| letter.n).chain(held) {
-                let why = "the relay restarted".into();
-                desk.record.event(What::Lost { n, why });
-            }
-        }
-    }
-
-    /// Comes back.
-    pub(super) fn come_up(&self) {
-        let desk = &mut *self.desk();
-        desk.up = true;
-        for mailbox in desk.boxes.values() {
-            mailbox.changed.notify_waiters();
-        }
-    }
-
-    /// Cuts the link to a node, or mends it.
-    pub(super) fn cut_off(&self, node: &NodeId, cut_off: bool) {
-        if let Some(mailbox) = self.desk().boxes.get_mut(node) {
-            mailbox.cut_off = cut_off;
-            mailbox.changed.notify_waiters();
-        }
-    }
-
-    /// Makes the wire of a node slow, or of all; or not any more.
-    pub(super) fn slow(&self, node: Option<&NodeId>, slow: bool) {
-        let desk = &mut *self.desk();
-        let accidents = match node {
-            Some(node) => desk.boxes.get_mut(node).map(|mailbox| &mut mailbox.slow),
-            None => Some(&mut desk.slow),
-        };
-        if let Some(accidents) = accidents {
-            *accidents = if slow {
-                *accidents + 1
-            } else {
-                accidents.saturating_sub(1)
-            };
-        }
-    }
-
     /// Whether messages can meet faults still.
     pub(super) fn is_faulty(&self) -> bool {
         self.desk().faulty
@@ -188,21 +105,18 @@ impl Relay {
     }
 
     /// Hands a node a message that was made at the relay.
-    pub(super) fn forge(&self, message: OverlayMessage, how: String) {
+    pub(super) fn forge(&self, forged: Forged) {
         self.count(Accident::Forged);
+        let Forged { message, to, how } = forged;
         let n = self.desk().number();
         self.record(relayed(n, &message));
         let fault = Accident::Forged.name().to_owned();
         self.record(What::Hit { n, fault, how });
-        let (from, to) = (message.source.clone(), message.dest.clone());
+        let from = message.source.clone();
+        let to = to.unwrap_or_else(|| message.dest.clone());
         let bytes = ToNode::Overlay(message).encode();
         let wait = self.desk().latency(Some(&from), &to);
         self.put_after(wait, n, to, bytes);
-    }
-
-    /// A node is gone: what it had to answer it will not.
-    pub(super) fn excuse(&self, node: &NodeId) {
-        self.desk().seen.owed.retain(|_, owed| owed.node != *node);
     }
 
     /// The researcher asks a node.
@@ -222,10 +136,13 @@ impl Relay {
     /// Carries what a node has to say, for as long as it lives.
     pub(super) async fn carry(self, node: NodeId, mut outgoing: mpsc::Receiver<transport::Letter>) {
         while let Some(letter) = outgoing.recv().await {
-            if timeout(KEPT, self.reachable(&node)).await.is_err() {
+            let reached = timeout(KEPT, self.reachable(&node, Wire::carries_away)).await;
+            let message = letter.take();
+            // Whoever waits for its receipt waits no longer: it is dropped, as the transport does.
+            if reached.is_err() {
                 continue;
             }
-            match letter.take() {
+            match message {
                 ToResearcher::Overlay(message) => self.relay(message),
                 answer => self.answered(&node, answer),
             }
@@ -240,7 +157,7 @@ impl Relay {
     ) {
         // What the node does not take yet stays in its mailbox.
         while let Ok(place) = incoming.reserve().await {
-            self.reachable(&node).await;
+            self.reachable(&node, Wire::carries_here).await;
             let Some(letter) = self.next_letter(&node).await else {
                 continue;
             };
@@ -269,9 +186,10 @@ impl Relay {
     }
 
     /// What is left at the end.
-    pub(super) fn into_left(self) -> Left {
+    pub(super) fn into_ledger(self) -> Ledger {
         let desk = &mut *self.desk();
-        Left {
+        desk.leave_unanswered();
+        Ledger {
             seen: std::mem::take(&mut desk.seen),
             counts: std::mem::take(&mut desk.counts),
             hits: std::mem::take(&mut desk.hits),
@@ -319,7 +237,7 @@ impl Relay {
         });
         desk.seen.answers.push(answer.encode());
         if let Some(id) = request_of(&answer) {
-            desk.seen.owed.remove(id);
+            desk.answered(node, id);
         }
         // Only at the end of a run nobody reads any more.
         let _ = desk.answers.send(answer);
@@ -330,11 +248,13 @@ impl Relay {
         let desk = &mut *self.desk();
         let Passing { n, from, to, .. } = message;
         let mut wait = desk.latency(from, to);
-        let fates = [desk.listed.fate(message), desk.plan.fate()];
-        let fate = fates.into_iter().flatten().next();
-        let fate = fate.filter(|_| desk.faulty);
+        let (listed, drawn) = (desk.listed.fate(message), desk.plan.fate());
+        let fate = listed.or(drawn).filter(|_| desk.faulty);
         if let Some(fate) = fate {
             desk.hit(n, fate);
+            if listed.is_none() {
+                desk.hits.insert(n, fate);
+            }
         }
         match fate {
             Some(Fate::Dropped) => return,
@@ -379,7 +299,7 @@ impl Relay {
     fn hold(&self, to: &NodeId, held: Held) {
         let desk = &mut *self.desk();
         match desk.boxes.get_mut(to) {
-            Some(mailbox) if desk.up => mailbox.held.push(held),
+            Some(mailbox) if desk.down == 0 => mailbox.held.push(held),
             _ => desk.put(held.n, to, held.bytes),
         }
     }
@@ -416,15 +336,15 @@ impl Relay {
         None
     }
 
-    /// Waits until the node and the relay can talk.
-    async fn reachable(&self, node: &NodeId) {
+    /// Waits until what goes one way between the node and the relay arrives.
+    async fn reachable(&self, node: &NodeId, carries: fn(&Wire) -> bool) {
         loop {
             let changed = {
                 let desk = self.desk();
                 let Some(mailbox) = desk.boxes.get(node) else {
                     return;
                 };
-                if desk.up && !mailbox.cut_off {
+                if desk.down == 0 && carries(&mailbox.wire) {
                     return;
                 }
                 mailbox.changed.clone().notified_owned()

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::message::{NodeId, OverlayMessage, RequestId};
@@ -10,10 +9,10 @@ pub(in crate::sandbox) struct Seen {
     pub(in crate::sandbox) overlays: Vec<Overlay>,
     /// All that nodes answered the researcher.
     pub(in crate::sandbox) answers: Vec<Vec<u8>>,
-    /// The most messages that one mailbox held.
-    pub(in crate::sandbox) fullest: usize,
-    /// Requests that a life of a node got and has not answered.
-    pub(in crate::sandbox) owed: BTreeMap<RequestId, Owed>,
+    /// Requests that nodes were given, in the order in which they were.
+    pub(in crate::sandbox) owed: Vec<Owed>,
+    /// The ends of lives: whose, and when, from the beginning of the run.
+    pub(in crate::sandbox) gone: Vec<(NodeId, Duration)>,
 }
 
 /// A message between nodes, as the relay sees it.
@@ -27,6 +26,29 @@ pub(in crate::sandbox) struct Overlay {
 pub(in crate::sandbox) struct Owed {
     /// Who has it.
     pub(in crate::sandbox) node: NodeId,
-    /// Since when, from the beginning of the run.
-    pub(in crate::sandbox) since: Duration,
+    /// Which.
+    pub(in crate::sandbox) request: RequestId,
+    /// When it was given it: more than once, if it came again before it was answered.
+    pub(in crate::sandbox) deliveries: Vec<Delivery>,
+    /// Whether it was answered.
+    pub(in crate::sandbox) answered: bool,
+    /// For how long node and relay had heard each other when it was, or at the end of the run.
+    pub(in crate::sandbox) carried: Duration,
+}
+
+/// When a node was given something.
+#[derive(Clone, Copy)]
+pub(in crate::sandbox) struct Delivery {
+    /// From the beginning of the run.
+    pub(in crate::sandbox) at: Duration,
+    /// For how long node and relay had heard each other by then.
+    pub(in crate::sandbox) carried: Duration,
+}
+
+impl Seen {
+    /// The request of that id, if it is not answered.
+    pub(super) fn owed_still(&mut self, request: &RequestId) -> Option<&mut Owed> {
+        let mut owed = self.owed.iter_mut().rev();
+        owed.find(|owed| owed.request == *request && !owed.answered)
+    }
 }

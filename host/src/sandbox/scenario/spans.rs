@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{ScenarioError, time};
+use super::ScenarioError;
+use crate::sandbox::times;
 
 /// The text of a scenario.
 #[derive(Clone, Copy)]
@@ -28,9 +29,9 @@ impl Source<'_> {
     }
 
     pub(super) fn time(&self, text: &Spanned<String>) -> Result<Duration, ScenarioError> {
-        time::read(text.as_ref()).ok_or_else(|| {
+        times::read(text.as_ref()).ok_or_else(|| {
             let why = format!("{:?} is no time", text.as_ref());
-            self.wrong(text, why, time::EXPECTED)
+            self.wrong(text, why, times::EXPECTED)
         })
     }
 

@@ -78,7 +78,7 @@ pub(super) struct HitTable {
     pub(super) kind: Option<String>,
     pub(super) from: Option<Spanned<String>>,
     pub(super) to: Option<Spanned<String>>,
-    pub(super) nth: Option<u32>,
+    pub(super) nth: Option<Spanned<u32>>,
     pub(super) fault: Spanned<String>,
     pub(super) later: Option<Spanned<String>>,
     pub(super) byte: Option<u64>,

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::values::{self, quoted};
-use super::{Ask, Component, Expected, Role, Scenario, SetUps, Start, numbered, shown};
+use super::{Ask, Component, Expected, Role, Scenario, SetUps, Start, numbered};
 use crate::message::{NodeId, SecaggId};
 use crate::sandbox::faults::{Fate, Planned};
 use crate::sandbox::hits::{Hit, Which};
+use crate::sandbox::times::shown;
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +52,7 @@ impl Scenario {
         writeln!(f, "at = \"{}\"", shown(planned.at))?;
         writeln!(f, "kind = \"{}\"", planned.accident.name())?;
         let node = self.nodes.get(planned.node % self.nodes.len().max(1));
-        if let Some(node) = node {
+        if let Some(node) = node.filter(|_| !planned.accident.is_of_relay()) {
             writeln!(f, "node = {}", quoted(node.as_str()))?;
         }
         writeln!(f, "for = \"{}\"", shown(planned.lasting))?;
@@ -241,7 +242,7 @@ outcome = "answered"
 [faults]
 drop = 0.1
 delayed = 0.2
-delay = "50ms..2000ms"
+delay = "50ms..2s"
 kill = 2
 
 [[fault]]
@@ -250,6 +251,12 @@ kind = "partition"
 node = "b"
 for = "30s"
 draw = "ff00000000000001"
+
+[[fault]]
+at = "20s"
+kind = "slow-relay"
+for = "1s"
+draw = "0"
 
 [[hit]]
 message = 12

@@ -1,25 +1,21 @@
 //! From the text to a [`Scenario`]: all that can be wrong in the file is found here, with its line.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod expected;
+mod faults;
+mod plugins;
+
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::spans::Source;
-use super::tables::{
-    AskTable, ExpectTable, FaultTable, HitTable, PluginTable, StartTable, Written,
-};
+use super::tables::{AskTable, StartTable, Written};
 use super::values;
-use super::{
-    Ask, Component, Ended, Expected, HEAL, Role, Scenario, ScenarioError, Scheme, SetUps, Start,
-    Stored, numbered,
-};
-use crate::handlers::{BUILT_IN, Capability, Limit, Limits};
-use crate::message::NodeId;
-use crate::sandbox::faults::{Accident, Fate, Faults, Planned};
-use crate::sandbox::hits::{Hit, Which};
+use super::{Ask, Ended, HEAL, HEALED, Scenario, ScenarioError, Scheme, Start, numbered};
+use crate::message::{NodeId, SecaggId};
 
 /// The most nodes: as many as a run can have parties.
 const MOST_NODES: usize = 1000;
@@ -118,49 +114,19 @@ impl Reading<'_> {
         })
     }
 
+    /// A node's place among them.
+    fn place(&self, name: &Spanned<String>) -> Result<usize, ScenarioError> {
+        let node = self.node(name)?;
+        let place = self.nodes.iter().position(|other| *other == node);
+        Ok(place.unwrap_or_default())
+    }
+
     fn some_nodes(
         &self,
         names: Option<Vec<Spanned<String>>>,
     ) -> Result<Option<BTreeSet<NodeId>>, ScenarioError> {
         let nodes = names.map(|names| names.iter().map(|name| self.node(name)).collect());
         nodes.transpose()
-    }
-
-    fn role(&self, role: Spanned<PluginTable>) -> Result<Role, ScenarioError> {
-        let component = match (&role.as_ref().built_in, &role.as_ref().file) {
-            (Some(name), None) => {
-                let known = BUILT_IN.map(|built_in| (built_in.name, built_in.name));
-                let name = self.source.word(name, "a built-in plugin", known)?;
-                Component::BuiltIn(name.to_owned())
-            }
-            (None, Some(file)) => Component::File(self.folder.join(PathBuf::from(file.as_ref()))),
-            _ => {
-                let why = "a plugin is built in or from a file";
-                let todo = "write either built-in = \"NAME\" or file = \"PATH\"";
-                return Err(self.source.wrong(&role, why, todo));
-            }
-        };
-        let table = role.into_inner();
-        let mut limits = Vec::new();
-        for (name, value) in table.limits {
-            let limit: Limit = self.source.value(&name, "see `backchannel plugin list`")?;
-            let set = Limits::default().set(limit, *value.as_ref());
-            let todo = "choose a value in that range";
-            set.map_err(|error| self.source.wrong(&value, error, todo))?;
-            limits.push((limit, value.into_inner()));
-        }
-        let grants = table.grants.map(|grants| {
-            let known = Capability::ALL.map(|capability| (capability.name(), capability));
-            let grant = |name| self.source.word(name, "a grant", known);
-            grants.iter().map(grant).collect()
-        });
-        Ok(Role {
-            component,
-            nodes: self.some_nodes(table.nodes)?,
-            grants: grants.transpose()?,
-            limits,
-            enabled: table.enabled.unwrap_or(true),
-        })
     }
 
     fn start(&self, start: StartTable) -> Result<Start, ScenarioError> {
@@ -187,9 +153,18 @@ impl Reading<'_> {
         Ok(Start {
             at: self.source.time(&start.at)?,
             scheme: self.source.word(&start.set_up, "set-up", schemes)?,
-            run: self.source.value(&start.run, "write another name")?,
+            run: self.run(&start.run)?,
             parties,
         })
+    }
+
+    fn run(&self, name: &Spanned<String>) -> Result<SecaggId, ScenarioError> {
+        let todo = "write another name";
+        if HEALED.iter().any(|(_, own)| own == name.as_ref()) {
+            let why = format!("{:?} is begun after healing anyway", name.as_ref());
+            return Err(self.source.wrong(name, why, todo));
+        }
+        self.source.value(name, todo)
     }
 
     fn ask(&self, ask: AskTable) -> Result<Ask, ScenarioError> {
@@ -232,141 +207,13 @@ impl Reading<'_> {
             outcome: outcome.transpose()?,
         })
     }
-
-    fn faults(
-        &self,
-        faults: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
-    ) -> Result<Faults, ScenarioError> {
-        let mut parts = Vec::new();
-        for (name, value) in faults {
-            let shown = match value.as_ref() {
-                toml::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            let part = format!("{}={shown}", name.as_ref());
-            let todo = "`backchannel sim --help` lists the faults";
-            Faults::from_str(&part).map_err(|error| self.source.wrong(&name, error, todo))?;
-            parts.push(part);
-        }
-        // Each part was read alone before.
-        Faults::from_str(&parts.join(",")).map_err(|error| ScenarioError::new(1, error, ""))
-    }
-
-    fn accident(&self, n: u64, fault: FaultTable) -> Result<Planned, ScenarioError> {
-        let known = Accident::ALL.map(|accident| (accident.name(), accident));
-        let node = fault.node.map(|node| self.node(&node)).transpose()?;
-        let draw = fault.draw.map(|draw| {
-            u64::from_str_radix(draw.as_ref(), 16).map_err(|_| {
-                let why = format!("{:?} is no hexadecimal number", draw.as_ref());
-                self.source
-                    .wrong(&draw, why, "write up to 16 of 0-9 and a-f")
-            })
-        });
-        Ok(Planned {
-            at: self.source.time(&fault.at)?,
-            accident: self
-                .source
-                .word(&fault.kind, "the kind of a fault", known)?,
-            node: node
-                .and_then(|node| self.nodes.iter().position(|other| *other == node))
-                .unwrap_or_default(),
-            lasting: self.source.time(&fault.r#for)?,
-            draw: draw.transpose()?.unwrap_or(n),
-        })
-    }
-
-    fn hit(&self, hit: Spanned<HitTable>) -> Result<Hit, ScenarioError> {
-        let table = hit.as_ref();
-        let node = |name: &Option<Spanned<String>>| {
-            let node = name.as_ref().map(|name| self.node(name));
-            node.transpose()
-        };
-        let which = match (table.message, &table.kind) {
-            (Some(n), None) => Which::Number(n),
-            (None, Some(kind)) => Which::Like {
-                kind: kind.clone(),
-                from: node(&table.from)?,
-                to: node(&table.to)?,
-                nth: table.nth.unwrap_or(1).max(1),
-            },
-            _ => {
-                let why = "it is not said which message is hit";
-                let todo = "write either message = NUMBER or kind = \"KIND\", with from, to, nth";
-                return Err(self.source.wrong(&hit, why, todo));
-            }
-        };
-        let later = match &table.later {
-            Some(later) => Some(self.source.time(later)?),
-            None => None,
-        };
-        let kind = table.fault.as_ref().as_str();
-        let fate = match (kind, later, table.byte, table.add, table.behind) {
-            ("drop", None, None, None, None) => Fate::Dropped,
-            ("dup", Some(later), None, None, None) => Fate::Duplicated(later),
-            ("delay", Some(later), None, None, None) => Fate::Delayed(later),
-            ("corrupt", None, Some(at), Some(by), None) if by > 0 => Fate::Corrupted { at, by },
-            ("reorder", None, None, None, Some(by)) if by > 0 => Fate::Overtaken { by },
-            _ => {
-                let why = format!("{kind:?} with these keys is no fault of a message");
-                let todo = "write drop; dup or delay with later = TIME; corrupt with byte = N, add = N; or reorder with behind = N";
-                return Err(self.source.wrong(&table.fault, why, todo));
-            }
-        };
-        Ok(Hit { which, fate })
-    }
-
-    fn expected(&self, expect: ExpectTable) -> Result<Expected, ScenarioError> {
-        let set_ups = match &expect.set_ups {
-            Some(set_ups) => self.set_ups(set_ups)?,
-            None => SetUps::default(),
-        };
-        let run = |name| self.source.value(name, "write the name of a run");
-        let store = expect.store.into_iter().map(|entry| {
-            let value = entry.value.map(|value| {
-                values::bytes(value.as_ref())
-                    .map_err(|why| self.source.wrong(&value, why, values::EXPECTED_BYTES))
-            });
-            Ok(Stored {
-                node: self.node(&entry.node)?,
-                plugin: entry.plugin,
-                key: entry.key,
-                value: value.transpose()?,
-            })
-        });
-        let refuse = expect.refuses_to_start.iter().map(|name| self.node(name));
-        Ok(Expected {
-            set_ups,
-            failed: expect.failed.iter().map(run).collect::<Result<_, _>>()?,
-            refuses_to_start: refuse.collect::<Result<_, _>>()?,
-            store: store.collect::<Result<_, _>>()?,
-        })
-    }
-
-    fn set_ups(&self, set_ups: &Spanned<toml::Value>) -> Result<SetUps, ScenarioError> {
-        let wrong = |why: String| {
-            let todo = "write \"all\", \"healed\" or a list of runs";
-            self.source.wrong(set_ups, why, todo)
-        };
-        match set_ups.as_ref() {
-            toml::Value::String(word) if word == "all" => Ok(SetUps::All),
-            toml::Value::String(word) if word == "healed" => Ok(SetUps::Healed),
-            toml::Value::Array(names) => {
-                let names = names.iter().map(|name| {
-                    let name = name
-                        .as_str()
-                        .ok_or_else(|| wrong(format!("{name} is no name")))?;
-                    name.parse()
-                        .map_err(|error| wrong(format!("{name:?}: {error}")))
-                });
-                Ok(SetUps::Named(names.collect::<Result<_, _>>()?))
-            }
-            other => Err(wrong(format!("{other} names no set-ups"))),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use super::super::Component;
     use super::*;
 
     fn parse(text: &str) -> Result<Scenario, ScenarioError> {
@@ -444,6 +291,62 @@ mod tests {
                 &["nodes = 2", "[[hit]]", "fault = \"drop\""],
                 2,
                 "message = NUMBER",
+            ),
+            (
+                &[
+                    "nodes = 2",
+                    "[[fault]]",
+                    "at = \"1s\"",
+                    "kind = \"kill\"",
+                    "for = \"1s\"",
+                ],
+                4,
+                "node =",
+            ),
+            (
+                &[
+                    "nodes = 2",
+                    "[[fault]]",
+                    "at = \"1s\"",
+                    "kind = \"relay\"",
+                    "node = \"node-1\"",
+                    "for = \"1s\"",
+                ],
+                5,
+                "line away",
+            ),
+            (
+                &[
+                    "nodes = 2",
+                    "[[start]]",
+                    "at = \"1s\"",
+                    "set-up = \"dh\"",
+                    "run = \"dh-healed\"",
+                ],
+                5,
+                "another name",
+            ),
+            (
+                &[
+                    "nodes = 2",
+                    "[[hit]]",
+                    "message = 1",
+                    "to = \"node-0\"",
+                    "fault = \"drop\"",
+                ],
+                2,
+                "NUMBER alone",
+            ),
+            (
+                &[
+                    "nodes = 2",
+                    "[[hit]]",
+                    "kind = \"K\"",
+                    "nth = 0",
+                    "fault = \"drop\"",
+                ],
+                4,
+                "from 1",
             ),
             (
                 &["nodes = 2", "[[hit]]", "message = 1", "fault = \"dup\""],

@@ -1,4 +1,4 @@
-//! Times as scenarios write them: `1500ms`, `30s`, `2min`, `1h`.
+//! Times as scenarios and faults write them: `1500ms`, `30s`, `2min`, `1h`.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Option<Duration> {
 }
 
 /// Writes it, exact to the microsecond.
-pub(in crate::sandbox) fn shown(time: Duration) -> String {
+pub(super) fn shown(time: Duration) -> String {
     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     if us == 0 {
         return "0s".into();
