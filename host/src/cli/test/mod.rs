@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::{foreign, with_progress};
-use super::{Exit, Format, Problem, tried};
+use super::{Exit, Format, Problem, project, tried};
 use crate::cases::{Bench, CaseFile, CasesError, Outcome};
 use crate::handlers::{BUILT_IN, Runtime};
 use report::Report;
@@ -21,10 +21,11 @@ const FOLDER: &str = "cases";
 /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "How cases are written: guest-handlers/README.md.\n\nExample:\n  backchannel test my-handler.wasm\n  backchannel test my-handler.wasm --cases cases/echo.toml --name refuses\n  backchannel test my-handler.wasm --update\n  backchannel test key-request --cases guest-handlers/key-request/cases --junit report.xml"
+    after_help = "How cases are written: guest-handlers/README.md.\n\nExample:\n  backchannel test\n  backchannel test my-handler.wasm\n  backchannel test my-handler.wasm --cases cases/echo.toml --name refuses\n  backchannel test my-handler.wasm --update\n  backchannel test key-request --cases guest-handlers/key-request/cases --junit report.xml"
 )]
 pub(super) struct Test {
-    /// A component, or the name of a built-in plugin [default: what each file of cases names as its `plugin`].
+    /// A component, or the name of a built-in plugin [default: what each file of cases names as its `plugin`; else that of the
+    /// project in the current folder].
     plugin: Option<String>,
     /// A file of cases, or a folder of them; may be given again [default: the folder cases].
     #[arg(long, value_name = "PATH")]
@@ -178,12 +179,15 @@ impl Test {
             return Ok(plugin.clone());
         }
         let Some(named) = file.plugin() else {
+            if let Some(component) = project::component_here()? {
+                return Ok(component.display().to_string());
+            }
             let path = file.path().display();
             return Err(Problem::new(
                 Exit::Input,
                 format!("the cases in {path} cannot be run"),
                 "it is not said which plugin they are for",
-                "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file",
+                "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file; or go to the folder of a project",
             ));
         };
         if built_in(named).is_some() {
