@@ -9,7 +9,11 @@ use crate::project::{Folder, problem};
 fn refuses_a_name_that_no_plugin_can_have() {
     let folder = Folder::new();
     for name in ["Hello", "../hello", "9lives", "hello world", ""] {
-        let ended = folder.run(folder.path(), &["new", name, "--lang", "rust"], &[]);
+        let ended = folder.run(
+            folder.path(),
+            &["new", name, "--lang", "rust", "-o", "json"],
+            &[],
+        );
         let said = problem(INPUT, ended);
         assert!(said.contains("lower-case"), "{name:?}: {said}");
     }
@@ -22,7 +26,11 @@ fn leaves_a_folder_alone_that_holds_something() {
     let begun = folder.begin("hello", &["--lang", "js"]);
     begun.change("src/handler.js", "Hello", "Good morning");
 
-    let again = folder.run(folder.path(), &["new", "hello", "--lang", "js"], &[]);
+    let again = folder.run(
+        folder.path(),
+        &["new", "hello", "--lang", "js", "-o", "json"],
+        &[],
+    );
 
     let said = problem(INPUT, again);
     assert!(said.contains("not empty"), "{said}");
@@ -34,7 +42,10 @@ fn leaves_a_folder_alone_that_holds_something() {
 fn commands_that_need_a_project_or_its_component_say_how_to_get_one() {
     let folder = Folder::new();
     for command in ["build", "check"] {
-        let said = problem(INPUT, folder.run(folder.path(), &[command], &[]));
+        let said = problem(
+            INPUT,
+            folder.run(folder.path(), &[command, "-o", "json"], &[]),
+        );
         assert!(said.contains("backchannel new NAME"), "{command}: {said}");
     }
     let project = folder.begin("unbuilt", &["--lang", "python"]);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How a command ended.
@@ -48,8 +49,6 @@ impl Folder {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backchannel"));
         command.args(args).current_dir(at);
         command.env_remove("BACKCHANNEL_LOG");
-        // Errors in one line each, wherever they are cut.
-        command.env("COLUMNS", "1000").env("NO_COLOR", "1");
         command.env("CARGO_NET_OFFLINE", "true");
         command.env("CARGO_TARGET_DIR", target());
         command.env("XDG_CACHE_HOME", self.path().join("cache"));
@@ -95,7 +94,7 @@ impl Project<'_> {
 
     /// What a command says that fails with this exit code: what, why and what to do.
     pub fn problem(&self, code: i32, args: &[&str]) -> String {
-        problem(code, self.run(args))
+        problem(code, self.run(&[args, &["-o", "json"]].concat()))
     }
 
     /// Puts `to` in the place of `from` in one of its files.
@@ -107,18 +106,16 @@ impl Project<'_> {
     }
 }
 
-/// What was said, which must be all of what, why and what to do. Lines that a terminal would break are joined.
+/// What a command said with `-o json` that must have failed with this exit code: what, why and what to do, and before it what tools said.
 pub fn problem(code: i32, ended: Ended) -> String {
     assert_eq!(ended.code, code, "{ended:?}");
-    for part in ["× ", "╰─▶ ", "help: "] {
-        assert!(ended.err.contains(part), "no {part:?}: {}", ended.err);
-    }
-    let words: Vec<_> = ended
-        .err
-        .split_whitespace()
-        .filter(|word| *word != "│")
-        .collect();
-    words.join(" ")
+    let object: Value = serde_json::from_str(&ended.out).expect("one object");
+    let part = |name: &str| {
+        let text = object["error"][name].as_str().unwrap_or_default();
+        assert!(!text.is_empty(), "no {name:?}: {ended:?}");
+        text.to_owned()
+    };
+    [ended.err.clone(), part("what"), part("why"), part("to_do")].join("\n")
 }
 
 /// Where projects in Rust are built: in the place where Cargo lets tests keep things.

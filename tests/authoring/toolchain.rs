@@ -17,7 +17,10 @@ fn without_a_toolchain_a_project_says_what_to_install() {
         let project = folder.begin("bare", &["--lang", language]);
         let nowhere = folder.path().to_str().expect("a text");
 
-        let ended = project.run_with(&["build"], &[("PATH", nowhere), ("CARGO", "cargo")]);
+        let ended = project.run_with(
+            &["build", "-o", "json"],
+            &[("PATH", nowhere), ("CARGO", "cargo")],
+        );
 
         let said = problem(FAILED, ended);
         assert!(said.contains(missing), "{language}: {said}");
@@ -39,7 +42,10 @@ fn without_the_wasm_target_and_rustup_it_is_said_what_to_run() {
         ("CARGO", env!("CARGO")),
     ];
 
-    let said = problem(FAILED, project.run_with(&["build"], &settings));
+    let said = problem(
+        FAILED,
+        project.run_with(&["build", "-o", "json"], &settings),
+    );
 
     assert!(
         said.contains("rustup target add wasm32-unknown-unknown"),
@@ -62,7 +68,10 @@ fn an_installation_that_fails_shows_what_the_tool_said_and_is_begun_anew() {
     let here = folder.path().to_str().expect("a text");
 
     for _ in 0..2 {
-        let ended = project.run_with(&["build"], &[("PATH", &format!("{here}:/bin"))]);
+        let ended = project.run_with(
+            &["build", "-o", "json"],
+            &[("PATH", &format!("{here}:/bin"))],
+        );
 
         let said = problem(FAILED, ended);
         assert!(said.contains("ensurepip is not available"), "{said}");

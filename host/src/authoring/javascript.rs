@@ -22,7 +22,7 @@ const NO_NODE: &str = "install Node.js 20 or newer, with npm (Debian: apt instal
 
 /// The component of a JavaScript project, without a manifest. The engine is built without its WASI.
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
-    let folder = std::path::absolute(project.folder()).map_err(not_there)?;
+    let folder = project.absolute_folder()?;
     let source = folder.join("src/handler.js");
     check_syntax(&source)?;
     let toolchain = componentize()?;

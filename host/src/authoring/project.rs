@@ -113,6 +113,15 @@ impl Project {
         &self.folder
     }
 
+    /// Its folder, from the root: for programs that run elsewhere.
+    pub(super) fn absolute_folder(&self) -> Result<PathBuf, AuthoringError> {
+        let here = std::env::current_dir().map_err(|error| {
+            let todo = "go to a folder that is there";
+            AuthoringError::new(Fault::Project, "the project is nowhere", error, todo)
+        })?;
+        Ok(here.join(&self.folder))
+    }
+
     /// The plugin's name.
     pub fn name(&self) -> &str {
         self.written.name.as_ref()

@@ -18,7 +18,7 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     let program = componentize()?;
     let world = world::write(project)?;
     let made = world.path().join("component.wasm");
-    let folder = project.folder();
+    let folder = project.absolute_folder()?;
     let tool = Tool {
         doing: "making a component of src/handler.py",
         missing: "remove the folder and build again: it is installed anew",

@@ -9,17 +9,12 @@ use super::{AuthoringError, Fault, Project};
 
 /// The component of a Rust project, without a manifest. What Cargo says goes to standard error.
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
-    let folder = std::path::absolute(project.folder()).map_err(|error| {
-        let todo = "go to a folder that is there";
-        AuthoringError::new(Fault::Project, "the project is nowhere", error, todo)
-    })?;
+    let folder = project.absolute_folder()?;
     let failed = |error: CompileError| not_compiled(project, &error);
     let mut guests = Guests::find(&folder.join("Cargo.toml")).map_err(failed)?;
     // Cargo follows symbolic links.
     let folder = folder.canonicalize().unwrap_or(folder);
-    guests
-        .packages
-        .retain(|package| package.is_at(&folder) || package.is_at(project.folder()));
+    guests.packages.retain(|package| package.is_at(&folder));
     let target = target(&guests.workspace_root);
     let cores = guests.compile(&target).map_err(failed)?;
     let core = cores.first().ok_or_else(|| {

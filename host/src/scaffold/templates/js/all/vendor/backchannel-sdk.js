@@ -126,7 +126,8 @@ function refuseWhatIsNoEffect(effects) {
 /** @param {unknown} value */
 function typeName(value) {
   if (value === null) return 'null';
-  if (value instanceof Uint8Array) return 'bytes';
+  // Not `instanceof`: what the host hands over is of another global object.
+  if (ArrayBuffer.isView(value)) return 'bytes';
   if (Array.isArray(value)) return 'list';
   return typeof value === 'object' ? 'map' : typeof value;
 }
