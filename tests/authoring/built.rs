@@ -24,7 +24,7 @@ fn is_whole(project: &Project<'_>, world: &str) {
 
 #[test]
 fn a_handler_is_built_tested_and_simulated() {
-    let folder = Folder::new();
+    let folder = Folder::for_rust();
     let project = folder.begin("hello", &["--lang", "rust"]);
 
     is_whole(&project, "message-handler");
@@ -41,7 +41,7 @@ fn a_handler_is_built_tested_and_simulated() {
 
 #[test]
 fn a_protocol_takes_the_place_of_the_built_in_one_and_agrees_on_secrets() {
-    let folder = Folder::new();
+    let folder = Folder::for_rust();
     let project = folder.begin("pair-keys", &["--lang", "rust", "--template", "protocol"]);
 
     is_whole(&project, "protocol");
@@ -52,8 +52,8 @@ fn a_protocol_takes_the_place_of_the_built_in_one_and_agrees_on_secrets() {
 
 #[test]
 fn the_tests_of_a_fresh_project_pass_without_wasm_too() {
-    let folder = Folder::new();
-    let project = folder.begin("native", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/authoring");
     let cargo = |args: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));
@@ -74,8 +74,8 @@ fn the_tests_of_a_fresh_project_pass_without_wasm_too() {
 
 #[test]
 fn a_changed_source_is_built_again_under_watch() {
-    let folder = Folder::new();
-    let project = folder.begin("watched", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     let watching = project
         .command(&["build", "--watch", "-o", "json"])
         .stdout(Stdio::piped())

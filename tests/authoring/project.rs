@@ -1,6 +1,6 @@
 //! A project in a folder of its own, and the commands run in it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,7 +16,13 @@ pub struct Ended {
 }
 
 /// A folder that projects are begun in.
-pub struct Folder(TempDir);
+pub struct Folder {
+    path: PathBuf,
+    /// Removes it, where it is not kept.
+    _temporary: Option<TempDir>,
+    /// Held by the one test that has the folder.
+    _turn: Option<File>,
+}
 
 /// A project.
 pub struct Project<'a> {
@@ -26,11 +32,34 @@ pub struct Project<'a> {
 
 impl Folder {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        let temporary = tempfile::tempdir().expect("a folder");
+        Self {
+            path: temporary.path().to_owned(),
+            _temporary: Some(temporary),
+            _turn: None,
+        }
+    }
+
+    /// A folder for projects that are compiled. Its path is always the same, as Cargo would build all they depend on anew for another,
+    /// so one test has it at a time.
+    pub fn for_rust() -> Self {
+        let path = target().join("projects");
+        fs::create_dir_all(target()).expect("a folder");
+        let turn = File::create(target().join("turn")).expect("a file");
+        turn.lock().expect("a turn");
+        if path.exists() {
+            fs::remove_dir_all(&path).expect("removed");
+        }
+        fs::create_dir(&path).expect("a folder");
+        Self {
+            path,
+            _temporary: None,
+            _turn: Some(turn),
+        }
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
     }
 
     /// Runs the program in a folder below, with these settings.

@@ -7,8 +7,8 @@ use crate::{FAILED, INPUT, REFUSED};
 
 #[test]
 fn a_manifest_that_no_host_takes_is_refused_with_its_line() {
-    let folder = Folder::new();
-    let project = folder.begin("manifest", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     let whole = fs::read_to_string(project.path().join("backchannel.toml")).expect("a text");
     for (from, to, line, says) in [
         ("# store =", "files =", 14, "no capability \"files\""),
@@ -19,12 +19,7 @@ fn a_manifest_that_no_host_takes_is_refused_with_its_line() {
             18,
             "no limit \"memory\"",
         ),
-        (
-            "[\"ManifestRequest\", \"ManifestReply\"]",
-            "[]",
-            10,
-            "no kind",
-        ),
+        ("[\"HelloRequest\", \"HelloReply\"]", "[]", 10, "no kind"),
         ("language = \"rust\"", "language = \"cobol\"", 7, "cobol"),
         ("authors = []", "author = \"me\"", 5, "author"),
         (
@@ -47,8 +42,8 @@ fn a_manifest_that_no_host_takes_is_refused_with_its_line() {
 
 #[test]
 fn code_of_the_wrong_type_is_shown_as_the_compiler_says_it() {
-    let folder = Folder::new();
-    let project = folder.begin("mistyped", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.change("src/lib.rs", "vec![Effect::Reply(reply)]", "reply");
 
     let ended = project.run(&["build"]);
@@ -62,12 +57,12 @@ fn code_of_the_wrong_type_is_shown_as_the_compiler_says_it() {
 
 #[test]
 fn an_import_that_the_manifest_keeps_quiet_about_is_refused_with_the_line_to_write() {
-    let folder = Folder::new();
-    let project = folder.begin("undeclared", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.change(
         "src/lib.rs",
         "envelope.authenticated()?;",
-        "envelope.authenticated()?;\n        backchannel_sdk::log::write(backchannel_sdk::log::Level::Info, &message.kind);",
+        "envelope.authenticated()?;\n        backchannel_sdk::log::info(&message.kind);",
     );
 
     let said = project.problem(REFUSED, &["build"]);
@@ -96,11 +91,11 @@ fn an_import_that_the_manifest_keeps_quiet_about_is_refused_with_the_line_to_wri
 
 #[test]
 fn a_reply_of_a_kind_that_is_not_the_plugins_fails_its_case() {
-    let folder = Folder::new();
-    let project = folder.begin("kinds", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.change(
         "src/lib.rs",
-        "Outgoing::new(\"KindsReply\", &Reply { greeting })?",
+        "Outgoing::new(\"HelloReply\", &Reply { greeting })?",
         "Outgoing::new(\"TrainReply\", &Reply { greeting })?",
     );
     project.done(&["build"]);
@@ -113,16 +108,16 @@ fn a_reply_of_a_kind_that_is_not_the_plugins_fails_its_case() {
 
 #[test]
 fn a_kind_that_the_manifest_names_and_the_code_does_not_know_fails_its_case() {
-    let folder = Folder::new();
-    let project = folder.begin("kind", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.change(
         "backchannel.toml",
-        "[\"KindRequest\"",
-        "[\"HowdyRequest\", \"KindRequest\"",
+        "[\"HelloRequest\"",
+        "[\"HowdyRequest\", \"HelloRequest\"",
     );
     project.change(
         "cases/messages.toml",
-        "kind = \"KindRequest\"",
+        "kind = \"HelloRequest\"",
         "kind = \"HowdyRequest\"",
     );
     project.done(&["build"]);
@@ -139,8 +134,8 @@ fn a_kind_that_the_manifest_names_and_the_code_does_not_know_fails_its_case() {
 
 #[test]
 fn limits_that_the_component_cannot_begin_within_are_refused_with_what_to_write() {
-    let folder = Folder::new();
-    let project = folder.begin("limits", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.change("backchannel.toml", "# memory-mib = 64", "file-kib = 4");
 
     let said = project.problem(REFUSED, &["build"]);
@@ -154,8 +149,8 @@ fn limits_that_the_component_cannot_begin_within_are_refused_with_what_to_write(
 
 #[test]
 fn what_is_no_plugin_or_another_projects_is_refused() {
-    let folder = Folder::new();
-    let project = folder.begin("other", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.done(&["build"]);
     let write = |name: &str, bytes: Vec<u8>| {
         fs::write(project.path().join(name), bytes).expect("written");
@@ -179,11 +174,11 @@ fn what_is_no_plugin_or_another_projects_is_refused() {
 
 #[test]
 fn a_component_that_is_older_than_its_sources_is_used_with_a_note() {
-    let folder = Folder::new();
-    let project = folder.begin("older", &["--lang", "rust"]);
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
     project.done(&["build"]);
     let past = std::time::SystemTime::UNIX_EPOCH;
-    let component = project.path().join("dist/older.wasm");
+    let component = project.path().join("dist/hello.wasm");
     let component = fs::File::options().write(true).open(component);
     component.expect("a file").set_modified(past).expect("set");
 

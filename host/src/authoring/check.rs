@@ -28,8 +28,7 @@ pub fn check(
     project: Option<&Project>,
 ) -> Result<Checked, AuthoringError> {
     let refused = |error: LoadError| refused(name, &error, project);
-    let manifest = Manifest::read(component).map_err(refused)?;
-    if let Some(project) = project
+    if let (Some(project), Ok(manifest)) = (project, Manifest::read(component))
         && project.manifest(manifest.contract.clone()) != manifest
     {
         return Err(AuthoringError::new(
@@ -39,9 +38,10 @@ pub fn check(
             "build it again: backchannel build",
         ));
     }
+    let terms = Terms::as_asked(component).map_err(refused)?;
+    let manifest = Manifest::read(component).map_err(refused)?;
     let limits = manifest.wanted_limits();
     let surface = Surface::read(component, &limits).map_err(refused)?;
-    let terms = Terms::as_asked(component).map_err(refused)?;
     Plugin::load(runtime, component, terms, None).map_err(refused)?;
     Ok(Checked {
         bytes: component.len(),

@@ -207,7 +207,8 @@ impl Project {
 
     /// When one of its sources was last changed: all files but those of cases, scenarios and what is built.
     pub fn changed(&self) -> Option<SystemTime> {
-        newest(&self.folder)
+        let here = self.folder.as_os_str().is_empty();
+        newest(if here { Path::new(".") } else { &self.folder })
     }
 
     fn wrong<T>(
@@ -257,10 +258,20 @@ impl Project {
             let in_range = Limits::default().set(limit, *value.as_ref());
             in_range.map_err(|error| self.wrong(value, error, "write a number in that range"))?;
         }
-        // The rest is about texts. Each is looked at in the place of all others, to find the one that is wrong.
+        // The rest is about texts. Each is looked at in a manifest that is right but for it.
         for text in self.texts() {
-            let mut alone = self.manifest("0.1.0".into());
-            alone.version.clone_from(text.as_ref());
+            let alone = Manifest {
+                name: "alone".into(),
+                version: text.as_ref().clone(),
+                licence: "MIT".into(),
+                authors: Vec::new(),
+                description: String::new(),
+                contract: "0.1.0".into(),
+                kinds: vec!["Alone".into()],
+                initiates: Vec::new(),
+                capabilities: BTreeMap::new(),
+                limits: BTreeMap::new(),
+            };
             let fits = text.as_ref().is_empty() || alone.checked().is_ok();
             if !fits {
                 let why = "the text is too long or holds control characters";
