@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 39] = [
+const LAYERS: [(&str, &[&str]); 41] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -55,6 +55,8 @@ const LAYERS: [(&str, &[&str]); 39] = [
         "cases",
         &["message", "files", "key_store", "handlers", "trace"],
     ),
+    ("authoring", &["files", "handlers"]),
+    ("scaffold", &["authoring"]),
     ("replay", &["trace", "handlers"]),
     (
         "fuzz",
@@ -224,6 +226,8 @@ const LAYERS: [(&str, &[&str]); 39] = [
             "replay",
             "cases",
             "fuzz",
+            "authoring",
+            "scaffold",
         ],
     ),
     (

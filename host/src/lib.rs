@@ -33,6 +33,7 @@
 //! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
 //! - [`cases`]: tests of one plugin. [`replay`]: its recorded calls run again, with the same or another version. [`fuzz`]: with
 //!   inputs nobody sent. [`report`]: a trace as people look at it.
+//! - [`authoring`]: a plugin in the making, from its sources to a component that hosts take. [`scaffold`]: the project it begins as.
 //! - `control` and [`cli`]: how people reach it.
 //!
 //! A layer uses those before it in this list, never those after it; `tests/layers.rs` holds the code to that.
@@ -61,6 +62,7 @@
 //! ```
 
 pub mod audit;
+pub mod authoring;
 pub mod cases;
 pub mod channels;
 mod chronicle;
@@ -94,6 +96,7 @@ pub mod report;
 mod requests;
 mod router;
 pub mod sandbox;
+pub mod scaffold;
 pub mod secure_sum;
 mod setups;
 mod tasks;

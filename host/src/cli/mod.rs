@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
 mod audit;
+mod build;
 mod cases;
+mod check;
 mod column;
 mod daemon;
 mod demo;
@@ -10,11 +12,13 @@ mod fuzz;
 mod import;
 mod log_limit;
 mod logs;
+mod new;
 mod node;
 mod output;
 mod page;
 mod plugin;
 mod problem;
+mod project;
 mod relay;
 mod replay;
 mod report;
@@ -78,6 +82,12 @@ enum Command {
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
+    /// Begin a plugin: a project that builds, with a case, a scenario, a README and a CI file.
+    New(new::New),
+    /// Build the plugin of the project in the current folder, and check it.
+    Build(build::Build),
+    /// Check that a host would take a plugin: its world, what it imports and declares, its kinds, its size, its limits.
+    Check(check::Check),
     /// Run whole networks in this process, with faults, and check what must hold.
     Sim(sim::Sim),
     /// Feed a plugin inputs that nobody means well with.
@@ -144,6 +154,9 @@ impl Cli {
                 Command::Logs(logs) => logs.run(format).await,
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
+                Command::New(new) => new.run(format),
+                Command::Build(build) => build.run(format).await,
+                Command::Check(check) => check.run(format).await,
                 Command::Sim(sim) => sim.run(self.output).await,
                 Command::Fuzz(fuzz) => fuzz.run(format).await,
                 Command::Test(test) => test.run(format).await,

@@ -109,7 +109,7 @@ impl LoadError {
             }
             Self::NotOffered { .. } => "see wit/README.md for what a plugin can import".into(),
             Self::Undeclared { capability, .. } => format!(
-                "ask the author to declare `{}` under [package.metadata.backchannel.capabilities], with the reason",
+                "ask the author to declare `{}` under [capabilities] in backchannel.toml, with the reason",
                 capability.name()
             ),
             Self::ContractTooNew { host, .. } => {

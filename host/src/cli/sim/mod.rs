@@ -1,3 +1,4 @@
+mod at_home;
 mod each;
 mod summary;
 
@@ -17,6 +18,8 @@ use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock};
 const MOST_SHOWN: usize = 3;
 /// Of many seeds, every so many-th is run twice, and must give the same run again.
 const TWICE: u64 = 20;
+/// Without a scenario that says how many.
+const NODES: u64 = 3;
 /// Some of everything.
 const FAULTS: &str = "drop=0.05,dup=0.05,corrupt=0.02,delay=10ms..20s,delayed=0.2,kill=1,power=1,partition=1,relay=1,full=1";
 
@@ -24,9 +27,9 @@ const FAULTS: &str = "drop=0.05,dup=0.05,corrupt=0.02,delay=10ms..20s,delayed=0.
 #[derive(Debug, Args)]
 #[command(after_help = examples())]
 pub(super) struct Sim {
-    /// How many nodes.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(2..=1000), conflicts_with = "scenario")]
-    nodes: u64,
+    /// How many nodes [default: 3].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(2..=1000), conflicts_with = "scenario")]
+    nodes: Option<u64>,
     /// What is to happen; tests/README.md says how to write one. Without, nodes agree on secrets while faults last.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     scenario: Vec<PathBuf>,
@@ -132,13 +135,17 @@ impl Sim {
             scenarios.push((Some(file.clone()), read(file)?));
         }
         if scenarios.is_empty() {
-            let nodes = usize::try_from(self.nodes).unwrap_or(usize::MAX);
+            scenarios = self.at_home()?;
+        }
+        if scenarios.is_empty() {
+            let nodes = usize::try_from(self.nodes.unwrap_or(NODES)).unwrap_or(usize::MAX);
             let faults = FAULTS.parse().unwrap_or_default();
             scenarios.push((None, Scenario::of(nodes, faults)));
         }
         for (_, scenario) in &mut scenarios {
             let plugins = self.plugin.iter().map(|file| Role::of_file(absolute(file)));
             scenario.plugins.extend(plugins);
+            self.plugin_at_home(scenario)?;
             if let Some(faults) = &self.fault {
                 scenario.faults = faults.clone();
             }
@@ -250,15 +257,23 @@ fn show_scenarios(
 }
 
 fn read(file: &Path) -> Result<Scenario, Problem> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    parse(file, &text(file)?)
+}
+
+fn text(file: &Path) -> Result<String, Problem> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let what = format!("{} cannot be read", file.display());
         let todo = "check the name and the permissions";
-        Problem::new(Exit::Input, format!("{name} cannot be read"), error, todo)
-    })?;
+        Problem::new(Exit::Input, what, error, todo)
+    })
+}
+
+/// The scenario in `file`, which says `text`.
+fn parse(file: &Path, text: &str) -> Result<Scenario, Problem> {
     let folder = absolute(file.parent().unwrap_or(Path::new("")));
-    Scenario::parse(&text, &folder).map_err(|error| {
+    Scenario::parse(text, &folder).map_err(|error| {
         let ScenarioError { line, why, todo } = error;
-        let what = format!("{name}:{line} cannot be used");
+        let what = format!("{}:{line} cannot be used", file.display());
         Problem::new(Exit::Input, what, why, todo)
     })
 }

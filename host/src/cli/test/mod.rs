@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::output::{foreign, with_progress};
 use super::written::{Kind, Target};
-use super::{Exit, Format, Problem, cases, tried};
+use super::{Exit, Format, Problem, cases, project, tried};
 use crate::cases::{Bench, CaseFile, Outcome};
 use report::Report;
 
@@ -21,10 +21,11 @@ const FOLDER: &str = "cases";
 /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "How cases are written: guest-handlers/README.md.\n\nExample:\n  backchannel test my-handler.wasm\n  backchannel test my-handler.wasm --cases cases/echo.toml --name refuses\n  backchannel test my-handler.wasm --update\n  backchannel test key-request --cases guest-handlers/key-request/cases --junit report.xml"
+    after_help = "How cases are written: guest-handlers/README.md.\n\nExample:\n  backchannel test\n  backchannel test my-handler.wasm\n  backchannel test my-handler.wasm --cases cases/echo.toml --name refuses\n  backchannel test my-handler.wasm --update\n  backchannel test key-request --cases guest-handlers/key-request/cases --junit report.xml"
 )]
 pub(super) struct Test {
-    /// A component, or the name of a built-in plugin [default: what each file of cases names as its `plugin`].
+    /// A component, or the name of a built-in plugin [default: what each file of cases names as its `plugin`; else that of the
+    /// project in the current folder].
     plugin: Option<String>,
     /// A file of cases, or a folder of them; may be given again [default: the folder cases].
     #[arg(long, value_name = "PATH")]
@@ -168,12 +169,15 @@ impl Test {
             return Ok(plugin.clone());
         }
         let Some(named) = file.plugin() else {
+            if let Some(component) = project::component_here()? {
+                return Ok(component.display().to_string());
+            }
             let path = file.path().display();
             return Err(Problem::new(
                 Exit::Input,
                 format!("the cases in {path} cannot be run"),
                 "it is not said which plugin they are for",
-                "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file",
+                "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file; or go to the folder of a project",
             ));
         };
         if cases::built_in(named).is_some() {

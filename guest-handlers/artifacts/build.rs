@@ -3,15 +3,13 @@
 //! A guest is a package with a `[package.metadata.backchannel]` table, so none can be forgotten here. Two packages have
 //! this script: one for the built-in handlers, one for the guests of the tests.
 
-mod component;
-mod guest;
-
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
+use backchannel_component::{Guest, Guests, package};
 
 fn main() -> ExitCode {
     match run() {
@@ -31,8 +29,9 @@ fn run() -> Result<()> {
     let here = env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is Cargo's to set")?;
     let here = Path::new(&here);
     let beside = here.parent().context("a package is in a folder")?;
-    let mut guests = guest::find(&here.join("Cargo.toml"))?;
-    guests.packages.retain(|guest| guest.is_in(beside));
+    let mut guests = Guests::find(&here.join("Cargo.toml"))?;
+    let ours = |guest: &Guest| guest.is_in(beside) && guest.declaration().is_some();
+    guests.packages.retain(ours);
 
     println!("cargo::rerun-if-changed={}", beside.display());
     let root = &guests.workspace_root;
@@ -51,7 +50,7 @@ fn run() -> Result<()> {
     let mut constants = String::new();
     let mut all = String::new();
     for (guest, core) in guests.packages.iter().zip(cores) {
-        let component = component::package(guest, &core)?;
+        let component = package(guest, &core)?;
         fs::write(out.join(format!("{}.wasm", guest.name)), component)?;
 
         let name = &guest.name;

@@ -1,0 +1,62 @@
+//! The project in the current folder, for commands that take from it what they are not told.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Problem};
+use crate::authoring::{AuthoringError, Fault, Project};
+
+/// Where scenarios are.
+const SCENARIOS: &str = "scenarios";
+
+/// The project at `folder`.
+pub(super) fn read(folder: &Path) -> Result<Project, Problem> {
+    Project::read(folder).map_err(problem)
+}
+
+/// The component of the project in the current folder; `None` if that is no project.
+pub(super) fn component_here() -> Result<Option<PathBuf>, Problem> {
+    let project = Project::find(Path::new("")).map_err(problem)?;
+    project.map(|project| component(&project)).transpose()
+}
+
+/// The scenarios of the project in the current folder, by their names; none if that is no project.
+pub(super) fn scenarios_here() -> Result<Vec<PathBuf>, Problem> {
+    if Project::find(Path::new("")).map_err(problem)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(SCENARIOS).into_iter().flatten();
+    let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let mut files: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Where the component of a project is. Says so on standard error if its sources are newer.
+pub(super) fn component(project: &Project) -> Result<PathBuf, Problem> {
+    let file = project.component();
+    let built = fs::metadata(&file).and_then(|about| about.modified());
+    let built = built.map_err(|error| {
+        let what = format!("{} cannot be used", file.display());
+        Problem::new(Exit::Input, what, error, "build it: backchannel build")
+    })?;
+    if project.changed().is_some_and(|changed| changed > built) {
+        eprintln!(
+            "note: {} is older than its sources; `backchannel build` makes it anew",
+            file.display()
+        );
+    }
+    Ok(file)
+}
+
+/// What is wrong with a project, as commands say it.
+pub(super) fn problem(error: AuthoringError) -> Problem {
+    let exit = match error.fault {
+        Fault::Project => Exit::Input,
+        Fault::Build => Exit::Failed,
+        Fault::Component => Exit::Refused,
+    };
+    Problem::new(exit, error.what, error.why, error.todo)
+}
