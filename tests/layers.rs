@@ -156,6 +156,8 @@ const LAYERS: [(&str, &[&str]); 41] = [
     (
         "sandbox",
         &[
+            "overlay",
+            "primitives",
             "message",
             "randomness",
             "clock",
