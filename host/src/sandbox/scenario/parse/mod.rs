@@ -213,7 +213,7 @@ impl Reading<'_> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::Component;
+    use crate::sandbox::scenario::Component;
     use super::*;
 
     fn parse(text: &str) -> Result<Scenario, ScenarioError> {
