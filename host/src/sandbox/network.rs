@@ -269,7 +269,7 @@ impl Network {
             Ok(started) => started,
             Err(error) => {
                 if mounted.is_alive() {
-                    node.copies.was_refused();
+                    node.copies.was_refused(&node.disk, self.record.now());
                 } else {
                     self.relay.died(&node.id);
                 }
