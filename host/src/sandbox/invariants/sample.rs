@@ -191,6 +191,7 @@ impl Sample {
             fields: MessageValue::Map(Vec::new()),
             times: 1,
             every: Duration::from_secs(1),
+            until_answered: false,
             outcome: None,
         });
         self.asked.push(Asked {

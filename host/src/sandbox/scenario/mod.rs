@@ -121,6 +121,8 @@ pub struct Ask {
     pub times: u32,
     /// How long after one the next.
     pub every: Duration,
+    /// Whether it asks no more once it was answered.
+    pub until_answered: bool,
     /// What must come of each of them, if that is sure.
     pub outcome: Option<Ended>,
 }
