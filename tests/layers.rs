@@ -156,6 +156,8 @@ const LAYERS: [(&str, &[&str]); 39] = [
         &[
             "message",
             "randomness",
+            "primitives",
+            "overlay",
             "clock",
             "key_store",
             "secure_sum",

@@ -90,13 +90,13 @@ impl Relay {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LATENCY;
     use super::*;
     use crate::message::ToNode;
     use crate::sandbox::Faults;
     use crate::sandbox::faults::Plan;
     use crate::sandbox::hits::{Hit, Hits, Which};
     use crate::sandbox::record::Record;
+    use crate::sandbox::relay::LATENCY;
 
     #[tokio::test(start_paused = true)]
     async fn a_message_is_held_back_until_so_many_have_passed_it() {

@@ -2,10 +2,10 @@
 
 use toml::Spanned;
 
-use super::super::tables::ExpectTable;
-use super::super::values;
-use super::super::{Expected, ScenarioError, SetUps, Stored};
 use super::Reading;
+use crate::sandbox::scenario::tables::ExpectTable;
+use crate::sandbox::scenario::values;
+use crate::sandbox::scenario::{Expected, ScenarioError, SetUps, Stored};
 
 impl Reading<'_> {
     pub(super) fn expected(&self, expect: ExpectTable) -> Result<Expected, ScenarioError> {

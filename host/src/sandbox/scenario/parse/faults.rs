@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use toml::Spanned;
 
-use super::super::ScenarioError;
-use super::super::tables::{FaultTable, HitTable};
 use super::Reading;
 use crate::sandbox::faults::{Accident, Fate, Faults, Planned};
 use crate::sandbox::hits::{Hit, Which};
+use crate::sandbox::scenario::ScenarioError;
+use crate::sandbox::scenario::tables::{FaultTable, HitTable};
 
 impl Reading<'_> {
     pub(super) fn faults(

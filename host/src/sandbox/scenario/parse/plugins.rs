@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::super::tables::PluginTable;
-use super::super::{Component, Role, ScenarioError};
 use super::Reading;
 use crate::handlers::{BUILT_IN, Capability, Limit, Limits};
+use crate::sandbox::scenario::tables::PluginTable;
+use crate::sandbox::scenario::{Component, Role, ScenarioError};
 
 impl Reading<'_> {
     pub(super) fn role(&self, role: Spanned<PluginTable>) -> Result<Role, ScenarioError> {
