@@ -160,6 +160,8 @@ const LAYERS: [(&str, &[&str]); 41] = [
             "primitives",
             "message",
             "randomness",
+            "primitives",
+            "overlay",
             "clock",
             "key_store",
             "secure_sum",

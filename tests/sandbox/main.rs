@@ -1,5 +1,6 @@
 //! Simulated networks: what must hold holds under each fault alone and all together, and a seed gives the same run again.
 
+mod counted;
 mod matrix;
 mod overlaps;
 mod planted;

@@ -73,22 +73,22 @@ fn a_key_of_a_cancelled_run_is_found_to_be_another_than_its_peers_use() {
     }
 }
 
-/// A voter that votes again, as if it had heard no answer.
-fn votes(counter: &str) -> String {
+/// A voter that votes again for as long as it hears no answer, and one that faults keep from hearing it.
+fn votes(counter: &str, faults: &str) -> String {
     format!(
         r#"
 nodes = 2
+heal = "4min"
 [[ask]]
 at = "1s"
 from = "node-0"
 to = "node-1"
 kind = "VoteRequest"
 fields = {{ vote = "yes" }}
-times = 2
+times = 6
 every = "40s"
-[faults]
-dup = 0.3
-delay = "10ms..2s"
+until-answered = true
+{faults}
 [[expect.store]]
 node = "node-1"
 plugin = "{counter}"
@@ -98,13 +98,19 @@ value = {{ hex = "01" }}
     )
 }
 
+/// Votes that come twice, answers that do not come, and nodes that die in between.
+const UNHEARD: &str = "[faults]\ndrop = 0.3\ndup = 0.3\nkill = 2\n";
+
 #[test]
-fn a_vote_that_is_counted_twice_is_found() {
-    let (seed, broken) = found(&with(DOUBLE_COUNTER, &votes("double-counter")));
+fn a_vote_that_is_counted_twice_is_found_when_faults_keep_its_answer_from_being_heard() {
+    let (seed, broken) = found(&with(DOUBLE_COUNTER, &votes("double-counter", UNHEARD)));
 
     println!("double-counter: seed {seed} breaks {broken:?}");
-    let right = with(COUNTER, &votes("counter"));
-    for seed in 1..=5 {
+    assert_eq!(broken, [Invariant::Expected]);
+    let without = with(DOUBLE_COUNTER, &votes("double-counter", ""));
+    holds(&without, &without.run(seed).expect("run"));
+    let right = with(COUNTER, &votes("counter", UNHEARD));
+    for seed in 1..=seed.max(5) {
         holds(&right, &right.run(seed).expect("run"));
     }
 }

@@ -57,6 +57,13 @@ impl Asking {
         }
     }
 
+    /// Whether the scenario's request `ask` was answered once.
+    pub(super) fn is_answered(&self, ask: usize) -> bool {
+        let all = self.all();
+        all.iter()
+            .any(|asked| asked.ask == ask && asked.is_answered())
+    }
+
     /// What came of them so far.
     pub(super) fn ended(&self) -> Vec<Asked> {
         self.all().clone()

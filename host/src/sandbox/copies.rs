@@ -15,10 +15,12 @@ struct Copy {
 /// The copies of one node's store.
 #[derive(Default)]
 pub(super) struct Copies {
-    /// Before it was damaged, until that is over.
+    /// Before it was damaged, until that is over and the node has started or refused to.
     good: Option<Copy>,
-    /// Whether its node could not start with it after that.
-    refused: bool,
+    /// Whether its node refused to start with it after that; nothing before it tried.
+    refused: Option<bool>,
+    /// The damage is over, and its node has not tried yet: whether an older copy is to be put back if it refuses.
+    over: Option<bool>,
     /// When it started last.
     at_start: Option<Copy>,
     /// To be put back later, by the accident that does.
@@ -51,15 +53,21 @@ impl PutBack {
 impl Copies {
     /// The node has started. A store that is damaged is no backup, although it was taken for whole.
     pub(super) fn started(&mut self, disk: &Disk, at: Duration) {
-        self.refused = false;
+        self.refused = Some(false);
+        if self.over.take().is_some() {
+            self.good = None;
+        }
         if self.good.is_none() {
             self.at_start = copy(disk, at);
         }
     }
 
-    /// The node could not start. That is its store's fault if that was damaged.
-    pub(super) fn was_refused(&mut self) {
-        self.refused = self.good.is_some();
+    /// The node could not start, which is its store's fault if that was damaged. Nobody must be using it.
+    pub(super) fn was_refused(&mut self, disk: &Disk, now: Duration) {
+        self.refused = Some(true);
+        if let Some(older) = self.over.take() {
+            self.repair(disk, older, now);
+        }
     }
 
     /// The store as it was before it was damaged, unless that is known from an earlier damage that is not over.
@@ -67,12 +75,17 @@ impl Copies {
         if whole || self.good.is_none() {
             self.good = Some(Copy { at, content });
         }
+        (self.refused, self.over) = (None, None);
     }
 
-    /// The damage is over: the store is put back if its node refused it, as it was before or, if `older`, when its node
-    /// started last. Nobody must be using it then.
+    /// The damage is over: the store is put back if its node refuses it, as it was before or, if `older`, when its node started
+    /// last. Nobody must be using it then.
     pub(super) fn repair(&mut self, disk: &Disk, older: bool, now: Duration) {
-        let refused = std::mem::take(&mut self.refused);
+        if self.refused.is_none() {
+            self.over = self.good.is_some().then_some(older);
+            return;
+        }
+        let refused = self.refused == Some(true);
         if let Some(good) = self.good.take().filter(|_| refused) {
             let at_start = self.at_start.take().filter(|_| older);
             self.put_back(disk, at_start.unwrap_or(good), now);
@@ -130,7 +143,7 @@ mod tests {
             let mut copies = Copies::default();
             copies.was_good(good.clone(), true, second(1));
             disk.restore(vec![7]);
-            copies.was_refused();
+            copies.was_refused(&disk, second(2));
             if !refuses {
                 copies.started(&disk, second(2));
             }
@@ -143,6 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn a_store_is_put_back_although_its_node_first_tries_when_the_damage_is_over() {
+        let (disk, second) = (disk(), Duration::from_secs);
+        let good = disk.copy().expect("made");
+        let mut copies = Copies::default();
+        copies.was_good(good.clone(), true, second(1));
+        disk.restore(vec![7]);
+        copies.repair(&disk, false, second(2));
+        copies.was_refused(&disk, second(3));
+
+        assert_eq!(disk.copy().expect("there"), good);
+    }
+
+    #[test]
     fn what_was_damaged_is_never_a_backup() {
         let (disk, second) = (disk(), Duration::from_secs);
         let good = disk.copy().expect("made");
@@ -152,7 +178,7 @@ mod tests {
         disk.restore(vec![7]);
         copies.started(&disk, second(2));
         copies.keep(9, &disk, second(2));
-        copies.was_refused();
+        copies.was_refused(&disk, second(2));
         copies.repair(&disk, true, second(3));
 
         assert_eq!(disk.copy().expect("there"), good);

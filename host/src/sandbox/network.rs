@@ -182,6 +182,9 @@ impl Network {
 
     /// Has a node ask another, as the scenario's request `n` says.
     fn ask_now(&self, n: usize, ask: &Ask) {
+        if ask.until_answered && self.asking.is_answered(n) {
+            return;
+        }
         let under_way = self.asking.begin(&self.record, n, &ask.from, &ask.to);
         let from = self.nodes.iter().find(|node| node.id == ask.from);
         let Some(life) = from
@@ -269,7 +272,7 @@ impl Network {
             Ok(started) => started,
             Err(error) => {
                 if mounted.is_alive() {
-                    node.copies.was_refused();
+                    node.copies.was_refused(&node.disk, self.record.now());
                 } else {
                     self.relay.died(&node.id);
                 }

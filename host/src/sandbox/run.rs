@@ -30,6 +30,10 @@ pub struct Verdict {
     pub set_ups: (usize, usize),
     /// How many requests that nodes made for the scenario were answered, and how many there were.
     pub asks: (usize, usize),
+    /// What plugins have stored at the end: by node, plugin and key.
+    pub entries: BTreeMap<(String, String, String), Vec<u8>>,
+    /// Whether a node's store was set back to a copy, with which it loses what came after that.
+    pub set_back: bool,
     /// What happened.
     pub trace: Trace,
     /// SHA-256 of that: of all lines before the last of its file.
@@ -109,6 +113,13 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         (done.count(), outcomes.len()),
         (answered.count(), asked.len()),
     );
+    let entries = nodes.iter().flat_map(|node| {
+        let entries = node.entries.iter();
+        entries.map(|((plugin, key), value)| {
+            let name = (node.id.clone(), plugin.clone(), key.clone());
+            (name, value.clone())
+        })
+    });
     let at = u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX);
     trace.events.extend(violations.iter().map(|violation| {
         let invariant = violation.invariant.to_string();
@@ -122,6 +133,8 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         injected: ledger.counts,
         set_ups,
         asks,
+        entries: entries.collect(),
+        set_back: nodes.iter().any(|node| !node.put_back.is_empty()),
         hash: trace.write(io::sink())?,
         trace,
         hits: ledger.hits,

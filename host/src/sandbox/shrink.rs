@@ -143,6 +143,8 @@ mod tests {
             injected: Default::default(),
             set_ups: (0, 0),
             asks: (0, 0),
+            entries: Default::default(),
+            set_back: false,
             trace: Trace {
                 header: Header::of_this_build(Made::Test),
                 plugins: Vec::new(),

@@ -312,6 +312,11 @@ impl Accident {
         self.row().1 == Befalls::Relay
     }
 
+    /// Whether a node's disk refuses operations while it lasts.
+    pub(super) fn is_of_disk(self) -> bool {
+        matches!(self, Self::DiskFull | Self::ReadOnly | Self::Io)
+    }
+
     /// Whether there is nothing of it to be seen when it begins.
     pub(super) fn begins_later(self) -> bool {
         self.row().2 == Shows::AtItsEnd

@@ -57,7 +57,8 @@ fn set_ups(evidence: &Evidence<'_>) -> Vec<String> {
         }
     }
     for run in &expect.failed {
-        if last(run).is_none_or(|outcome| outcome.is_success()) {
+        let mut begun = evidence.outcomes.iter().filter(|it| it.run == *run);
+        if begun.all(|outcome| outcome.is_success()) {
             found.push(format!("{run} did not fail"));
         }
     }
@@ -117,6 +118,19 @@ mod tests {
         );
         sample.scenario.expect.set_ups = SetUps::Named(vec!["other".parse().expect("valid")]);
         assert_eq!(broken(&sample.evidence()), ["other was not begun"]);
+    }
+
+    #[test]
+    fn a_name_that_is_used_again_may_have_failed_and_succeeded() {
+        let mut sample = Sample::new();
+        let run = sample.set_up("dh", Scheme::Dh, 2);
+        sample.set_up("dh", Scheme::Dh, 2);
+        sample.scenario.expect.failed = vec![run.clone()];
+        sample.scenario.expect.set_ups = SetUps::Named(vec![run]);
+        assert_eq!(broken(&sample.evidence()), ["dh did not fail"]);
+
+        sample.outcomes[0].silent.insert(node(0));
+        sample.holds(broken);
     }
 
     #[test]

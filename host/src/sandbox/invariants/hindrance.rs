@@ -1,12 +1,14 @@
 //! Whoever asks much, or in vain, hardly delays others. Measured on the requests that a scenario has nodes make again and again:
-//! what those take beside it, and what they take otherwise. Nothing is said of runs with other faults, which delay requests too.
+//! what those take beside it, and what they take otherwise. Nothing is said of runs with faults, which delay
+//! requests too, unless plugins are slow all the while.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::sandbox::asking::Asked;
 use crate::sandbox::evidence::Evidence;
-use crate::sandbox::scenario::Ended;
+use crate::sandbox::faults::{Accident, Planned};
+use crate::sandbox::scenario::{Ended, Scenario};
 
 /// A peer floods when it makes so many requests within [`FLOOD_WITHIN`].
 const FLOOD: usize = 500;
@@ -28,7 +30,7 @@ pub(super) fn by_floods(evidence: &Evidence<'_>) -> Vec<String> {
         });
         let until = crowd.iter().filter_map(|asked| asked.end);
         let until = until.map(|(end, _)| end).max().unwrap_or(last);
-        (dense && crowd.iter().any(|asked| asked.is_answered())).then_some(until)
+        dense.then_some(until)
     })
 }
 
@@ -47,8 +49,7 @@ pub(super) fn by_requests_in_vain(evidence: &Evidence<'_>) -> Vec<String> {
 
 /// What takes longer beside the requests of one group, of which `until` says whether and how long they may be felt.
 fn hindered(evidence: &Evidence<'_>, until: impl Fn(&[&Asked]) -> Option<Duration>) -> Vec<String> {
-    let scenario = evidence.scenario;
-    if !scenario.accidents.is_empty() || !scenario.hits.is_empty() || !scenario.faults.is_none() {
+    if !is_even(evidence.scenario) {
         return Vec::new();
     }
     let groups = groups(evidence.asked);
@@ -75,6 +76,24 @@ fn hindered(evidence: &Evidence<'_>, until: impl Fn(&[&Asked]) -> Option<Duratio
         }
     }
     found
+}
+
+/// Whether nothing but what is asked makes one time other than the next: there are no faults, except plugins that are slow from
+/// before the first request until everything is healed.
+fn is_even(scenario: &Scenario) -> bool {
+    let first = scenario.asks.iter().map(|ask| ask.at).min();
+    let all_the_while = |planned: &Planned| {
+        planned.accident == Accident::SlowPlugins
+            && first.is_none_or(|first| planned.at < first)
+            && planned.at + planned.lasting >= scenario.heal
+            && scenario
+                .asks
+                .iter()
+                .all(|ask| ask.at + ask.times * ask.every < scenario.heal)
+    };
+    scenario.hits.is_empty()
+        && scenario.faults.is_none()
+        && scenario.accidents.iter().all(all_the_while)
 }
 
 /// The requests of each of the scenario's `ask`, in order of time.
@@ -150,6 +169,31 @@ mod tests {
 
         let found = by_requests_in_vain(&in_vain(USUAL * 20).evidence());
         assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn finds_who_waits_longer_although_a_flood_is_never_answered() {
+        let in_vain = crowded(USUAL * 20, Ended::Failed, Duration::from_secs(4));
+
+        assert_eq!(by_floods(&in_vain.evidence()).len(), 1);
+    }
+
+    #[test]
+    fn plugins_that_are_slow_all_the_while_make_no_difference() {
+        let mut sample = crowded(USUAL * 20, Ended::Answered, Duration::from_secs(4));
+        let mut slow = Planned {
+            at: Duration::ZERO,
+            accident: Accident::SlowPlugins,
+            node: 0,
+            lasting: sample.scenario.heal,
+            draw: 0,
+        };
+        sample.scenario.accidents = vec![slow.clone()];
+        assert_eq!(by_floods(&sample.evidence()).len(), 1);
+
+        slow.lasting -= Duration::from_secs(1);
+        sample.scenario.accidents = vec![slow];
+        sample.holds(by_floods);
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::requests::REPLY_TIMEOUT;
 use crate::sandbox::evidence::{self, Evidence};
+use crate::sandbox::faults::Accident;
 use crate::sandbox::relay::{Delivery, Owed};
 use crate::sandbox::researcher::PATIENCE;
+use crate::trace::What;
 
 /// How much longer than its deadline something may take: the last message on its way.
 const SLACK: Duration = Duration::from_secs(1);
@@ -53,15 +55,39 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     found
 }
 
-/// Whether a node may know nothing any more of a request: it was not on disk yet when the node died, or went with a copy that was
-/// put back.
+/// Whether a node may know nothing any more of a request: it was not on disk when the node died, or went with a copy that was put
+/// back.
 fn may_be_gone(evidence: &Evidence<'_>, owed: &Owed, delivery: &Delivery) -> bool {
-    let not_on_disk =
-        evidence.seen.gone.iter().any(|(node, at)| {
-            *node == owed.node && (delivery.at..=delivery.at + ON_DISK).contains(at)
-        });
+    let ends = evidence.seen.gone.iter();
+    let mut ends = ends.filter(|(node, at)| *node == owed.node && *at >= delivery.at);
+    let not_on_disk = ends.any(|(node, at)| {
+        *at <= delivery.at + ON_DISK || disk_refuses(evidence, node.as_str(), delivery.at)
+    });
     let left = evidence::node(evidence.nodes, &owed.node);
     not_on_disk || left.is_some_and(|left| left.may_have_lost(delivery.at))
+}
+
+/// Whether something was wrong with the disk of `node` then, so that it could keep nothing.
+fn disk_refuses(evidence: &Evidence<'_>, node: &str, then: Duration) -> bool {
+    let until_then = evidence
+        .events
+        .iter()
+        .take_while(|event| Duration::from_micros(event.at) <= then);
+    let mut wrong = 0_u32;
+    for event in until_then {
+        match &event.what {
+            What::FaultBegan { fault, node: of } if of == node && is_of_disk(fault) => wrong += 1,
+            What::FaultEnded { fault, node: of } if of == node && is_of_disk(fault) => {
+                wrong = wrong.saturating_sub(1)
+            }
+            _ => {}
+        }
+    }
+    wrong > 0
+}
+
+fn is_of_disk(fault: &str) -> bool {
+    Accident::named(fault).is_some_and(Accident::is_of_disk)
 }
 
 #[cfg(test)]
@@ -114,6 +140,20 @@ mod tests {
         };
         sample.seen.owed[0].deliveries.push(again);
         assert_eq!(broken(&sample.evidence()).len(), 1, "it came again");
+    }
+
+    #[test]
+    fn what_a_disk_refused_to_keep_is_gone_with_its_nodes_life_and_not_before() {
+        let mut sample = Sample::new();
+        sample.seen.owed = vec![owed(2 * PATIENCE, false)];
+        let given = sample.seen.owed[0].deliveries[0].at;
+        sample.fault_begins("full", "node-0");
+        assert_eq!(broken(&sample.evidence()).len(), 1);
+
+        sample.seen.gone = vec![(node(0), given * 20)];
+        sample.holds(broken);
+        sample.fault_ends("full", "node-0");
+        assert_eq!(broken(&sample.evidence()).len(), 1, "it was kept");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! harms nobody, as who asked takes one. What is sent under the published key does not count: anybody may ask again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::sandbox::evidence::Evidence;
 use crate::trace::{Effect, Ended, What, Work};
@@ -11,10 +12,17 @@ use crate::trace::{Effect, Ended, What, Work};
 /// A message at a node.
 type At<'a> = (&'a str, &'a str);
 
+/// When a node did what a message asks for.
+struct Done {
+    life: u32,
+    /// From the beginning of the run.
+    at: Duration,
+}
+
 pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     let storing = storing(evidence);
     let mut lives: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut done: BTreeMap<At<'_>, Vec<u32>> = BTreeMap::new();
+    let mut done: BTreeMap<At<'_>, Vec<Done>> = BTreeMap::new();
     let mut set_ups = BTreeSet::new();
     let mut found = Vec::new();
     for event in evidence.events {
@@ -33,10 +41,13 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
                 let (at, life) = ((node.as_str(), id.as_str()), lives.get(node.as_str()));
                 let life = life.copied().unwrap_or_default();
                 let before = done.entry(at).or_default();
+                let left = evidence.nodes.iter().find(|left| left.id == *node);
+                let is_gone = |done: &Done| left.is_some_and(|left| left.may_have_lost(done.at));
                 let twice = if storing.contains(&at) {
-                    !before.is_empty()
+                    // With a copy of the store that was put back, a node forgets what it did and that it did it.
+                    before.iter().any(|done| !is_gone(done))
                 } else {
-                    before.contains(&life)
+                    before.iter().any(|done| done.life == life)
                 };
                 if twice {
                     let effects = effects.join(", ");
@@ -44,7 +55,10 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
                         "{node} did what message {id} asks for again: {effects}"
                     ));
                 }
-                before.push(life);
+                before.push(Done {
+                    life,
+                    at: Duration::from_micros(event.at),
+                });
             }
             _ => {}
         }
@@ -73,6 +87,7 @@ fn storing<'a>(evidence: &'a Evidence<'_>) -> BTreeSet<At<'a>> {
 mod tests {
     use super::super::sample::Sample;
     use super::*;
+    use crate::sandbox::copies::PutBack;
 
     fn store() -> Effect {
         Effect::Store {
@@ -114,6 +129,20 @@ mod tests {
 
         sample.starts("node-0", 2);
         sample.treats("m", "node-1", "node-0", &[store()]);
+        assert_eq!(broken(&sample.evidence()).len(), 1);
+    }
+    #[test]
+    fn what_is_gone_with_a_copy_that_was_put_back_is_done_again() {
+        let mut sample = Sample::new();
+        sample.sealed("m", "node-1", "node-0");
+        sample.treats("m", "node-1", "node-0", &[store()]);
+        sample.starts("node-0", 2);
+        sample.treats("m", "node-1", "node-0", &[store()]);
+        let moment = Duration::from_micros;
+        sample.nodes[0].put_back = vec![PutBack::new(moment(0), moment(2))];
+        sample.holds(broken);
+
+        sample.nodes[0].put_back = vec![PutBack::new(moment(2), moment(3))];
         assert_eq!(broken(&sample.evidence()).len(), 1);
     }
 }

@@ -94,6 +94,16 @@ impl Sample {
         self.event(What::NotStarted { node, why });
     }
 
+    pub(super) fn fault_begins(&mut self, fault: &str, node: &str) {
+        let (fault, node) = (fault.to_owned(), node.to_owned());
+        self.event(What::FaultBegan { fault, node });
+    }
+
+    pub(super) fn fault_ends(&mut self, fault: &str, node: &str) {
+        let (fault, node) = (fault.to_owned(), node.to_owned());
+        self.event(What::FaultEnded { fault, node });
+    }
+
     pub(super) fn sealed(&mut self, id: &str, from: &str, to: &str) {
         self.event(What::Sealed {
             id: id.into(),
@@ -181,6 +191,7 @@ impl Sample {
             fields: MessageValue::Map(Vec::new()),
             times: 1,
             every: Duration::from_secs(1),
+            until_answered: false,
             outcome: None,
         });
         self.asked.push(Asked {

@@ -121,6 +121,8 @@ pub struct Ask {
     pub times: u32,
     /// How long after one the next.
     pub every: Duration,
+    /// Whether it asks no more once it was answered.
+    pub until_answered: bool,
     /// What must come of each of them, if that is sure.
     pub outcome: Option<Ended>,
 }
@@ -139,9 +141,9 @@ pub enum Ended {
 /// What must have come of a scenario.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
-    /// Set-ups that must have succeeded at all parties.
+    /// Set-ups that must have succeeded at all parties; of those of one name, the last.
     pub set_ups: SetUps,
-    /// Set-ups that must have failed at some party.
+    /// Set-ups that must have failed at some party; of those of one name, one.
     pub failed: Vec<SecaggId>,
     /// Nodes that must have refused to start, at least once, and be dead at the end.
     pub refuses_to_start: BTreeSet<NodeId>,

@@ -58,6 +58,8 @@ pub(super) struct AskTable {
     pub(super) fields: Option<Spanned<toml::Table>>,
     pub(super) times: Option<Spanned<u32>>,
     pub(super) every: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) until_answered: bool,
     pub(super) outcome: Option<Spanned<String>>,
 }
 

@@ -122,6 +122,9 @@ impl Ask {
             writeln!(f, "times = {}", self.times)?;
             writeln!(f, "every = \"{}\"", shown(self.every))?;
         }
+        if self.until_answered {
+            writeln!(f, "until-answered = true")?;
+        }
         match self.outcome {
             Some(outcome) => writeln!(f, "outcome = \"{}\"", outcome.name()),
             None => Ok(()),
@@ -237,6 +240,7 @@ kind = "VoteRequest"
 fields = { "vote" = "x" }
 times = 3
 every = "250ms"
+until-answered = true
 outcome = "answered"
 
 [faults]

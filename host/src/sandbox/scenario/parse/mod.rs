@@ -204,6 +204,7 @@ impl Reading<'_> {
             fields,
             times,
             every: every.unwrap_or(Duration::from_secs(1)),
+            until_answered: ask.until_answered,
             outcome: outcome.transpose()?,
         })
     }
