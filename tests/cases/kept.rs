@@ -1,7 +1,5 @@
 //! The cases of this repository.
 
-use std::time::Instant;
-
 use backchannel_artifacts::{ADDITIVE_SHARING, CHANNEL_SETUP, KEY_REQUEST};
 use backchannel_test_guests::{ATTACKER, DRAWING, HONEST};
 
@@ -24,13 +22,8 @@ fn hold(component: &[u8], files: &[&str], cases: usize) {
 }
 
 #[test]
-fn a_plugin_that_attacks_is_stopped_and_no_case_takes_the_time_of_the_attack() {
-    let begun = Instant::now();
-
+fn a_plugin_that_attacks_is_stopped() {
     hold(ATTACKER, &["tests/guests/attacker/cases/attacks.toml"], 16);
-
-    // One of them waits for 32 s.
-    println!("16 attacks in {:.1} s", begun.elapsed().as_secs_f32());
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 use backchannel::key_store::records::ContextSecret;
 use backchannel::message::{NodeId, SecaggId};
@@ -13,8 +12,6 @@ use crate::harness::{Kept, Network, Outcome, kept, until};
 const KILLS: usize = 8;
 /// Set-ups at a time: each is some writes.
 const AT_ONCE: usize = 6;
-/// From the new start to the end of a set-up.
-const SOON: Duration = Duration::from_secs(10);
 
 fn contexts(network: &Network) -> usize {
     let status = network.node("a").status();
@@ -70,11 +67,8 @@ fn a_node_killed_while_it_writes_has_all_that_it_acknowledged() {
         assert_eq!(*channel.get_or_insert(found.clone()), found, "one identity");
 
         network.node_mut("a").start_again();
-        let started = Instant::now();
         network.until_connected();
         network.set_up("dh");
-        let took = started.elapsed();
-        assert!(took < SOON, "kill {kill}: {took:?}");
     }
 
     drop(ended);

@@ -228,7 +228,17 @@ const fill = {
 function redraw() {
   for (const row of drawnRows.values()) row.remove();
   drawnRows.clear();
-  rowsBox.style.height = `${view.height}px`;
+  document.getElementById("more")?.remove();
+  const left = printing ? view.rows.length - MOST_PRINTED : 0;
+  let height = view.height;
+  if (left > 0) {
+    const last = view.rows[MOST_PRINTED - 1];
+    const more = element("p", { id: "more" }, `… and ${count(left, "more row")}`);
+    more.style.top = `${last.top + last.height}px`;
+    rowsBox.append(more);
+    height = last.top + last.height + more.offsetHeight;
+  }
+  rowsBox.style.height = `${height}px`;
   rowsBox.style.width = `${TIME + lanesWidth + outcomeWidth}px`;
   ground.style.left = `${TIME}px`;
   document.getElementById("empty")?.remove();

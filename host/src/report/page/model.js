@@ -20,16 +20,19 @@ const STATES = {
 
 const seconds = (us) => (us / 1e6).toFixed(3);
 
+/** What is left after the first decimal is cut off, as in the text report (measure.rs). */
+const tenths = (number, unit) => (Math.floor((number * 10) / unit) / 10).toFixed(1);
+
 /** How long, with the digits that matter. */
 function span(us) {
   if (us < 1000) return `${us} µs`;
   if (us < 1e6) return `${Math.floor(us / 1000)} ms`;
-  return us < 1e8 ? `${(Math.floor(us / 1e5) / 10).toFixed(1)} s` : `${Math.floor(us / 1e6)} s`;
+  return us < 1e8 ? `${tenths(us, 1e6)} s` : `${Math.floor(us / 1e6)} s`;
 }
 
 function size(bytes) {
   if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+  return bytes < 1 << 20 ? `${tenths(bytes, 1024)} KiB` : `${tenths(bytes, 1 << 20)} MiB`;
 }
 
 /** A message's name for people: its number at the relay if it has one. */

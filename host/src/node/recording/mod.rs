@@ -1,12 +1,14 @@
 //! What a node records of its plugins, as their operator allows it plugin by plugin: a trace whose secrets are left out.
 
+mod writing;
+
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -14,7 +16,8 @@ use rand_core::Rng;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::audit::{Audit, Event};
+use self::writing::{Bounded, Writing};
+use crate::audit::Audit;
 use crate::handlers::Recorder;
 use crate::message::NodeId;
 use crate::plugins::InForce;
@@ -25,8 +28,6 @@ use crate::trace::{Header, HostCall, Made, Plugin, Secrets, Session, Value, Writ
 const WAITING: usize = 1000;
 /// What those take in memory, in bytes: a few of the largest messages.
 const MOST_WAITING: usize = 64 << 20;
-/// The largest recording, in bytes.
-const LARGEST: u64 = 1 << 30;
 
 /// A recording under way.
 pub(super) struct Recording {
@@ -231,102 +232,6 @@ fn weight_of_texts(value: &Value) -> usize {
         Value::None | Value::Unanswered | Value::Bytes(_) | Value::Number(_) => 0,
     };
     size_of::<Value>() + own
-}
-
-/// A file that takes no more than [`LARGEST`].
-struct Bounded {
-    file: File,
-    written: u64,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.written + bytes.len() as u64 > LARGEST {
-            return Err(io::Error::other(
-                "the recording is 1 GiB long, and ends there",
-            ));
-        }
-        let written = self.file.write(bytes)?;
-        self.written += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// The thread that has the file.
-struct Writing<W: Write> {
-    out: Writer<W>,
-    /// By digest, on which terms the trace says that its sessions ran: a trace has one set of them for a plugin.
-    plugins: BTreeMap<String, Plugin>,
-    secrets: Secrets,
-    shared: Arc<Shared>,
-    name: String,
-    audit: Audit,
-}
-
-impl<W: Write> Writing<W> {
-    fn all(&mut self, recorded: &Receiver<Recorded>) -> io::Result<()> {
-        while let Ok(first) = recorded.recv() {
-            // What waits is written together; then the file has it.
-            self.one(first)?;
-            recorded.try_iter().try_for_each(|next| self.one(next))?;
-            self.out.flush()?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, recorded: Recorded) -> io::Result<()> {
-        let Recorded {
-            plugin,
-            mut session,
-            weight,
-        } = recorded;
-        self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
-        if !self.shared.consent.is_given(&plugin.name) {
-            return Ok(());
-        }
-        match self.plugins.get(&plugin.digest) {
-            Some(known) if *known != plugin => {
-                let why = format!("{} has other limits or grants by now", plugin.name);
-                self.shared.leave_out(&why);
-                return Ok(());
-            }
-            Some(_) => {}
-            None => {
-                self.out.plugin(plugin.clone())?;
-                self.plugins.insert(plugin.digest.clone(), plugin.clone());
-            }
-        }
-        if self.shared.consent.is_new(&plugin) {
-            self.audit.record(Event::PluginRecorded {
-                plugin: plugin.name,
-                digest: plugin.digest,
-                file: self.name.clone(),
-            });
-        }
-        self.secrets.hide(&mut session).map_err(io::Error::other)?;
-        self.out.session(session)
-    }
-
-    /// A trace from which something was left out has no end: nobody takes it for the whole.
-    fn end(mut self) {
-        let name = &self.name;
-        let ended = match self.shared.left_out.load(Ordering::Relaxed) {
-            0 => self.out.end().map(drop),
-            left_out => {
-                tracing::warn!(
-                    "{left_out} sessions were left out of the recording {name}; it has no end"
-                );
-                self.out.flush()
-            }
-        };
-        if let Err(error) = ended {
-            tracing::error!("the end of the recording {name} cannot be written: {error}");
-        }
-    }
 }
 
 #[cfg(test)]
