@@ -214,8 +214,8 @@ impl Reading<'_> {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::sandbox::scenario::Component;
     use super::*;
+    use crate::sandbox::scenario::Component;
 
     fn parse(text: &str) -> Result<Scenario, ScenarioError> {
         Scenario::parse(text, Path::new("/scenarios"))
