@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Passes bytes on between a node and its relay. What the node sends can be held, so that the relay hears no more of it.
 pub struct Wire {
@@ -13,8 +13,15 @@ pub struct Wire {
 
 #[derive(Default)]
 struct Held {
-    held: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    held: bool,
+    /// How often it was cut: connections of before carry nothing any more.
+    cuts: u32,
 }
 
 impl Wire {
@@ -33,43 +40,46 @@ impl Wire {
                 let (Ok(to_node), Ok(from_relay)) = (node.try_clone(), relay.try_clone()) else {
                     continue;
                 };
-                let gate = gate.clone();
-                std::thread::spawn(move || pass_on(node, relay, || gate.wait()));
-                std::thread::spawn(move || pass_on(from_relay, to_node, || ()));
+                let (gate, cuts) = (gate.clone(), gate.state().cuts);
+                std::thread::spawn(move || pass_on(node, relay, || gate.passes(cuts)));
+                std::thread::spawn(move || pass_on(from_relay, to_node, || true));
             }
         });
         Self { address, held }
     }
 
-    /// From now on nothing that the node sends arrives, until [`Self::release`].
+    /// From now on nothing that the node sends arrives, until [`Self::cut`].
     pub fn hold(&self) {
-        self.held.set(true);
+        self.held.state().held = true;
     }
 
-    /// Lets through what is sent from now on, and what was held of connections that are still there.
-    pub fn release(&self) {
-        self.held.set(false);
+    /// Lets connections through that are made from now on. What was held of others is lost, and so is what was still on its way.
+    pub fn cut(&self) {
+        let mut state = self.held.state();
+        state.held = false;
+        state.cuts += 1;
+        drop(state);
+        self.held.changed.notify_all();
     }
 }
 
 impl Held {
-    fn set(&self, held: bool) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
-        self.changed.notify_all();
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let _open = self.changed.wait_while(held, |held| *held);
+    /// Waits while it is held; whether a connection made after so many cuts is one still.
+    fn passes(&self, cuts: u32) -> bool {
+        let open = self.changed.wait_while(self.state(), |state| state.held);
+        open.unwrap_or_else(PoisonError::into_inner).cuts == cuts
     }
 }
 
-/// Until either end is closed.
-fn pass_on(mut from: TcpStream, mut to: TcpStream, wait: impl Fn()) {
+/// Until either end is closed, or nothing may pass any more.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, passes: impl Fn() -> bool) {
     let mut buffer = [0; 1 << 14];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        wait();
-        if to.write_all(&buffer[..length]).is_err() {
+        if !passes() || to.write_all(&buffer[..length]).is_err() {
             break;
         }
     }
