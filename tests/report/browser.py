@@ -84,6 +84,15 @@ class Browser:
         """What a script in the page returns."""
         return self.ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
+    def scroll(self, selector, top):
+        """Scrolls an element to a place, in pixels, and waits for the frame in which the page draws what came in sight."""
+        script = """
+            document.querySelector(arguments[0]).scrollTop = arguments[1];
+            const done = arguments[2];
+            requestAnimationFrame(() => requestAnimationFrame(() => done()));
+        """
+        self.ask("POST", "/execute/async", {"script": script, "args": [selector, top]})
+
     def find(self, selector):
         """An element, to be handed to `click` and `type`."""
         return self.ask("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
