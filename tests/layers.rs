@@ -23,6 +23,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
     ("journeys", &["message", "clock", "metrics"]),
     ("chronicle", &["audit", "clock", "metrics", "journeys"]),
     ("primitives", &["message"]),
+    ("noise", &["primitives"]),
     ("overlay", &["message", "randomness", "primitives"]),
     (
         "key_store",
@@ -255,6 +256,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
 /// Libraries that a layer does without: what it is for would be in the wrong place.
 const WITHOUT: [(&str, &[&str]); 5] = [
     ("message", &["tokio", "tonic", "wasmtime", "redb", "p256"]),
+    ("noise", &["tokio", "tonic", "wasmtime", "redb"]),
     ("overlay", &["tokio", "tonic", "wasmtime", "redb"]),
     ("transport", &["wasmtime", "redb", "p256", "chacha20"]),
     ("relay", &["wasmtime", "redb", "p256", "chacha20"]),

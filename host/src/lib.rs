@@ -20,7 +20,7 @@
 //! # In reading order
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
-//!   [`primitives`].
+//!   [`primitives`]. [`noise`]: a key exchange between who knows each other, for the suite to come.
 //! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
@@ -82,6 +82,7 @@ mod logs;
 pub mod message;
 pub mod metrics;
 pub mod node;
+pub mod noise;
 pub mod overlay;
 pub mod packages;
 mod plugins;

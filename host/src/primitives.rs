@@ -4,6 +4,8 @@
 
 use chacha20::ChaCha20LegacyCore;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherCoreWrapper};
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
 use p256::{NonZeroScalar, PublicKey, Scalar, SecretKey};
 use sha2::{Digest, Sha256};
@@ -56,6 +58,36 @@ pub fn chacha20_xor(key: &[u8; 32], nonce: &[u8; 16], buffer: &mut [u8]) {
         // Unchecked is the check that the counter does not wrap, and `part` ends there at the latest.
         StreamCipherCoreWrapper::from_core(core).unchecked_apply_keystream(part);
     }
+}
+
+/// A text was not encrypted under this key, nonce and associated data; or is too long to be, beyond 256 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not encrypted under this key")]
+pub struct AeadError;
+
+/// Encrypts `buffer` in place with ChaCha20-Poly1305 (RFC 8439, 2.8); the tag. A key and nonce must never serve two texts.
+pub fn chacha20_poly1305_seal(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    buffer: &mut [u8],
+) -> Result<[u8; 16], AeadError> {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    let tag = cipher.encrypt_inout_detached(nonce.into(), aad, buffer.into());
+    tag.map(Into::into).map_err(|_| AeadError)
+}
+
+/// Decrypts `buffer` in place, if `tag` is that of key, nonce, associated data and text; else it stays as it is.
+pub fn chacha20_poly1305_open(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    buffer: &mut [u8],
+    tag: &[u8; 16],
+) -> Result<(), AeadError> {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    let opened = cipher.decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into());
+    opened.map_err(|_| AeadError)
 }
 
 /// The same nonce with the block counter advanced: the keystream from `blocks` · 64 bytes on.

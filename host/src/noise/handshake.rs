@@ -1,0 +1,195 @@
+//! The two messages of a handshake: section 5.3 of the Noise text, as states that can only follow each other.
+
+use std::fmt;
+
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::{PublicKey, SecretKey};
+use zeroize::Zeroizing;
+
+use super::symmetric_state::SymmetricState;
+use super::{PUBLIC_KEY_BYTES, Statics};
+use crate::primitives::{self, AeadError};
+
+/// The tag of an uncompressed point (SEC 1, 2.3.3).
+const UNCOMPRESSED: u8 = 4;
+
+/// A message is not the one that is expected from the other party. Which of its parts is wrong is nobody's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the handshake message is not the other party's")]
+pub struct NoiseError;
+
+impl From<AeadError> for NoiseError {
+    fn from(_: AeadError) -> Self {
+        Self
+    }
+}
+
+/// Who begins.
+pub struct Initiator<'a> {
+    statics: &'a Statics,
+    symmetric: SymmetricState,
+}
+
+/// Who begins, once it has sent its message.
+pub struct AwaitingReply<'a> {
+    statics: &'a Statics,
+    symmetric: SymmetricState,
+    ephemeral: SecretKey,
+}
+
+/// Who answers.
+pub struct Responder<'a> {
+    statics: &'a Statics,
+    symmetric: SymmetricState,
+}
+
+/// Who answers, once it has read the first message.
+pub struct Answering<'a> {
+    statics: &'a Statics,
+    symmetric: SymmetricState,
+    ephemeral: PublicKey,
+}
+
+/// What a handshake leaves both parties with. Cannot be printed; zeroized when dropped.
+pub struct Transport {
+    /// The key of what this party sends.
+    pub sending: Zeroizing<[u8; 32]>,
+    /// The key of what it receives.
+    pub receiving: Zeroizing<[u8; 32]>,
+    /// `h`: the same for both, and of no other handshake.
+    pub hash: [u8; 32],
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Initiator<'a> {
+    /// `prologue`: what both must have the same idea of.
+    pub fn new(statics: &'a Statics, prologue: &[u8]) -> Self {
+        let keys = [statics.own.public_key(), statics.peer];
+        let symmetric = begin(prologue, &keys);
+        Self { statics, symmetric }
+    }
+
+    /// `-> e, es, ss`: the first message, around `payload`. An `ephemeral` key serves one handshake.
+    pub fn write(
+        self,
+        payload: &[u8],
+        ephemeral: SecretKey,
+    ) -> Result<(Vec<u8>, AwaitingReply<'a>), NoiseError> {
+        let Self {
+            statics,
+            mut symmetric,
+        } = self;
+        let mut message = point(&ephemeral.public_key());
+        symmetric.mix_hash(&message);
+        symmetric.mix_key(&primitives::ecdh(&ephemeral, &statics.peer));
+        symmetric.mix_key(&statics.shared);
+        symmetric.encrypt_and_hash(payload, &mut message)?;
+        let awaiting = AwaitingReply {
+            statics,
+            symmetric,
+            ephemeral,
+        };
+        Ok((message, awaiting))
+    }
+}
+
+impl AwaitingReply<'_> {
+    /// `<- e, ee, se`: the payload of the second message, and what both have now. After an error another message can be read.
+    pub fn read(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Transport), NoiseError> {
+        let mut symmetric = self.symmetric.clone();
+        let (ephemeral, sealed) = ephemeral_of(message)?;
+        symmetric.mix_hash(&point(&ephemeral));
+        symmetric.mix_key(&primitives::ecdh(&self.ephemeral, &ephemeral));
+        symmetric.mix_key(&primitives::ecdh(&self.statics.own, &ephemeral));
+        let payload = symmetric.decrypt_and_hash(sealed)?;
+        let ([sending, receiving], hash) = symmetric.split();
+        let transport = Transport {
+            sending,
+            receiving,
+            hash,
+        };
+        Ok((payload, transport))
+    }
+}
+
+impl<'a> Responder<'a> {
+    /// `prologue`: what both must have the same idea of.
+    pub fn new(statics: &'a Statics, prologue: &[u8]) -> Self {
+        let keys = [statics.peer, statics.own.public_key()];
+        let symmetric = begin(prologue, &keys);
+        Self { statics, symmetric }
+    }
+
+    /// `-> e, es, ss`: the payload of the first message. After an error another message can be read.
+    ///
+    /// It proves that the initiator made this message once. It may be an old one, sent again by anybody.
+    pub fn read(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Answering<'a>), NoiseError> {
+        let mut symmetric = self.symmetric.clone();
+        let (ephemeral, sealed) = ephemeral_of(message)?;
+        symmetric.mix_hash(&point(&ephemeral));
+        symmetric.mix_key(&primitives::ecdh(&self.statics.own, &ephemeral));
+        symmetric.mix_key(&self.statics.shared);
+        let payload = symmetric.decrypt_and_hash(sealed)?;
+        let answering = Answering {
+            statics: self.statics,
+            symmetric,
+            ephemeral,
+        };
+        Ok((payload, answering))
+    }
+}
+
+impl Answering<'_> {
+    /// `<- e, ee, se`: the second message, around `payload`, and what both have once it is read. An `ephemeral` key serves one
+    /// handshake.
+    pub fn write(
+        self,
+        payload: &[u8],
+        ephemeral: &SecretKey,
+    ) -> Result<(Vec<u8>, Transport), NoiseError> {
+        let mut symmetric = self.symmetric;
+        let mut message = point(&ephemeral.public_key());
+        symmetric.mix_hash(&message);
+        symmetric.mix_key(&primitives::ecdh(ephemeral, &self.ephemeral));
+        symmetric.mix_key(&primitives::ecdh(ephemeral, &self.statics.peer));
+        symmetric.encrypt_and_hash(payload, &mut message)?;
+        let ([receiving, sending], hash) = symmetric.split();
+        let transport = Transport {
+            sending,
+            receiving,
+            hash,
+        };
+        Ok((message, transport))
+    }
+}
+
+/// The state before the first message: the prologue, then the static keys, the initiator's first.
+fn begin(prologue: &[u8], keys: &[PublicKey; 2]) -> SymmetricState {
+    let mut symmetric = SymmetricState::new();
+    symmetric.mix_hash(prologue);
+    for key in keys {
+        symmetric.mix_hash(&point(key));
+    }
+    symmetric
+}
+
+fn point(key: &PublicKey) -> Vec<u8> {
+    key.to_sec1_point(false).as_bytes().to_vec()
+}
+
+/// A message's public key, which must be a point of the curve, and what follows.
+fn ephemeral_of(message: &[u8]) -> Result<(PublicKey, &[u8]), NoiseError> {
+    let (key, sealed) = message
+        .split_first_chunk::<PUBLIC_KEY_BYTES>()
+        .ok_or(NoiseError)?;
+    if key[0] != UNCOMPRESSED {
+        return Err(NoiseError);
+    }
+    let key = PublicKey::from_sec1_bytes(key).map_err(|_| NoiseError)?;
+    Ok((key, sealed))
+}

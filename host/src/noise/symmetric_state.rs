@@ -1,0 +1,102 @@
+//! The symmetric state of a handshake and its cipher: sections 5.1 and 5.2 of the Noise text.
+
+use hkdf::Hkdf;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::TAG_BYTES;
+use crate::primitives::{self, AeadError};
+
+/// As long as a hash at most, and so padded with zeros where a longer one would be hashed.
+const PROTOCOL_NAME: &[u8] = b"Noise_KK_P256_ChaChaPoly_SHA256";
+
+/// `ck`, `h`, and the cipher's `k` and `n`.
+#[derive(Clone)]
+pub(super) struct SymmetricState {
+    chaining_key: Zeroizing<[u8; 32]>,
+    hash: [u8; 32],
+    /// A handshake of KK encrypts nothing before it has a key.
+    key: Zeroizing<[u8; 32]>,
+    nonce: u64,
+}
+
+impl SymmetricState {
+    /// `InitializeSymmetric`.
+    pub(super) fn new() -> Self {
+        let mut hash = [0; 32];
+        hash[..PROTOCOL_NAME.len()].copy_from_slice(PROTOCOL_NAME);
+        Self {
+            chaining_key: Zeroizing::new(hash),
+            hash,
+            key: Zeroizing::default(),
+            nonce: 0,
+        }
+    }
+
+    /// `MixHash`.
+    pub(super) fn mix_hash(&mut self, bytes: &[u8]) {
+        let mut hash = Sha256::new_with_prefix(self.hash);
+        hash.update(bytes);
+        self.hash = hash.finalize().into();
+    }
+
+    /// `MixKey`.
+    pub(super) fn mix_key(&mut self, input: &[u8; 32]) {
+        let [chaining_key, key] = hkdf(&self.chaining_key, input);
+        (self.chaining_key, self.key, self.nonce) = (chaining_key, key, 0);
+    }
+
+    /// `EncryptAndHash`: appends the encrypted payload to `message`.
+    pub(super) fn encrypt_and_hash(
+        &mut self,
+        payload: &[u8],
+        message: &mut Vec<u8>,
+    ) -> Result<(), AeadError> {
+        let begin = message.len();
+        message.extend_from_slice(payload);
+        let (nonce, aad) = (self.next_nonce(), self.hash);
+        let sealed = message.get_mut(begin..).unwrap_or_default();
+        let tag = primitives::chacha20_poly1305_seal(&self.key, &nonce, &aad, sealed)?;
+        message.extend_from_slice(&tag);
+        self.mix_hash(message.get(begin..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// `DecryptAndHash`.
+    pub(super) fn decrypt_and_hash(
+        &mut self,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, AeadError> {
+        let (text, tag) = sealed.split_last_chunk::<TAG_BYTES>().ok_or(AeadError)?;
+        let mut payload = Zeroizing::new(text.to_vec());
+        let (nonce, aad) = (self.next_nonce(), self.hash);
+        primitives::chacha20_poly1305_open(&self.key, &nonce, &aad, &mut payload, tag)?;
+        self.mix_hash(sealed);
+        Ok(payload)
+    }
+
+    /// `Split`: the key of the initiator's messages, that of the responder's, and the hash of the handshake.
+    pub(super) fn split(self) -> ([Zeroizing<[u8; 32]>; 2], [u8; 32]) {
+        (hkdf(&self.chaining_key, &[]), self.hash)
+    }
+
+    /// 32 bits of zeros and the counter, little-endian (section 12.3). A handshake has two messages: it never wraps.
+    fn next_nonce(&mut self) -> [u8; 12] {
+        let mut nonce = [0; 12];
+        nonce[4..].copy_from_slice(&self.nonce.to_le_bytes());
+        self.nonce += 1;
+        nonce
+    }
+}
+
+/// `HKDF` with two outputs: that of RFC 5869 without info.
+fn hkdf(chaining_key: &[u8; 32], input: &[u8]) -> [Zeroizing<[u8; 32]>; 2] {
+    let mut both = Zeroizing::new([0; 64]);
+    // Fails only beyond 255 blocks of output.
+    let _ = Hkdf::<Sha256>::new(Some(chaining_key), input).expand(&[], both.as_mut_slice());
+    let mut outputs = [(); 2].map(|()| Zeroizing::new([0; 32]));
+    for (output, half) in outputs.iter_mut().zip(both.chunks_exact(32)) {
+        output.copy_from_slice(half);
+    }
+    outputs
+}
