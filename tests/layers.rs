@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 41] = [
+const LAYERS: [(&str, &[&str]); 43] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
     ("chronicle", &["audit", "clock", "metrics", "journeys"]),
     ("primitives", &["message"]),
     ("noise", &["primitives"]),
+    ("sessions", &["message", "primitives", "noise"]),
     ("overlay", &["message", "randomness", "primitives"]),
     (
         "key_store",
@@ -244,6 +245,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
             "randomness",
             "proto",
             "primitives",
+            "sessions",
             "overlay",
             "handlers",
             "packages",
@@ -254,9 +256,10 @@ const LAYERS: [(&str, &[&str]); 41] = [
 ];
 
 /// Libraries that a layer does without: what it is for would be in the wrong place.
-const WITHOUT: [(&str, &[&str]); 5] = [
+const WITHOUT: [(&str, &[&str]); 7] = [
     ("message", &["tokio", "tonic", "wasmtime", "redb", "p256"]),
     ("noise", &["tokio", "tonic", "wasmtime", "redb"]),
+    ("sessions", &["tokio", "tonic", "wasmtime", "redb"]),
     ("overlay", &["tokio", "tonic", "wasmtime", "redb"]),
     ("transport", &["wasmtime", "redb", "p256", "chacha20"]),
     ("relay", &["wasmtime", "redb", "p256", "chacha20"]),

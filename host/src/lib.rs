@@ -20,7 +20,8 @@
 //! # In reading order
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
-//!   [`primitives`]. [`noise`]: a key exchange between who knows each other, for the suite to come.
+//!   [`primitives`]. [`noise`]: a key exchange between who knows each other. [`sessions`]: suite 2, what they
+//!   say to each other then.
 //! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
@@ -99,6 +100,7 @@ mod router;
 pub mod sandbox;
 pub mod scaffold;
 pub mod secure_sum;
+pub mod sessions;
 mod setups;
 mod tasks;
 mod telemetry;

@@ -6,6 +6,8 @@ use chacha20::ChaCha20LegacyCore;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherCoreWrapper};
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
 use p256::{NonZeroScalar, PublicKey, Scalar, SecretKey};
 use sha2::{Digest, Sha256};
@@ -34,6 +36,70 @@ pub fn concat_kdf(secret: &[u8], otherinfo: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         hash.update(part);
     }
     Zeroizing::new(hash.finalize().into())
+}
+
+/// HKDF-SHA256 (RFC 5869): as much as `OUTPUT` bytes of `secret`, for what `info` says. At most 255 · 32 bytes.
+pub fn hkdf_sha256<const OUTPUT: usize>(
+    salt: &[u8],
+    secret: &[u8],
+    info: &[&[u8]],
+) -> Zeroizing<[u8; OUTPUT]> {
+    const { assert!(OUTPUT <= 255 * 32) };
+    let mut output = Zeroizing::new([0; OUTPUT]);
+    // Fails only beyond what is asserted.
+    let _ = Hkdf::<Sha256>::new(Some(salt), secret).expand_multi_info(info, output.as_mut_slice());
+    output
+}
+
+/// The second half of [`hkdf_sha256`] alone: for a secret that is uniformly random already.
+pub fn hkdf_sha256_expand<const OUTPUT: usize>(
+    secret: &[u8; 32],
+    info: &[&[u8]],
+) -> Zeroizing<[u8; OUTPUT]> {
+    const { assert!(OUTPUT <= 255 * 32) };
+    let mut output = Zeroizing::new([0; OUTPUT]);
+    // Fails only for a shorter secret, and beyond what is asserted.
+    let _ = Hkdf::<Sha256>::from_prk(secret)
+        .map(|hkdf| hkdf.expand_multi_info(info, output.as_mut_slice()));
+    output
+}
+
+/// Two secrets of one that is twice as long.
+pub fn halves(both: &[u8; 64]) -> [Zeroizing<[u8; 32]>; 2] {
+    let mut outputs = [(); 2].map(|()| Zeroizing::new([0; 32]));
+    for (output, half) in outputs.iter_mut().zip(both.chunks_exact(32)) {
+        output.copy_from_slice(half);
+    }
+    outputs
+}
+
+/// HMAC-SHA256 (RFC 2104), over what it is fed with.
+#[derive(Clone)]
+pub struct HmacSha256(Hmac<Sha256>);
+
+impl HmacSha256 {
+    /// Under this key.
+    pub fn new(key: &[u8; 32]) -> Self {
+        let mut block = Zeroizing::new([0; 64]);
+        // HMAC fills a short key up with zeros.
+        block[..32].copy_from_slice(key);
+        Self(KeyInit::new((&*block).into()))
+    }
+
+    /// The text's next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The tag.
+    pub fn tag(self) -> [u8; 32] {
+        self.0.finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` is the first bytes of the tag, in constant time. Not of no bytes.
+    pub fn begins_with(self, tag: &[u8]) -> bool {
+        self.0.verify_truncated_left(tag).is_ok()
+    }
 }
 
 /// Both ids as UTF-8, the smaller one (by code point) first, without a separator: what Fed-BioMed derives the keys of a

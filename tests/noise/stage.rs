@@ -1,15 +1,27 @@
 //! Two parties and what they draw.
 
+use std::sync::Arc;
+
 use backchannel::noise::Statics;
 use p256::SecretKey;
 use p256::elliptic_curve::Generate;
+use p256::elliptic_curve::sec1::ToSec1Point;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// All that goes into a handshake.
-pub struct Handshake {
+/// Two nodes, and what either knows of the other.
+#[derive(Clone)]
+pub struct Nodes {
     /// Static keys: the initiator's and the responder's.
     pub statics: [SecretKey; 2],
+    /// Their public keys, as on the wire.
+    pub publics: [Vec<u8>; 2],
+    pub parties: [Arc<Statics>; 2],
+}
+
+/// All that goes into a handshake.
+pub struct Handshake {
+    pub nodes: Nodes,
     /// Ephemeral keys.
     pub ephemerals: [SecretKey; 2],
     pub prologue: Vec<u8>,
@@ -17,19 +29,43 @@ pub struct Handshake {
     pub payloads: [Vec<u8>; 2],
 }
 
-impl Handshake {
-    /// Drawn from a seed; texts have up to 200 bytes.
+impl Nodes {
+    /// Drawn from a seed.
     pub fn draw(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let mut key = || SecretKey::generate_from_rng(&mut rng);
-        let (statics, ephemerals) = ([key(), key()], [key(), key()]);
+        let statics = [(); 2].map(|()| SecretKey::generate_from_rng(&mut rng));
+        let [initiator, responder] = &statics;
+        let parties = [(initiator, responder), (responder, initiator)];
+        let parties = parties.map(|(own, peer)| Statics::new(own.clone(), peer.public_key()));
+        let public = |key: &SecretKey| key.public_key().to_sec1_point(false).as_bytes().to_vec();
+        Self {
+            publics: [public(initiator), public(responder)],
+            parties: parties.map(Arc::new),
+            statics,
+        }
+    }
+}
+
+impl Handshake {
+    /// Of two nodes, drawn from a seed; texts have up to 200 bytes, and often none.
+    pub fn draw(nodes: &Nodes, seed: u64) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let ephemerals = [(); 2].map(|()| SecretKey::generate_from_rng(&mut rng));
         let mut text = || {
-            let mut text = vec![0; rng.next_u32() as usize % 200];
+            let length = rng.next_u32() as usize;
+            let mut text = vec![
+                0;
+                if length.is_multiple_of(8) {
+                    0
+                } else {
+                    length % 201
+                }
+            ];
             rng.fill_bytes(&mut text);
             text
         };
         Self {
-            statics,
+            nodes: nodes.clone(),
             ephemerals,
             prologue: text(),
             payloads: [text(), text()],
@@ -37,9 +73,7 @@ impl Handshake {
     }
 
     /// What either party knows of the other.
-    pub fn parties(&self) -> [Statics; 2] {
-        let [initiator, responder] = &self.statics;
-        [(initiator, responder), (responder, initiator)]
-            .map(|(own, peer)| Statics::new(own.clone(), peer.public_key()))
+    pub fn parties(&self) -> [Arc<Statics>; 2] {
+        self.nodes.parties.clone()
     }
 }

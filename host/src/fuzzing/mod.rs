@@ -1,7 +1,7 @@
 //! What `tests/fuzz` holds our parsers to: one function for each, which takes any bytes and panics where a promise is broken.
 //!
-//! Compiled for tests and with the feature `fuzzing`, so that the parsers themselves can stay private. To add a target: a file here
-//! with its function, a row in [`TARGETS`], a program in `tests/fuzz/src/bin` and seeds in `seeds`; a test names what is missing.
+//! Compiled for tests and with the feature `fuzzing`, so that the parsers themselves can stay private. To add a target: a function in
+//! a file here, a row in [`TARGETS`], a program in `tests/fuzz/src/bin` and seeds in `seeds`; a test names what is missing.
 
 mod bundle;
 mod change;
@@ -14,6 +14,7 @@ mod overlay_open;
 mod policy;
 #[cfg(test)]
 mod seeds;
+mod sessions;
 mod trace;
 
 pub use bundle::bundle;
@@ -23,20 +24,25 @@ pub use manifest::manifest;
 pub use outer_message::outer_message;
 pub use overlay_open::overlay_open;
 pub use policy::policy;
+pub use sessions::{first_handshake, second_handshake, session_close, session_data};
 pub use trace::trace;
 
 /// A target: whether it got something out of the input that it could hold to the promise.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("bundle", bundle),
     ("chunk_reassembly", chunk_reassembly),
+    ("first_handshake", first_handshake),
     ("inner_message", inner_message),
     ("manifest", manifest),
     ("outer_message", outer_message),
     ("overlay_open", overlay_open),
     ("policy", policy),
+    ("second_handshake", second_handshake),
+    ("session_close", session_close),
+    ("session_data", session_data),
     ("trace", trace),
 ];
 

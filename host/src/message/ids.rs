@@ -1,4 +1,4 @@
-//! Names: of nodes, researchers, requests, runs and experiments.
+//! Names: of nodes, researchers, federations, requests, runs and experiments.
 //!
 //! An id is any text that is not empty, not longer than [`MAX_ID_BYTES`] and holds no control
 //! character, so that it can be logged and used as a key as it is. Ids sort by code point, which for UTF-8 is byte
@@ -101,6 +101,10 @@ id! {
 id! {
     /// The name of a researcher. Its server's certificate carries it as `O=`.
     ResearcherId
+}
+id! {
+    /// The name of a federation: of the nodes that know each other's identity keys from one list.
+    FederationId
 }
 id! {
     /// What a reply carries to be matched to its request.

@@ -20,7 +20,7 @@ mod text;
 pub mod value;
 
 pub use decode::DecodeError;
-pub use ids::{ExperimentId, IdError, NodeId, RequestId, ResearcherId, SecaggId};
+pub use ids::{ExperimentId, FederationId, IdError, NodeId, RequestId, ResearcherId, SecaggId};
 pub use inner::Inner;
 pub use integer::{Integer, IntegerTooLong};
 pub use message_id::{MessageId, NotAMessageId};

@@ -1,6 +1,7 @@
 //! The two messages of a handshake: section 5.3 of the Noise text, as states that can only follow each other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{PublicKey, SecretKey};
@@ -25,27 +26,27 @@ impl From<AeadError> for NoiseError {
 }
 
 /// Who begins.
-pub struct Initiator<'a> {
-    statics: &'a Statics,
+pub struct Initiator {
+    statics: Arc<Statics>,
     symmetric: SymmetricState,
 }
 
 /// Who begins, once it has sent its message.
-pub struct AwaitingReply<'a> {
-    statics: &'a Statics,
+pub struct AwaitingReply {
+    statics: Arc<Statics>,
     symmetric: SymmetricState,
     ephemeral: SecretKey,
 }
 
 /// Who answers.
-pub struct Responder<'a> {
-    statics: &'a Statics,
+pub struct Responder {
+    statics: Arc<Statics>,
     symmetric: SymmetricState,
 }
 
 /// Who answers, once it has read the first message.
-pub struct Answering<'a> {
-    statics: &'a Statics,
+pub struct Answering {
+    statics: Arc<Statics>,
     symmetric: SymmetricState,
     ephemeral: PublicKey,
 }
@@ -66,10 +67,10 @@ impl fmt::Debug for Transport {
     }
 }
 
-impl<'a> Initiator<'a> {
+impl Initiator {
     /// `prologue`: what both must have the same idea of.
-    pub fn new(statics: &'a Statics, prologue: &[u8]) -> Self {
-        let keys = [statics.own.public_key(), statics.peer];
+    pub fn new(statics: Arc<Statics>, prologue: &[u8]) -> Self {
+        let keys = [statics.own_public, statics.peer];
         let symmetric = begin(prologue, &keys);
         Self { statics, symmetric }
     }
@@ -79,7 +80,7 @@ impl<'a> Initiator<'a> {
         self,
         payload: &[u8],
         ephemeral: SecretKey,
-    ) -> Result<(Vec<u8>, AwaitingReply<'a>), NoiseError> {
+    ) -> Result<(Vec<u8>, AwaitingReply), NoiseError> {
         let Self {
             statics,
             mut symmetric,
@@ -98,7 +99,12 @@ impl<'a> Initiator<'a> {
     }
 }
 
-impl AwaitingReply<'_> {
+impl AwaitingReply {
+    /// `h` so far: of no other handshake.
+    pub fn hash(&self) -> &[u8; 32] {
+        self.symmetric.hash()
+    }
+
     /// `<- e, ee, se`: the payload of the second message, and what both have now. After an error another message can be read.
     pub fn read(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Transport), NoiseError> {
         let mut symmetric = self.symmetric.clone();
@@ -117,10 +123,10 @@ impl AwaitingReply<'_> {
     }
 }
 
-impl<'a> Responder<'a> {
+impl Responder {
     /// `prologue`: what both must have the same idea of.
-    pub fn new(statics: &'a Statics, prologue: &[u8]) -> Self {
-        let keys = [statics.peer, statics.own.public_key()];
+    pub fn new(statics: Arc<Statics>, prologue: &[u8]) -> Self {
+        let keys = [statics.peer, statics.own_public];
         let symmetric = begin(prologue, &keys);
         Self { statics, symmetric }
     }
@@ -128,7 +134,7 @@ impl<'a> Responder<'a> {
     /// `-> e, es, ss`: the payload of the first message. After an error another message can be read.
     ///
     /// It proves that the initiator made this message once. It may be an old one, sent again by anybody.
-    pub fn read(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Answering<'a>), NoiseError> {
+    pub fn read(&self, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Answering), NoiseError> {
         let mut symmetric = self.symmetric.clone();
         let (ephemeral, sealed) = ephemeral_of(message)?;
         symmetric.mix_hash(&point(&ephemeral));
@@ -136,7 +142,7 @@ impl<'a> Responder<'a> {
         symmetric.mix_key(&self.statics.shared);
         let payload = symmetric.decrypt_and_hash(sealed)?;
         let answering = Answering {
-            statics: self.statics,
+            statics: self.statics.clone(),
             symmetric,
             ephemeral,
         };
@@ -144,7 +150,7 @@ impl<'a> Responder<'a> {
     }
 }
 
-impl Answering<'_> {
+impl Answering {
     /// `<- e, ee, se`: the second message, around `payload`, and what both have once it is read. An `ephemeral` key serves one
     /// handshake.
     pub fn write(

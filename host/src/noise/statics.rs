@@ -8,6 +8,7 @@ use crate::primitives;
 /// A party's static key and that of its peer. Their shared secret is computed once, for all handshakes.
 pub struct Statics {
     pub(super) own: SecretKey,
+    pub(super) own_public: PublicKey,
     pub(super) peer: PublicKey,
     pub(super) shared: Zeroizing<[u8; 32]>,
 }
@@ -16,7 +17,12 @@ impl Statics {
     /// Of this party's private key and the peer's public one.
     pub fn new(own: SecretKey, peer: PublicKey) -> Self {
         let shared = primitives::ecdh(&own, &peer);
-        Self { own, peer, shared }
+        Self {
+            own_public: own.public_key(),
+            own,
+            peer,
+            shared,
+        }
     }
 
     /// The static–static secret, for keys that both have before any handshake.

@@ -1,6 +1,5 @@
 //! The symmetric state of a handshake and its cipher: sections 5.1 and 5.2 of the Noise text.
 
-use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -31,6 +30,10 @@ impl SymmetricState {
             key: Zeroizing::default(),
             nonce: 0,
         }
+    }
+
+    pub(super) fn hash(&self) -> &[u8; 32] {
+        &self.hash
     }
 
     /// `MixHash`.
@@ -91,12 +94,5 @@ impl SymmetricState {
 
 /// `HKDF` with two outputs: that of RFC 5869 without info.
 fn hkdf(chaining_key: &[u8; 32], input: &[u8]) -> [Zeroizing<[u8; 32]>; 2] {
-    let mut both = Zeroizing::new([0; 64]);
-    // Fails only beyond 255 blocks of output.
-    let _ = Hkdf::<Sha256>::new(Some(chaining_key), input).expand(&[], both.as_mut_slice());
-    let mut outputs = [(); 2].map(|()| Zeroizing::new([0; 32]));
-    for (output, half) in outputs.iter_mut().zip(both.chunks_exact(32)) {
-        output.copy_from_slice(half);
-    }
-    outputs
+    primitives::halves(&primitives::hkdf_sha256(chaining_key, input, &[]))
 }

@@ -2,6 +2,7 @@
 //!
 //! With `BACKCHANNEL_WRITE_SEEDS=1` the test here writes them; without, it compares. A corpus may hold more: what once broke.
 
+mod sessions;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -376,7 +377,10 @@ fn the_corpora_hold_what_our_encoders_write() {
         ("overlay_open", overlay_open()),
         ("policy", policy()),
         ("trace", trace::trace()),
-    ] {
+    ]
+    .into_iter()
+    .chain(sessions::corpora())
+    {
         let folder = project().join("tests/fuzz/corpus").join(target);
         for (name, seed) in seeds {
             let path = folder.join(&name);

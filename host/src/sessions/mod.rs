@@ -1,0 +1,475 @@
+//! Suite 2: a channel that is secure against the relay itself. Handshakes, sessions, and the messages in them.
+//!
+//! ```text
+//! A                                relay                                B
+//!   HS1: Noise KK -> e, es, ss {timestamp, roster, capabilities} mac1 ──▶   answered: opens only
+//!   ◀── HS2: Noise KK <- e, ee, se {roster, capabilities}
+//!   DATA: nothing, or a message ────────────────────────────────────────▶   proven: seals too
+//! ```
+//!
+//! Both know the other's identity key beforehand; who says so is not known here. A session belongs to a peer *and* a researcher, so
+//! a message of one relay is none of another. Frames travel in outer messages as Fed-BioMed has them, and a relay of
+//! Fed-BioMed's forwards them.
+//!
+//! Functions of their input: keys, time and randomness come in as values, messages go out. Nothing is sent, awaited or stored. A
+//! message that is refused changes nothing, but the count of handshakes that a peer may have treated.
+//!
+//! # What a relay can do
+//!
+//! Delay and lose. It cannot read or make a message, move it to another peer, researcher or session, have it treated twice, or in another
+//! state of the channel than it was sent in; nor have a node forget a session, use an older one, or a lower suite than both
+//! have. What each part does for that is said there: [`frame`], [`prologue`], [`marks`], [`key_tree`], [`session`], [`pair`].
+//!
+//! # Where this is more than the design says
+//!
+//! - HS2 has a code too (`mac1` is that of HS1), in the place of the salt, which a handshake has no use for: forged ones, which need
+//!   only a sender index that the relay has seen, cost an HMAC as well; and the index in it, which Noise knows nothing of, cannot be
+//!   changed.
+//! - The limits in the prologue are the initiator's. They are not sent, and `mac1` covers the prologue: the responder finds them
+//!   among the few that there can be before it computes on a curve.
+//! - Of a peer's handshakes, each that was answered stays until a later one is proven, and not only the last: the peer may have any of
+//!   them, and seal with it. The model found that messages are lost otherwise.
+//! - Per-message keys are the leaves of a tree and not the links of a chain: see [`key_tree`].
+//! - Who began seals nothing after 15 minutes, so that what is sealed arrives within the 20, although a relay holds it for 5.
+
+mod bucket;
+mod fields;
+mod frame;
+mod handshake;
+mod hello;
+mod key_tree;
+mod marks;
+#[cfg(test)]
+mod model;
+mod padding;
+mod pair;
+mod peer;
+mod prologue;
+mod refused;
+mod session;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use p256::{PublicKey, SecretKey};
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::message::{
+    FederationId, Inner, MAX_MESSAGE_BYTES, NodeId, OverlayMessage, ResearcherId, Value,
+};
+use crate::noise::TAG_BYTES;
+pub use frame::FrameError;
+use frame::{Frame, Kind, Nonce};
+pub use hello::Hello;
+use hello::Timestamp;
+use peer::{Link, Peer, Stage};
+pub use prologue::Limits;
+pub use refused::Refused;
+use session::Way;
+
+/// Length of a salt, in bytes.
+const SALT_BYTES: usize = 32;
+/// What an outer message has beside what is sealed, at most, in bytes: ids, names of fields, salt, nonce, header and tag.
+const OUTER_BYTES: usize = 4096;
+
+/// What this node has with each of its peers. Cannot be printed; secrets are zeroized when dropped.
+pub struct Sessions {
+    own: NodeId,
+    identity: SecretKey,
+    federation: FederationId,
+    hello: Hello,
+    /// Of the last handshake that was begun.
+    last: Timestamp,
+    peers: BTreeMap<NodeId, Peer>,
+}
+
+/// The time, by both kinds of clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Since any moment of the caller's choice, always the same. Never goes back.
+    pub running: Duration,
+    /// Since 1970, by the wall clock. May jump.
+    pub wall: Duration,
+}
+
+/// A message to be sent, or what is to be sent before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sealed {
+    /// Hand the message over.
+    Message {
+        /// What was sealed.
+        message: OverlayMessage,
+        /// Hand this over too: the session is to be replaced, and is used until it is.
+        handshake: Option<OverlayMessage>,
+    },
+    /// There is no session to seal with. Seal again when one is [established](Opened::Established), or at that time.
+    NeedsHandshake {
+        /// Hand this over; `None` when one is under way.
+        handshake: Option<OverlayMessage>,
+        /// When it can be taken for lost: as [`Moment::running`].
+        again: Duration,
+    },
+}
+
+/// Why a message was not sealed. Always this host's fault or its plugin's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The receiver has no identity key here.
+    #[error("the identity key of {0} is not known")]
+    UnknownPeer(NodeId),
+    /// It names another sender than this node.
+    #[error("the message names another sender than this node")]
+    Source,
+    /// It would not fit in a message.
+    #[error("the message has {0} bytes with its padding, the limit is {MAX_MESSAGE_BYTES}")]
+    TooLarge(usize),
+    /// A handshake could not be made: the cipher failed, which it never does.
+    #[error("the handshake could not be made")]
+    Handshake,
+}
+
+/// What a message was. What it proves of its sender, it proves by the identity key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Opened {
+    /// A message to be treated.
+    Message {
+        /// What the peer says.
+        inner: Inner,
+        /// This node has a new session to seal with, and what the peer said of itself: what waits for one can go.
+        established: Option<Hello>,
+    },
+    /// Nothing to treat: who begins a session shows in this way that it has it.
+    Nothing {
+        /// As with a message.
+        established: Option<Hello>,
+    },
+    /// The peer began a handshake: hand the answer over.
+    Answer(OverlayMessage),
+    /// The peer answered this node's handshake: there is a new session to seal with.
+    Established {
+        /// Hand this over, before anything else: the peer seals nothing before it has opened something.
+        proof: OverlayMessage,
+        /// What the peer said of itself.
+        peer: Hello,
+    },
+    /// The peer has forgotten its current session.
+    Closed,
+}
+
+impl Sessions {
+    /// Of node `own`, whose `identity` is known to its peers of the federation, and which says `hello`.
+    pub fn new(own: NodeId, identity: SecretKey, federation: FederationId, hello: Hello) -> Self {
+        Self {
+            own,
+            identity,
+            federation,
+            hello,
+            last: Timestamp::default(),
+            peers: BTreeMap::new(),
+        }
+    }
+
+    /// Takes `identity` as the peer's, to be talked to within `limits`. What there is with it stays, unless it had another identity or
+    /// other limits: then it is forgotten.
+    pub fn know(&mut self, peer: NodeId, identity: PublicKey, limits: Limits, now: Moment) {
+        let known = self.peers.get(&peer);
+        if known.is_none_or(|known| !known.is(&identity, limits)) {
+            let known = Peer::new(&self.identity, identity, limits, now);
+            self.peers.insert(peer, known);
+        }
+    }
+
+    /// Forgets a peer and all sessions with it.
+    pub fn forget(&mut self, peer: &NodeId) {
+        self.peers.remove(peer);
+    }
+
+    /// Seals `content` for its receiver, to be relayed by `researcher`; or says that a handshake is due first.
+    pub fn seal(
+        &mut self,
+        researcher: &ResearcherId,
+        content: &Inner,
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Sealed, SealError> {
+        if content.source != self.own {
+            return Err(SealError::Source);
+        }
+        let text = Zeroizing::new(content.to_value().encode());
+        self.seal_content(&content.dest, researcher, &text, now, rng)
+    }
+
+    /// [`seal`](Self::seal) of any bytes.
+    pub(crate) fn seal_content(
+        &mut self,
+        to: &NodeId,
+        researcher: &ResearcherId,
+        content: &[u8],
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Sealed, SealError> {
+        let bytes = padding::padded_bytes(content.len());
+        if bytes > MAX_MESSAGE_BYTES - OUTER_BYTES {
+            return Err(SealError::TooLarge(bytes));
+        }
+        let own = self.own.clone();
+        let link = self.link(to, researcher)?;
+        link.pair.tidy(now.running);
+        let Some(session) = link.pair.current_mut() else {
+            return self.needs_handshake(to, researcher, now, rng);
+        };
+        let due = session.is_due(now.running);
+        let sending = session.sending(now.running);
+        let way = Way {
+            researcher,
+            source: &own,
+            dest: to,
+        };
+        let sealed = sending.and_then(|sending| sending.seal(Kind::Data, way, content, rng));
+        let Some(message) = sealed else {
+            return self.needs_handshake(to, researcher, now, rng);
+        };
+        let handshake = match due {
+            true => self.begin(to, researcher, now, rng)?,
+            false => None,
+        };
+        Ok(Sealed::Message { message, handshake })
+    }
+
+    fn needs_handshake(
+        &mut self,
+        to: &NodeId,
+        researcher: &ResearcherId,
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Sealed, SealError> {
+        let handshake = self.begin(to, researcher, now, rng)?;
+        let again = self.link(to, researcher)?.pair.may_begin_at();
+        Ok(Sealed::NeedsHandshake { handshake, again })
+    }
+
+    /// Begins a handshake, to be handed over. `None` when one is under way that may still succeed.
+    pub fn begin(
+        &mut self,
+        peer: &NodeId,
+        researcher: &ResearcherId,
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<OverlayMessage>, SealError> {
+        let link = self.link(peer, researcher)?;
+        link.pair.tidy(now.running);
+        if now.running < link.pair.may_begin_at() {
+            return Ok(None);
+        }
+        self.first_handshake(peer, researcher, now, rng).map(Some)
+    }
+
+    /// Forgets what there is with a peer at a researcher, and tells the peer, if there is a session to tell it with.
+    pub fn close(
+        &mut self,
+        peer: &NodeId,
+        researcher: &ResearcherId,
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Option<OverlayMessage> {
+        let links = &mut self.peers.get_mut(peer)?.links;
+        let mut pair = std::mem::take(&mut links.get_mut(researcher)?.pair);
+        let way = Way {
+            researcher,
+            source: &self.own,
+            dest: peer,
+        };
+        let sending = pair.current_mut()?.sending(now.running)?;
+        sending.seal(Kind::Close, way, &[], rng)
+    }
+
+    /// Opens what came from the relay. Errors change nothing.
+    pub fn open(
+        &mut self,
+        message: &OverlayMessage,
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Opened, Refused> {
+        if message.dest != self.own {
+            return Err(Refused::NotForUs);
+        }
+        if !self.peers.contains_key(&message.source) {
+            return Err(Refused::UnknownPeer);
+        }
+        let frame = Frame::read(&message.overlay)?;
+        if message.setup != frame.kind().is_set_up() {
+            return Err(FrameError::SetUp.into());
+        }
+        let salt = message.salt.as_slice().try_into();
+        let salt: &[u8; SALT_BYTES] = salt.map_err(|_| FrameError::Salt)?;
+        let nonce = Nonce::read(&message.nonce)?;
+        match frame {
+            Frame::FirstHandshake { sender, noise, mac } => {
+                if nonce != Nonce::FIRST {
+                    return Err(FrameError::Nonce.into());
+                }
+                self.open_first(message, sender, noise, mac, now, rng)
+            }
+            Frame::SecondHandshake {
+                sender,
+                receiver,
+                noise,
+            } => {
+                if nonce != Nonce::of_answer(receiver) {
+                    return Err(FrameError::Nonce.into());
+                }
+                self.open_second(message, salt, [sender, receiver], noise, now, rng)
+            }
+            Frame::Data { sealed, tag } => {
+                let (content, established) =
+                    self.open_sealed(message, Kind::Data, nonce, sealed, tag, now)?;
+                if content.is_empty() {
+                    return Ok(Opened::Nothing { established });
+                }
+                let inner = Inner::from_value(Value::decode(&content)?)?;
+                if (&inner.source, &inner.dest) != (&message.source, &message.dest) {
+                    return Err(Refused::Ids);
+                }
+                Ok(Opened::Message { inner, established })
+            }
+            Frame::Close { tag } => {
+                self.open_sealed(message, Kind::Close, nonce, &[], tag, now)?;
+                Ok(Opened::Closed)
+            }
+        }
+    }
+
+    /// Forgets what is too old, with all peers. To be called now and then: keys are not kept longer than they are of use.
+    pub fn tidy(&mut self, now: Moment) {
+        for peer in self.peers.values_mut() {
+            for link in peer.links.values_mut() {
+                link.pair.tidy(now.running);
+            }
+        }
+    }
+
+    /// A digest of all that there is, to see that two states are the same: for tests and simulations.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.last.encode());
+        for (name, peer) in &self.peers {
+            peer.hash(name, &mut hash);
+        }
+        hash.finalize().into()
+    }
+
+    /// The content of a sealed message, and what the peer said of itself if this message proved a session.
+    fn open_sealed(
+        &mut self,
+        message: &OverlayMessage,
+        kind: Kind,
+        nonce: Nonce,
+        sealed: &[u8],
+        tag: &[u8; TAG_BYTES],
+        now: Moment,
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<Hello>), Refused> {
+        let index = nonce.receiver.ok_or(FrameError::Nonce)?;
+        let peer = self.peers.get_mut(&message.source);
+        let link = peer.and_then(|peer| peer.links.get_mut(&message.researcher_id));
+        let link = link.ok_or(Refused::UnknownSession)?;
+        link.pair.tidy(now.running);
+        let (stage, receiving) = link.find(index).ok_or(Refused::UnknownSession)?;
+        let content = receiving.open(message, kind, nonce.counter, sealed, tag)?;
+        match (stage, kind) {
+            (Stage::Answered(place), Kind::Close) => link.pair.answered_ended(place),
+            (Stage::Current, Kind::Close) => link.pair.current_ended(now.running),
+            (Stage::Answered(place), _) => link.pair.confirm(place, now.running),
+            (Stage::Current, _) => link.pair.heard(now.running),
+            (Stage::Previous, _) => {}
+        }
+        let proven = matches!(stage, Stage::Answered(_)) && kind != Kind::Close;
+        let session = link.pair.current().filter(|_| proven);
+        let established = session.map(|session| session.peer());
+        Ok((content, established))
+    }
+
+    fn link(&mut self, peer: &NodeId, researcher: &ResearcherId) -> Result<&mut Link, SealError> {
+        match self.peers.get_mut(peer) {
+            Some(peer) => Ok(peer.links.entry(researcher.clone()).or_default()),
+            None => Err(SealError::UnknownPeer(peer.clone())),
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::primitives::derive_secret_key;
+
+    const NOW: Moment = Moment {
+        running: Duration::ZERO,
+        wall: Duration::from_secs(1_800_000_000),
+    };
+
+    fn node(name: &str, peer: &str) -> Sessions {
+        let key = |name: &str| derive_secret_key(&[1; 32], name.as_bytes());
+        let federation = "federation".parse().expect("an id");
+        let own = name.parse().expect("an id");
+        let mut sessions = Sessions::new(own, key(name), federation, Hello::default());
+        let limits = Limits {
+            highest: 2,
+            lowest: 2,
+        };
+        let known = key(peer).public_key();
+        sessions.know(peer.parse().expect("an id"), known, limits, NOW);
+        sessions
+    }
+
+    #[test]
+    fn what_a_peer_seals_that_is_no_message_is_refused_and_the_session_goes_on() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let (mut a, mut b) = (node("a", "b"), node("b", "a"));
+        let (to, researcher) = ("b".parse().expect("an id"), "r".parse().expect("an id"));
+        let first = a.begin(&to, &researcher, NOW, &mut rng);
+        let first = first.expect("known").expect("nothing under way");
+        let Ok(Opened::Answer(second)) = b.open(&first, NOW, &mut rng) else {
+            panic!("no answer");
+        };
+        let Ok(Opened::Established { proof, .. }) = a.open(&second, NOW, &mut rng) else {
+            panic!("no session");
+        };
+        b.open(&proof, NOW, &mut rng).expect("proven");
+        let mut opened = |content: &[u8]| {
+            let sealed = a.seal_content(&to, &researcher, content, NOW, &mut rng);
+            let Ok(Sealed::Message { message, .. }) = sealed else {
+                panic!("{sealed:?} is no message");
+            };
+            b.open(&message, NOW, &mut rng)
+        };
+        let inner = |from: &str, to: &str| {
+            let [from, to] = [from, to].map(|id| id.parse().expect("an id"));
+            let fields = Value::Map(Vec::new());
+            Inner::new(from, to, None, "SiteGreeting", fields).expect("a message")
+        };
+
+        assert!(matches!(opened(&[0xc1]), Err(Refused::Content(_))));
+        assert!(matches!(opened(&[0xc0]), Err(Refused::Message(_))));
+        for (from, to) in [("c", "b"), ("a", "c"), ("b", "a")] {
+            let content = inner(from, to).to_value().encode();
+            assert_eq!(opened(&content), Err(Refused::Ids));
+        }
+        let good = inner("a", "b");
+        let message = Opened::Message {
+            inner: good.clone(),
+            established: None,
+        };
+        assert_eq!(opened(&good.to_value().encode()), Ok(message));
+    }
+}

@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use p256::{PublicKey, SecretKey};
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+
+use super::bucket::Bucket;
+use super::frame::Index;
+use super::hello::Timestamp;
+use super::marks::Marks;
+use super::pair::Pair;
+use super::session::{Answered, Begun, Established, Receiving, Superseded};
+use super::{Limits, Moment};
+use crate::message::{NodeId, ResearcherId};
+use crate::noise::Statics;
+
+/// What this node knows of a peer and has with it.
+pub(super) struct Peer {
+    pub(super) identity: PublicKey,
+    pub(super) statics: Arc<Statics>,
+    pub(super) marks: Marks,
+    pub(super) limits: Limits,
+    pub(super) bucket: Bucket,
+    pub(super) links: BTreeMap<ResearcherId, Link>,
+}
+
+/// What two nodes have at one researcher.
+#[derive(Default)]
+pub(super) struct Link {
+    pub(super) pair: Pair<Begun, Answered, Established, Superseded>,
+    /// Of the peer's latest handshake. Those that come must be later.
+    pub(super) latest: Timestamp,
+}
+
+/// What a session is that opens messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The how manieth of those.
+    Answered(usize),
+    Current,
+    Previous,
+}
+
+impl Peer {
+    pub(super) fn new(own: &SecretKey, identity: PublicKey, limits: Limits, now: Moment) -> Self {
+        let statics = Statics::new(own.clone(), identity);
+        Self {
+            identity,
+            marks: Marks::new(statics.shared()),
+            statics: Arc::new(statics),
+            limits,
+            bucket: Bucket::new(now.running),
+            links: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is(&self, identity: &PublicKey, limits: Limits) -> bool {
+        self.identity == *identity && self.limits == limits
+    }
+
+    pub(super) fn hash(&self, name: &NodeId, hash: &mut Sha256) {
+        hash.update(name.as_str());
+        for (researcher, link) in &self.links {
+            hash.update(researcher.as_str());
+            link.hash(hash);
+        }
+    }
+}
+
+impl Link {
+    /// The session with this index, if it opens messages.
+    pub(super) fn find(&mut self, index: Index) -> Option<(Stage, &mut Receiving)> {
+        let (answered, current, previous) = self.pair.opening();
+        let answered = answered.enumerate();
+        let answered =
+            answered.map(|(place, session)| (Stage::Answered(place), session.receiving()));
+        let current = current.map(|session| (Stage::Current, session.receiving()));
+        let previous = previous.map(|session| (Stage::Previous, session.receiving()));
+        let mut all = answered.chain(current).chain(previous);
+        all.find(|(_, receiving)| receiving.index() == index)
+    }
+
+    /// An index that no session here has.
+    pub(super) fn fresh_index(&mut self, rng: &mut impl CryptoRng) -> Index {
+        loop {
+            let mut bytes = [0; 4];
+            rng.fill_bytes(&mut bytes);
+            if let Some(index) = Index::new(bytes)
+                && self.find(index).is_none()
+                && self.pair.begun().is_none_or(|begun| begun.index != index)
+            {
+                return index;
+            }
+        }
+    }
+
+    fn hash(&self, hash: &mut Sha256) {
+        hash.update(self.latest.encode());
+        for (state, at) in self.pair.times() {
+            hash.update(state.to_be_bytes());
+            hash.update(at.as_nanos().to_be_bytes());
+        }
+        if let Some(begun) = self.pair.begun() {
+            begun.hash(hash);
+        }
+        for answered in self.pair.answered() {
+            answered.hash(hash);
+        }
+        if let Some(current) = self.pair.current() {
+            current.hash(hash);
+        }
+        for previous in self.pair.previous() {
+            previous.hash(hash);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Suite 2 as its users meet it: two nodes, and a relay between them that does what it likes.
+
+mod crashed;
+mod crossed;
+mod limited;
+mod moved;
+mod renewed;
+mod repeated;
+mod stage;
+mod tampered;
+mod vectors;

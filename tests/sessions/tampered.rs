@@ -1,0 +1,170 @@
+//! Frames that were changed on their way: all refused, and nothing is changed by them.
+
+use backchannel::message::OverlayMessage;
+use backchannel::sessions::{FrameError, Opened, Refused};
+
+use crate::stage::{Node, Stage};
+
+/// Each message that differs in one bit of what a relay can change: sealed bytes, salt, nonce, ids and flag.
+fn flipped(message: &OverlayMessage) -> Vec<OverlayMessage> {
+    let mut all = Vec::new();
+    let bits = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        (0..bytes.len() * 8).map(move |bit| {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            changed
+        })
+    };
+    for overlay in bits(&message.overlay) {
+        all.push(OverlayMessage {
+            overlay,
+            ..message.clone()
+        });
+    }
+    for salt in bits(&message.salt) {
+        all.push(OverlayMessage {
+            salt,
+            ..message.clone()
+        });
+    }
+    for nonce in bits(&message.nonce) {
+        all.push(OverlayMessage {
+            nonce,
+            ..message.clone()
+        });
+    }
+    let ids = |id: &str| bits(id.as_bytes()).filter_map(|id| String::from_utf8(id).ok());
+    let mut other = message.clone();
+    for id in ids(message.researcher_id.as_str()) {
+        if let Ok(researcher_id) = id.try_into() {
+            all.push(OverlayMessage {
+                researcher_id,
+                ..message.clone()
+            });
+        }
+    }
+    for id in ids(message.source.as_str()) {
+        if let Ok(source) = id.try_into() {
+            all.push(OverlayMessage {
+                source,
+                ..message.clone()
+            });
+        }
+    }
+    for id in ids(message.dest.as_str()) {
+        if let Ok(dest) = id.try_into() {
+            all.push(OverlayMessage {
+                dest,
+                ..message.clone()
+            });
+        }
+    }
+    other.setup = !message.setup;
+    all.push(other);
+    all
+}
+
+/// Each message that is cut off or goes on.
+fn cut(message: &OverlayMessage) -> Vec<OverlayMessage> {
+    let mut all = Vec::new();
+    let lengths = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        let shorter = (0..bytes.len()).map(|length| bytes[..length].to_vec());
+        shorter.chain([[bytes, &[0]].concat()]).collect()
+    };
+    for overlay in lengths(&message.overlay) {
+        all.push(OverlayMessage {
+            overlay,
+            ..message.clone()
+        });
+    }
+    for salt in lengths(&message.salt) {
+        all.push(OverlayMessage {
+            salt,
+            ..message.clone()
+        });
+    }
+    for nonce in lengths(&message.nonce) {
+        all.push(OverlayMessage {
+            nonce,
+            ..message.clone()
+        });
+    }
+    all
+}
+
+fn refuses_all_but(
+    node: &mut Node,
+    message: &OverlayMessage,
+    stage_now: backchannel::sessions::Moment,
+) {
+    for changed in flipped(message).into_iter().chain(cut(message)) {
+        node.refuses(&changed, stage_now);
+    }
+}
+
+#[test]
+fn every_bit_and_byte_of_each_frame_counts() {
+    let Stage { mut a, mut b, now } = Stage::new();
+    // Ids that one bit makes of the peers' are known too: what stops such a frame is not that its sender is a stranger.
+    for other in ["c", "e", "q", "`"] {
+        b.know(other, now);
+        a.know(other, now);
+    }
+
+    let first = a.begin("b", now).expect("nothing under way");
+    refuses_all_but(&mut b, &first, now);
+    let second = b.answer(&first, now);
+    refuses_all_but(&mut a, &second, now);
+    let proof = a.establish(&second, now);
+    refuses_all_but(&mut b, &proof, now);
+    assert!(matches!(b.open(&proof, now), Ok(Opened::Nothing { .. })));
+    let data = b.seal("a", "text", now);
+    refuses_all_but(&mut a, &data, now);
+    a.hears(&data, "text", now);
+    let close = b.close("a", now).expect("a session");
+    refuses_all_but(&mut a, &close, now);
+    assert_eq!(a.open(&close, now), Ok(Opened::Closed));
+}
+
+#[test]
+fn no_part_of_a_message_fits_into_another() {
+    let Stage { mut a, mut b, now } = Stage::with_session();
+    let [one, two] = ["one", "two"].map(|text| a.seal("b", text, now));
+    for parts in 1u8..31 {
+        // Every mixture of the two: sealed text, tag, salt, receiver index and counter.
+        let from = |part: u8| if parts & (1 << part) == 0 { &one } else { &two };
+        let body = from(0).overlay.len() - 16;
+        let mut mixed = one.clone();
+        mixed.overlay = [&from(0).overlay[..body], &from(1).overlay[body..]].concat();
+        mixed.salt = from(2).salt.clone();
+        mixed.nonce = [&from(3).nonce[..4], &from(4).nonce[4..]].concat();
+        // The receiver's index is the same in both.
+        if mixed == one || mixed == two {
+            continue;
+        }
+        assert_eq!(b.refuses(&mixed, now), Refused::Tag, "{parts:05b}");
+    }
+    b.hears(&two, "two", now);
+    b.hears(&one, "one", now);
+}
+
+#[test]
+fn a_frame_is_none_of_another_type() {
+    let Stage { mut a, mut b, now } = Stage::with_session();
+    let message = a.seal("b", "text", now);
+    let empty = a.close("b", now).expect("a session");
+    for kind in [0, 1, 2, 4, 5, 0xff] {
+        let mut other = message.clone();
+        other.overlay[5] = kind;
+        b.refuses(&other, now);
+        other.setup = true;
+        b.refuses(&other, now);
+    }
+    let mut message = empty;
+    message.overlay[5] = 3;
+    assert_eq!(b.refuses(&message, now), Refused::Tag);
+    message.overlay[4] = 1;
+    let suite = Refused::Frame(FrameError::Suite(1));
+    assert_eq!(b.refuses(&message, now), suite);
+}
