@@ -12,13 +12,14 @@
 //! Fed-BioMed's forwards them.
 //!
 //! Functions of their input: keys, time and randomness come in as values, messages go out. Nothing is sent, awaited or stored. A
-//! message that is refused changes nothing, but the count of handshakes that a peer may have treated.
+//! message that is refused changes nothing, but the count of handshakes that a peer may have treated; and, if what the peer sealed is no
+//! message, its key is used all the same.
 //!
 //! # What a relay can do
 //!
 //! Delay and lose. It cannot read or make a message, move it to another peer, researcher or session, have it treated twice, or in another
 //! state of the channel than it was sent in; nor have a node forget a session, use an older one, or a lower suite than both
-//! have. What each part does for that is said there: [`frame`], [`prologue`], [`marks`], [`key_tree`], [`session`], [`pair`].
+//! have. What each part does for that is said there: `frame`, `prologue`, `marks`, `key_tree`, `session`, `pair`.
 //!
 //! # Where this is more than the design says
 //!
@@ -29,8 +30,8 @@
 //!   among the few that there can be before it computes on a curve.
 //! - Of a peer's handshakes, each that was answered stays until a later one is proven, and not only the last: the peer may have any of
 //!   them, and seal with it. The model found that messages are lost otherwise.
-//! - Per-message keys are the leaves of a tree and not the links of a chain: see [`key_tree`].
-//! - Who began seals nothing after 15 minutes, so that what is sealed arrives within the 20, although a relay holds it for 5.
+//! - Per-message keys are the leaves of a tree and not the links of a chain: see `key_tree`.
+//! - Nothing is sealed after 15 minutes, so that all that is sealed arrives within the 20, although a relay may hold it for 5.
 
 mod bucket;
 mod fields;
@@ -286,7 +287,7 @@ impl Sessions {
         sending.seal(Kind::Close, way, &[], rng)
     }
 
-    /// Opens what came from the relay. Errors change nothing.
+    /// Opens what came from the relay. An error changes nothing that anybody but the peer could have caused.
     pub fn open(
         &mut self,
         message: &OverlayMessage,
