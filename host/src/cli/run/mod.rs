@@ -14,6 +14,7 @@ use super::output::{foreign, table, with_progress};
 use super::secagg::outcome;
 use super::status::{connect, failed};
 use super::{Exit, Format, Problem};
+use crate::control::LONGEST_MESSAGE;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_client::RelayClient;
 use crate::proto::control::{PartyResult, RunProtocolRequest};
@@ -101,7 +102,9 @@ pub(super) struct Order {
 /// Has a relay's nodes run it.
 pub(super) async fn run(relay: &Path, order: Order) -> Result<Ran, Problem> {
     let what = format!("{} was not run", foreign(&order.protocol));
-    let mut client = RelayClient::new(connect(relay).await?);
+    let mut client = RelayClient::new(connect(relay).await?)
+        .max_decoding_message_size(LONGEST_MESSAGE)
+        .max_encoding_message_size(LONGEST_MESSAGE);
     let request = RunProtocolRequest {
         protocol: order.protocol.clone(),
         parties: order.parties,
@@ -128,22 +131,35 @@ impl Ran {
             return Ok(());
         }
         let finished = self.parties.iter().filter(|party| party.result.is_some());
-        let why = format!("{} of {} parties finished", finished.count(), self.parties.len());
-        let blamed: BTreeSet<&str> = self.parties.iter().flat_map(|party| &party.blames).map(String::as_str).collect();
+        let why = format!(
+            "{} of {} parties finished",
+            finished.count(),
+            self.parties.len()
+        );
+        let blamed: BTreeSet<&str> = self
+            .parties
+            .iter()
+            .flat_map(|party| &party.blames)
+            .map(String::as_str)
+            .collect();
         let todo = if blamed.is_empty() {
-            "see what each says above, and `backchannel status` of the relay for who is connected".to_owned()
+            "see what each says above, and `backchannel status` of the relay for who is connected"
+                .to_owned()
         } else {
             let names: Vec<_> = blamed.into_iter().collect();
-            format!("ask those who were blamed ({}), or run it without them", names.join(", "))
+            format!(
+                "ask those who were blamed ({}), or run it without them",
+                names.join(", ")
+            )
         };
-        let what = format!("{} among {} parties failed", foreign(&self.protocol), self.parties.len());
+        let what = format!(
+            "{} among {} parties failed",
+            foreign(&self.protocol),
+            self.parties.len()
+        );
         Err(Problem::new(Exit::Failed, what, why, todo).beside_result())
     }
 
-    /// What a party's plugin made of the run, if it finished.
-    pub(super) fn result_of(&self, party: &str) -> Option<&Json> {
-        self.parties.iter().find(|one| one.id == party)?.result.as_ref()
-    }
 }
 
 impl Party {
@@ -190,7 +206,9 @@ fn in_short(result: &Json) -> String {
     const SHOWN: usize = 5;
     match result {
         Json::Object(map) => {
-            let entries = map.iter().map(|(name, value)| format!("{} {}", foreign(name), in_short(value)));
+            let entries = map
+                .iter()
+                .map(|(name, value)| format!("{} {}", foreign(name), in_short(value)));
             entries.collect::<Vec<_>>().join(", ")
         }
         Json::Array(items) => {
@@ -220,7 +238,13 @@ mod tests {
         }
     }
 
-    fn party(id: &str, outcome: Outcome, text: &str, result: &[u8], blamed: &[&str]) -> PartyResult {
+    fn party(
+        id: &str,
+        outcome: Outcome,
+        text: &str,
+        result: &[u8],
+        blamed: &[&str],
+    ) -> PartyResult {
         let answer = Answer {
             node_id: id.into(),
             outcome: outcome.into(),
@@ -235,7 +259,8 @@ mod tests {
 
     #[test]
     fn a_partys_words_cannot_command_the_terminal() {
-        let result = crate::message::Value::Map(vec![("a\u{1b}[2J".into(), "b\nc".into())]).encode();
+        let result =
+            crate::message::Value::Map(vec![("a\u{1b}[2J".into(), "b\nc".into())]).encode();
         let shown = ran(
             vec![
                 party("a", Outcome::Done, "", &result, &[]),
@@ -257,7 +282,16 @@ mod tests {
 
     #[test]
     fn tells_who_is_blamed_when_a_run_failed() {
-        let failed = ran(vec![party("a", Outcome::Failed, "b sent another share", &[], &["b"])], false);
+        let failed = ran(
+            vec![party(
+                "a",
+                Outcome::Failed,
+                "b sent another share",
+                &[],
+                &["b"],
+            )],
+            false,
+        );
         let problem = failed.verdict().unwrap_err();
         assert!(format!("{problem:?}").contains("(b)"), "{problem:?}");
     }

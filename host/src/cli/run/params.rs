@@ -50,7 +50,11 @@ fn packed(json: Json) -> Value {
         Json::Array(items) => Value::List(items.into_iter().map(packed).collect()),
         Json::Object(map) => {
             let entries = map.into_iter();
-            Value::Map(entries.map(|(key, value)| (Value::Str(key), packed(value))).collect())
+            Value::Map(
+                entries
+                    .map(|(key, value)| (Value::Str(key), packed(value)))
+                    .collect(),
+            )
         }
     }
 }
@@ -70,13 +74,25 @@ fn shown(value: &Value) -> Json {
         Value::Nil => Json::Null,
         Value::Bool(truth) => Json::Bool(*truth),
         Value::Int(integer) => of_integer(integer),
-        Value::Float(number) => Number::from_f64(*number).map_or_else(|| number.to_string().into(), Json::Number),
+        Value::Float(number) => {
+            Number::from_f64(*number).map_or_else(|| number.to_string().into(), Json::Number)
+        }
         Value::Str(text) => Json::String(text.clone()),
         Value::Bin(bytes) => Json::String(hex::encode(bytes)),
-        Value::List(items) | Value::Tuple(items) | Value::Set(items) => items.iter().map(shown).collect(),
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) => {
+            items.iter().map(shown).collect()
+        }
         Value::Map(entries) => {
-            let name = |key: &Value| key.as_str().map_or_else(|| shown(key).to_string(), str::to_owned);
-            Json::Object(entries.iter().map(|(key, value)| (name(key), shown(value))).collect())
+            let name = |key: &Value| {
+                key.as_str()
+                    .map_or_else(|| shown(key).to_string(), str::to_owned)
+            };
+            Json::Object(
+                entries
+                    .iter()
+                    .map(|(key, value)| (name(key), shown(value)))
+                    .collect(),
+            )
         }
     }
 }
@@ -87,7 +103,10 @@ fn of_integer(integer: &Integer) -> Json {
     } else if let Some(integer) = integer.to_u64() {
         integer.into()
     } else {
-        Json::String(format!("0x{}", hex::encode(integer.to_signed_bytes_be().as_slice())))
+        Json::String(format!(
+            "0x{}",
+            hex::encode(integer.to_signed_bytes_be().as_slice())
+        ))
     }
 }
 
@@ -96,7 +115,12 @@ mod tests {
     use super::*;
 
     fn params(texts: &[&str]) -> Result<Vec<u8>, Problem> {
-        encode(texts.iter().map(|text| param(text).expect("a parameter")).collect())
+        encode(
+            texts
+                .iter()
+                .map(|text| param(text).expect("a parameter"))
+                .collect(),
+        )
     }
 
     #[test]
@@ -108,13 +132,23 @@ mod tests {
 
     #[test]
     fn what_reads_as_json_is_that_and_anything_else_is_text() {
-        let map = params(&["n=3", "share=0.5", "input=ages", "on=true", "of=[1,2]", "name=\"3\""]);
+        let map = params(&[
+            "n=3",
+            "share=0.5",
+            "input=ages",
+            "on=true",
+            "of=[1,2]",
+            "name=\"3\"",
+        ]);
         let map = Value::decode(&map.expect("parameters")).expect("MessagePack");
-        assert_eq!(map.get("n"), Some(&Value::Int(3.into())));
+        assert_eq!(map.get("n"), Some(&Value::Int(3_i64.into())));
         assert_eq!(map.get("share"), Some(&Value::Float(0.5)));
         assert_eq!(map.get("input").and_then(Value::as_str), Some("ages"));
         assert_eq!(map.get("on").and_then(Value::as_bool), Some(true));
-        assert_eq!(map.get("of").and_then(Value::as_list).map(<[_]>::len), Some(2));
+        assert_eq!(
+            map.get("of").and_then(Value::as_list).map(<[_]>::len),
+            Some(2)
+        );
         assert_eq!(map.get("name").and_then(Value::as_str), Some("3"));
     }
 
@@ -125,18 +159,28 @@ mod tests {
 
     #[test]
     fn a_result_that_is_no_map_is_refused_in_words() {
-        assert!(decode(&Value::Bool(true).encode()).unwrap_err().contains("map"));
+        assert!(
+            decode(&Value::Bool(true).encode())
+                .unwrap_err()
+                .contains("map")
+        );
         assert!(decode(&[0xc1]).is_err());
     }
 
     #[test]
     fn a_result_is_shown_as_json() {
         let result = Value::Map(vec![
-            (Value::Str("sum".into()), Value::List(vec![Value::Float(1.5), Value::Float(f64::NAN)])),
+            (
+                Value::Str("sum".into()),
+                Value::List(vec![Value::Float(1.5), Value::Float(f64::NAN)]),
+            ),
             (Value::Str("random".into()), Value::Bin(vec![0, 255])),
             (Value::Str("n".into()), Value::Int(u64::MAX.into())),
         ]);
         let shown = decode(&result.encode()).expect("a map");
-        assert_eq!(shown, serde_json::json!({"sum": [1.5, "NaN"], "random": "00ff", "n": u64::MAX}));
+        assert_eq!(
+            shown,
+            serde_json::json!({"sum": [1.5, "NaN"], "random": "00ff", "n": u64::MAX})
+        );
     }
 }
