@@ -7,13 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 41] = [
+const LAYERS: [(&str, &[&str]); 43] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
     ("files", &[]),
     ("proto", &[]),
     ("tasks", &[]),
+    ("curve", &[]),
+    ("inputs", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
     ("report", &["message", "trace"]),
@@ -232,6 +234,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
             "fuzz",
             "authoring",
             "scaffold",
+            "inputs",
         ],
     ),
     (
