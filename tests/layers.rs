@@ -51,6 +51,8 @@ const LAYERS: [(&str, &[&str]); 43] = [
             "secure_sum",
             "audit",
             "trace",
+            "curve",
+            "inputs",
         ],
     ),
     (
@@ -72,8 +74,11 @@ const LAYERS: [(&str, &[&str]); 43] = [
         ],
     ),
     ("packages", &["files", "handlers"]),
-    ("policy", &["files", "handlers", "packages"]),
-    ("plugins", &["files", "handlers", "packages", "policy"]),
+    ("policy", &["files", "inputs", "handlers", "packages"]),
+    (
+        "plugins",
+        &["files", "inputs", "handlers", "packages", "policy"],
+    ),
     (
         "witness",
         &["audit", "metrics", "journeys", "chronicle", "handlers"],

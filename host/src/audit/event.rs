@@ -132,6 +132,9 @@ pub enum Event {
         digest: String,
         /// What it may do.
         grants: Vec<String>,
+        /// What its runs may use of this node's data: each input's name and what it is, in words.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        inputs: Vec<String>,
     },
     /// A plugin is not in use, although the policy names it or somebody offered it.
     PluginRefused {

@@ -42,7 +42,7 @@ pub enum ReadError {
         why: String,
     },
     /// A value of another kind.
-    #[error("line {line} of {of} holds none of the {kind}")]
+    #[error("line {line} of {of} holds no {}", kind.one())]
     Value {
         /// Which file.
         of: String,

@@ -23,6 +23,14 @@ impl Kind {
             Self::Ids => "ids",
         }
     }
+
+    /// A single one.
+    pub(super) fn one(self) -> &'static str {
+        match self {
+            Self::Numbers => "number",
+            Self::Ids => "id",
+        }
+    }
 }
 
 impl fmt::Display for Kind {
