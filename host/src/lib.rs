@@ -27,7 +27,8 @@
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
 //!   `plugins`: what runs of that.
-//! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
+//! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
+//!   several parties, who hand each other `parcels`. `runs`: each run once.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
@@ -87,6 +88,7 @@ pub mod metrics;
 pub mod node;
 pub mod overlay;
 pub mod packages;
+mod parcels;
 mod plugins;
 mod policy;
 mod post;
@@ -97,7 +99,9 @@ pub mod relay;
 pub mod replay;
 pub mod report;
 mod requests;
+mod rounds;
 mod router;
+mod runs;
 pub mod sandbox;
 pub mod scaffold;
 pub mod secure_sum;

@@ -196,6 +196,6 @@ fn ended(error: Option<&CallError>) -> Ended {
         Some(CallError::Limit { .. } | CallError::FixedLimit { .. }) => Ended::Limited,
         Some(CallError::Trap { .. }) => Ended::Trapped,
         Some(CallError::Effect { .. }) => Ended::Refused,
-        Some(CallError::Failure { .. } | CallError::NoInitiator { .. }) => Ended::Failed,
+        Some(CallError::Failure { .. } | CallError::Lacks { .. }) => Ended::Failed,
     }
 }

@@ -51,7 +51,7 @@ fn manifest(component: &[u8]) -> Value {
 }
 
 fn interfaces<'a>(names: &[&'a str]) -> Vec<String> {
-    let full = |name: &&'a str| format!("backchannel:n2n/{name}@0.1.0");
+    let full = |name: &&'a str| format!("backchannel:n2n/{name}@0.1.1");
     names.iter().map(full).collect()
 }
 
@@ -112,7 +112,7 @@ fn every_manifest_says_what_an_operator_asks() {
         let manifest = manifest(component);
 
         assert_eq!(manifest["name"], *name);
-        assert_eq!(manifest["contract"], "0.1.0");
+        assert_eq!(manifest["contract"], "0.1.1");
         assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(manifest["licence"], "Apache-2.0");
         assert!(manifest["authors"].is_array());

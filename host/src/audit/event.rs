@@ -259,6 +259,19 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
+    /// A researcher asked for a run of a plugin's protocol.
+    ProtocolRunStart(ProtocolRun),
+    /// It ended for this node.
+    ProtocolRunComplete {
+        /// Which.
+        #[serde(flatten)]
+        run: ProtocolRun,
+        /// How long it took.
+        ms: u64,
+        /// Why it failed; absent when it did not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// A researcher had a context deleted.
     SecaggDeleted {
         /// Who.
@@ -368,6 +381,26 @@ pub struct SecaggSetup {
     pub party_count: usize,
 }
 
+/// A run of a plugin's protocol among several parties.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProtocolRun {
+    /// Who asked for it.
+    pub researcher_id: String,
+    /// The protocol.
+    pub protocol: String,
+    /// Its name.
+    pub run_id: String,
+    /// The first of the parties.
+    pub parties: Vec<String>,
+    /// How many there are.
+    pub party_count: usize,
+}
+
+impl ProtocolRun {
+    /// How many parties are named: a line stays short whatever a researcher asks for.
+    pub const NAMED: usize = 20;
+}
+
 impl SecaggSetup {
     /// How many parties are named: a line stays short whatever a researcher asks for.
     pub const NAMED: usize = 20;
@@ -385,10 +418,11 @@ impl Event {
             | Self::LimitHit { .. }
             | Self::PluginTrapped { .. }
             | Self::SecaggSetupComplete { why: Some(_), .. }
+            | Self::ProtocolRunComplete { why: Some(_), .. }
             | Self::RecordsLost { .. }
             | Self::TornLine { .. }
             | Self::LinesMissing { .. } => "failure",
-            Self::SecaggSetupStart(_) => "started",
+            Self::SecaggSetupStart(_) | Self::ProtocolRunStart(_) => "started",
             Self::ChannelKeyChanged { .. }
             | Self::ResearcherCertificateChanged { .. }
             | Self::Suppressed { .. } => "warning",

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::exports::backchannel::n2n::{handler, initiator};
+use super::bindings::exports::backchannel::n2n::{handler, initiator, rounds};
 use super::capabilities::{self, Capability};
 use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
@@ -28,8 +28,9 @@ pub struct Plugin {
     memory: Arc<AtomicUsize>,
     runtime: Runtime,
     instance: InstancePre<CallState>,
-    pub(super) handler: handler::GuestIndices,
+    pub(super) handler: Option<handler::GuestIndices>,
     pub(super) initiator: Option<initiator::GuestIndices>,
+    pub(super) rounds: Option<rounds::GuestIndices>,
     taken_back: CancellationToken,
 }
 
@@ -69,12 +70,15 @@ impl Plugin {
             capability.link(&mut linker).map_err(wrong)?;
         }
         let instance = linker.instantiate_pre(&compiled).map_err(wrong)?;
-        let handler = handler::GuestIndices::new(&instance).map_err(wrong)?;
-        let initiator = if manifest.initiates.is_empty() {
-            None
-        } else {
-            Some(initiator::GuestIndices::new(&instance).map_err(wrong)?)
-        };
+        let handler = (!manifest.kinds.is_empty())
+            .then(|| handler::GuestIndices::new(&instance).map_err(wrong))
+            .transpose()?;
+        let initiator = (!manifest.initiates.is_empty())
+            .then(|| initiator::GuestIndices::new(&instance).map_err(wrong))
+            .transpose()?;
+        let rounds = (!manifest.protocols.is_empty())
+            .then(|| rounds::GuestIndices::new(&instance).map_err(wrong))
+            .transpose()?;
         Ok(Self {
             name: manifest.name.as_str().into(),
             manifest,
@@ -85,6 +89,7 @@ impl Plugin {
             instance,
             handler,
             initiator,
+            rounds,
             taken_back: CancellationToken::new(),
         })
     }
@@ -101,6 +106,7 @@ impl Plugin {
             instance: self.instance.clone(),
             handler: self.handler.clone(),
             initiator: self.initiator.clone(),
+            rounds: self.rounds.clone(),
             taken_back: CancellationToken::new(),
         }
     }

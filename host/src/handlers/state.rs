@@ -12,7 +12,8 @@ use super::recorder::{Account, Answered};
 use super::runtime::{MEMORIES, TICK, Ticking};
 use super::traced::Traced;
 use super::{
-    Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Strain, Usage,
+    Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Refused, Strain,
+    Usage,
 };
 use crate::audit::Audit;
 use crate::channels::Channels;
@@ -94,6 +95,25 @@ impl Drop for Memory {
 pub(super) enum Subject {
     Message(Envelope),
     Run(Box<RunState>),
+    Part(Box<PartState>),
+}
+
+/// The host's half of a part in a protocol.
+pub(super) struct PartState {
+    pub(super) own: NodeId,
+    pub(super) parties: Vec<NodeId>,
+}
+
+impl PartState {
+    /// The party of this name, which is not this node.
+    pub(super) fn other_party(&self, name: &str) -> Result<NodeId, Refused> {
+        let parties = self.parties.iter();
+        let mut others = parties.filter(|party| **party != self.own);
+        let found = others.find(|party| party.as_str() == name);
+        found
+            .cloned()
+            .ok_or_else(|| Refused::NotAParty(name.into()))
+    }
 }
 
 /// The host's half of a run: the secrets that the guest must not see.

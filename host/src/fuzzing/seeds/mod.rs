@@ -229,6 +229,7 @@ fn manifest() -> Corpus {
         contract: "0.1.0".into(),
         kinds: vec!["SiteGreeting".into()],
         initiates: vec!["SecaggRequest".into()],
+        protocols: vec![],
         capabilities: Capability::ALL
             .map(|one| (one.name().into(), "why".into()))
             .into(),
@@ -341,6 +342,7 @@ fn bundle() -> Corpus {
         contract: "0.1.0".into(),
         kinds: vec!["Overlap".into()],
         initiates: vec![],
+        protocols: vec![],
         capabilities: [("log".into(), String::new())].into(),
         limits: BTreeMap::new(),
     };

@@ -34,8 +34,18 @@ pub enum Capability {
     Random,
 }
 
-/// Imported by every component for its types; allows nothing.
-pub(super) const TYPES: &str = "backchannel:n2n/types@0.1.0";
+/// Whether an import is the one that every component has for its types; it allows nothing.
+pub(super) fn is_types(import: &str) -> bool {
+    interface(import) == Some("types")
+}
+
+/// The interface of this contract that an import names, such as `log` in `backchannel:n2n/log@0.1.0`. Later versions of the line
+/// only add, so any 0.1.x names the same.
+fn interface(import: &str) -> Option<&str> {
+    let (name, version) = import.strip_prefix("backchannel:n2n/")?.split_once('@')?;
+    version.strip_prefix("0.1.")?;
+    Some(name)
+}
 
 impl Capability {
     /// All there are.
@@ -85,11 +95,9 @@ impl Capability {
         }
     }
 
-    /// The capability that an import belongs to, such as `backchannel:n2n/log@0.1.0`. Later versions of the line only
-    /// add, so any 0.1.x is the same capability.
+    /// The capability that an import belongs to, such as `backchannel:n2n/log@0.1.0`.
     pub fn of_import(import: &str) -> Option<Self> {
-        let (name, version) = import.strip_prefix("backchannel:n2n/")?.split_once('@')?;
-        version.strip_prefix("0.1.")?;
+        let name = interface(import)?;
         Self::ALL
             .into_iter()
             .find(|capability| capability.name() == name)
