@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 43] = [
+const LAYERS: [(&str, &[&str]); 46] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),

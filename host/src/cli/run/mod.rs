@@ -159,7 +159,6 @@ impl Ran {
         );
         Err(Problem::new(Exit::Failed, what, why, todo).beside_result())
     }
-
 }
 
 impl Party {
