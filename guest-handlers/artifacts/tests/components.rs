@@ -1,6 +1,6 @@
-//! What every built-in component must be, and what the three are.
+//! What every built-in component must be, and what each is.
 
-use backchannel_artifacts::{ADDITIVE_SHARING, ALL, CHANNEL_SETUP, KEY_REQUEST};
+use backchannel_artifacts::{ADDITIVE_SHARING, ALL, CHANNEL_SETUP, COMMON_RANDOMNESS, KEY_REQUEST};
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -79,7 +79,7 @@ fn no_component_imports_anything_but_ours() {
 
 #[test]
 fn every_component_imports_and_exports_what_it_needs_and_no_more() {
-    let cases: [(&[u8], &[&str], &[&str]); 3] = [
+    let cases: [(&[u8], &[&str], &[&str]); 4] = [
         (CHANNEL_SETUP, &["channel-keys", "types"], &["handler"]),
         (
             KEY_REQUEST,
@@ -91,6 +91,7 @@ fn every_component_imports_and_exports_what_it_needs_and_no_more() {
             &["material", "sharing", "types"],
             &["handler", "initiator"],
         ),
+        (COMMON_RANDOMNESS, &["random", "types"], &["rounds"]),
     ];
     assert_eq!(cases.len(), ALL.len(), "a component without a case here");
     for (component, imports, exports) in cases {
@@ -140,6 +141,16 @@ fn the_components_share_out_the_six_kinds_and_the_two_set_ups() {
         declared(ADDITIVE_SHARING),
         (kinds, json!(["AdditiveSSSetupRequest"]))
     );
+}
+
+#[test]
+fn what_runs_protocols_treats_no_messages() {
+    for component in [COMMON_RANDOMNESS] {
+        let manifest = manifest(component);
+        assert_eq!(manifest["kinds"], json!([]));
+        assert_eq!(manifest["initiates"], json!([]));
+        assert_eq!(manifest["protocols"], json!([manifest["name"]]));
+    }
 }
 
 #[test]

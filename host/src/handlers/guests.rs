@@ -42,7 +42,7 @@ impl Default for Guest<'_> {
 
 /// `log.write`, by which a test calls imports: `(call $log (i32.const 1) (i32.const AT) (i32.const LENGTH))`.
 pub(super) const LOG: &str =
-    r#"(import "backchannel:n2n/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
+    r#"(import "backchannel:n2n/log@0.1.1" "write" (func $log (param i32 i32 i32)))"#;
 
 impl Guest<'_> {
     pub(super) fn component(&self) -> Vec<u8> {
@@ -56,7 +56,7 @@ impl Guest<'_> {
         let text = format!(
             r#"(module
               {imports}
-              (import "[export]backchannel:n2n/handler@0.1.0" "[resource-new]outcome" (func $new (param i32) (result i32)))
+              (import "[export]backchannel:n2n/handler@0.1.1" "[resource-new]outcome" (func $new (param i32) (result i32)))
               (memory (export "memory") 1)
               (global $free (mut i32) (i32.const 4096))
               {module}
@@ -67,13 +67,13 @@ impl Guest<'_> {
                 (if (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 65536)))
                   (then (drop (memory.grow (i32.const 8)))))
                 (local.get $at))
-              (func (export "backchannel:n2n/handler@0.1.0#handle")
+              (func (export "backchannel:n2n/handler@0.1.1#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 {handle}
                 (i32.store8 (i32.const 20) (i32.const 1))
                 (i32.store (i32.const 24) (call $new (i32.const 7)))
                 (i32.const 16))
-              (func (export "backchannel:n2n/handler@0.1.0#[static]outcome.finalize") (param i32) (result i32)
+              (func (export "backchannel:n2n/handler@0.1.1#[static]outcome.finalize") (param i32) (result i32)
                 {finalize}))"#
         );
         let mut core = wat::parse_str(text).expect("a module");
@@ -89,7 +89,7 @@ impl Guest<'_> {
         let mut component = encoder.encode().expect("a component");
         let capabilities = Capability::ALL.map(|capability| (capability.name(), ""));
         let manifest = serde_json::json!({
-            "name": "guest", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": ["Kind"],
+            "name": "guest", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.1", "kinds": ["Kind"],
             "capabilities": BTreeMap::from(capabilities),
         });
         let manifest = manifest.to_string();

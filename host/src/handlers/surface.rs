@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn refuses_contracts_of_another_time() {
         for (contract, new) in [
-            ("0.1.1", true),
+            ("0.1.2", true),
             ("0.2.0", true),
             ("1.0.0", true),
             ("0.0.9", false),

@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_result_that_cannot_be_read_is_no_result() {
         let shown = ran(vec![party("a", Outcome::Done, "", &[0xc1], &[])], true);
-        assert_eq!(shown.result_of("a"), None);
+        assert_eq!(shown.parties[0].result, None);
         assert!(shown.to_string().contains("cannot be read"), "{shown}");
     }
 
