@@ -7,13 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 41] = [
+const LAYERS: [(&str, &[&str]); 46] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
     ("files", &[]),
     ("proto", &[]),
     ("tasks", &[]),
+    ("curve", &[]),
+    ("inputs", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
     ("report", &["message", "trace"]),
@@ -49,11 +51,21 @@ const LAYERS: [(&str, &[&str]); 41] = [
             "secure_sum",
             "audit",
             "trace",
+            "tasks",
+            "curve",
+            "inputs",
         ],
     ),
     (
         "cases",
-        &["message", "files", "key_store", "handlers", "trace"],
+        &[
+            "message",
+            "files",
+            "inputs",
+            "key_store",
+            "handlers",
+            "trace",
+        ],
     ),
     ("authoring", &["files", "handlers"]),
     ("scaffold", &["authoring"]),
@@ -70,8 +82,11 @@ const LAYERS: [(&str, &[&str]); 41] = [
         ],
     ),
     ("packages", &["files", "handlers"]),
-    ("policy", &["files", "handlers", "packages"]),
-    ("plugins", &["files", "handlers", "packages", "policy"]),
+    ("policy", &["files", "inputs", "handlers", "packages"]),
+    (
+        "plugins",
+        &["files", "inputs", "handlers", "packages", "policy"],
+    ),
     (
         "witness",
         &["audit", "metrics", "journeys", "chronicle", "handlers"],
@@ -188,6 +203,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
             "clock",
             "key_store",
             "secure_sum",
+            "inputs",
             "handlers",
             "audit",
             "chronicle",
@@ -255,6 +271,7 @@ const LAYERS: [(&str, &[&str]); 41] = [
             "fuzz",
             "authoring",
             "scaffold",
+            "inputs",
         ],
     ),
     (

@@ -23,6 +23,7 @@
 //!   [`primitives`].
 //! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
+//! - [`inputs`]: data that an operator grants a plugin. [`curve`]: its ids, compared without being shown.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
 //!   `plugins`: what runs of that.
@@ -70,6 +71,7 @@ mod chronicle;
 pub mod cli;
 pub mod clock;
 mod control;
+pub mod curve;
 pub mod fedbiomed;
 mod files;
 pub mod fuzz;
@@ -77,6 +79,7 @@ pub mod fuzz;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
+pub mod inputs;
 mod journeys;
 pub mod key_store;
 mod logs;

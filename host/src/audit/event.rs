@@ -132,6 +132,9 @@ pub enum Event {
         digest: String,
         /// What it may do.
         grants: Vec<String>,
+        /// What its runs may use of this node's data: each input's name and what it is, in words.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        inputs: Vec<String>,
     },
     /// A plugin is not in use, although the policy names it or somebody offered it.
     PluginRefused {
@@ -171,6 +174,20 @@ pub enum Event {
         peer: Option<String>,
         /// Through whose server.
         researcher_id: String,
+    },
+    /// A plugin was given one of its inputs, or blinded points of it.
+    InputUsed {
+        /// Which.
+        plugin: String,
+        /// SHA-256 of the component, hex.
+        digest: String,
+        /// The input's name.
+        input: String,
+        /// How many numbers, or different ids, it had.
+        rows: usize,
+        /// The run.
+        #[serde(flatten)]
+        subject: Subject,
     },
     /// A plugin asked for an effect that it may not have. None of that message's effects was carried out.
     EffectRefused {
@@ -422,6 +439,7 @@ impl Event {
             Self::PluginTrapped { plugin, .. } => ("plugin_trapped", plugin.clone()),
             Self::LimitHit { plugin, limit, .. } => ("limit_hit", format!("{plugin} {limit}")),
             Self::GrantUsed { plugin, .. } => ("grant_used", plugin.clone()),
+            Self::InputUsed { plugin, .. } => ("input_used", plugin.clone()),
             Self::ChannelKeyChanged { .. } => ("channel_key_changed", String::new()),
             _ => return None,
         };

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use super::part_secrets::PartSecrets;
+use super::state::{CallState, PartState, Subject};
 use super::{
     Assurance, Called, Capability, Effect, Envelope, Found, Limit, Message, Plugin, Runtime,
     Services, Terms,
 };
+use crate::inputs::{Input, Kind, Source};
 use crate::message::NodeId;
+use crate::randomness::Randomness;
 
 /// A guest's parts, each WAT.
 #[derive(Clone, Copy)]
@@ -120,20 +124,55 @@ pub(super) fn services() -> Services {
     Services::blank(&node, 1).expect("a store")
 }
 
-/// Lets `plugin` begin on a message with `fields`.
-pub(super) async fn handle(plugin: &Arc<Plugin>, fields: Vec<u8>) -> Called<Option<Found>> {
-    let envelope = Envelope {
+/// What an instance of `plugin` has to do with in a part of a run, which grants it inputs of these values, two at least.
+pub(super) fn part(
+    plugin: &Plugin,
+    kind: Kind,
+    inputs: &[(&str, Vec<String>)],
+    seed: u64,
+) -> CallState {
+    let inputs = inputs.iter().map(|(name, values)| {
+        let input = Input::new(Source::Values(values.clone()), kind, Some(2));
+        (name.parse().expect("a name"), input.expect("in range"))
+    });
+    part_with(&plugin.with_inputs(inputs.collect()), seed)
+}
+
+/// And with the inputs that `plugin` has been granted.
+pub(super) fn part_with(plugin: &Plugin, seed: u64) -> CallState {
+    let mut services = services();
+    services.randomness = Randomness::from_seed(seed);
+    let subject = Subject::Part(Box::new(PartState {
+        own: NodeId::try_from("me").expect("valid"),
+        parties: Vec::new(),
+        secrets: PartSecrets::new(plugin, "overlap", "run"),
+    }));
+    CallState::new(plugin, services, subject, || panic!("nobody listens"))
+}
+
+/// And in the treatment of a message.
+pub(super) fn no_part(plugin: &Plugin) -> CallState {
+    let subject = Subject::Message(envelope());
+    CallState::new(plugin, services(), subject, || panic!("nobody listens"))
+}
+
+fn envelope() -> Envelope {
+    Envelope {
         researcher_id: "R".into(),
         source: "peer".into(),
         setup: false,
         assurance: Assurance::ChannelKey,
-    };
+    }
+}
+
+/// Lets `plugin` begin on a message with `fields`.
+pub(super) async fn handle(plugin: &Arc<Plugin>, fields: Vec<u8>) -> Called<Option<Found>> {
     let message = Message {
         kind: "Kind".into(),
         request_id: None,
         fields,
     };
-    plugin.handle(services(), envelope, message).await
+    plugin.handle(services(), envelope(), message).await
 }
 
 /// Lets `plugin` treat a message to its end.

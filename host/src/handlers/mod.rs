@@ -26,6 +26,7 @@ mod limits;
 mod manifest;
 mod material;
 mod part;
+mod part_secrets;
 mod plugin;
 mod plugins;
 mod quarantine;

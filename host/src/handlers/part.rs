@@ -10,6 +10,7 @@ use wasmtime::component::ResourceAny;
 use super::bindings::exports::backchannel::n2n::rounds;
 use super::call::{Bounds, failure};
 use super::effect::stored;
+use super::part_secrets::PartSecrets;
 use super::state::{CallState, PartState, Subject};
 use super::{Body, CallError, Called, Entry, Limit, Plugin, Recorder, Refused, Services, Usage};
 use crate::message::{LONGEST_LINE, NodeId, ResearcherId, RunId, one_line};
@@ -95,6 +96,7 @@ impl Part {
         let subject = Subject::Part(Box::new(PartState {
             own: start.own.clone(),
             parties: start.parties.clone(),
+            secrets: PartSecrets::new(plugin, &start.protocol, start.run.as_str()),
         }));
         let raw = rounds::Start {
             protocol: start.protocol.clone(),

@@ -16,6 +16,7 @@ use super::state::{CallState, Services, Subject};
 use super::{
     CallError, CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms,
 };
+use crate::inputs::Inputs;
 use crate::trace::Work;
 
 /// A plugin, ready to treat messages.
@@ -110,6 +111,13 @@ impl Plugin {
         }
     }
 
+    /// The same plugin at another node of this process, which grants it these inputs.
+    pub fn with_inputs(&self, inputs: Inputs) -> Self {
+        let mut other = self.at_another_node();
+        other.terms.inputs = inputs;
+        other
+    }
+
     /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
     pub fn inspect(component: &[u8], limits: &Limits) -> Result<Manifest, LoadError> {
         Surface::read(component, limits).map(Surface::into_manifest)
@@ -178,10 +186,9 @@ impl Plugin {
         self.runtime.ticking()
     }
 
-    /// Whether the plugin can be given so much to read. A guest that reads makes copies: what would not fit then is not
-    /// begun, or any peer could make any plugin trap.
+    /// Whether the plugin can be given so much to read.
     pub(super) fn can_read(&self, bytes: usize) -> Result<(), CallError> {
-        if bytes <= self.limits().bytes(Limit::MemoryMib) / 4 {
+        if bytes <= self.limits().most_to_read() {
             return Ok(());
         }
         Err(CallError::TooLarge {

@@ -8,6 +8,7 @@ use p256::SecretKey;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
+use super::part_secrets::PartSecrets;
 use super::recorder::{Account, Answered};
 use super::runtime::{MEMORIES, TICK, Ticking};
 use super::traced::Traced;
@@ -102,6 +103,7 @@ pub(super) enum Subject {
 pub(super) struct PartState {
     pub(super) own: NodeId,
     pub(super) parties: Vec<NodeId>,
+    pub(super) secrets: PartSecrets,
 }
 
 impl PartState {
@@ -175,6 +177,11 @@ impl CallState {
         self.host_calls = self.limits.get(Limit::HostCalls);
         self.log_lines = self.limits.get(Limit::LogLines);
         self.log_bytes = self.limits.bytes(Limit::LogKib);
+    }
+
+    /// Notes an input that the guest is given.
+    pub(super) fn has_used_input(&mut self, name: &str, rows: usize) {
+        self.usage.inputs.insert(name.to_owned(), rows);
     }
 
     /// Notes a limit that cut something off and did not stop the guest.

@@ -305,6 +305,17 @@ until = 2027-12-31
 memory-mib = 64
 handle-cpu-ms = 500
 
+[[plugin.overlap.inputs]] # since ticket 9
+name = "patients"
+file = "cohort.csv"
+column = "mrn"
+kind = "ids"
+min-rows = 50
+[[plugin.overlap.inputs]]
+name = "ages"
+file = "/data/ages.json"
+kind = "numbers"
+
 [plugin.overlap.next]
 digest = "sha256:0000000000000000000000000000000000000000000000000000000000000002"
 grants = []
