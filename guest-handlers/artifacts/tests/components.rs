@@ -1,7 +1,8 @@
 //! What every built-in component must be, and what each is.
 
 use backchannel_artifacts::{
-    ADDITIVE_SHARING, ALL, CHANNEL_SETUP, COMMON_RANDOMNESS, KEY_REQUEST, SECURE_AGGREGATION,
+    ADDITIVE_SHARING, ALL, CHANNEL_SETUP, COMMON_RANDOMNESS, KEY_REQUEST, PATIENT_OVERLAP,
+    SECURE_AGGREGATION,
 };
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
@@ -81,7 +82,7 @@ fn no_component_imports_anything_but_ours() {
 
 #[test]
 fn every_component_imports_and_exports_what_it_needs_and_no_more() {
-    let cases: [(&[u8], &[&str], &[&str]); 5] = [
+    let cases: [(&[u8], &[&str], &[&str]); 6] = [
         (CHANNEL_SETUP, &["channel-keys", "types"], &["handler"]),
         (
             KEY_REQUEST,
@@ -94,6 +95,7 @@ fn every_component_imports_and_exports_what_it_needs_and_no_more() {
             &["handler", "initiator"],
         ),
         (COMMON_RANDOMNESS, &["random", "types"], &["rounds"]),
+        (PATIENT_OVERLAP, &["blinding", "types"], &["rounds"]),
         (
             SECURE_AGGREGATION,
             &["inputs", "random", "types"],
@@ -152,7 +154,7 @@ fn the_components_share_out_the_six_kinds_and_the_two_set_ups() {
 
 #[test]
 fn what_runs_protocols_treats_no_messages() {
-    for component in [COMMON_RANDOMNESS, SECURE_AGGREGATION] {
+    for component in [COMMON_RANDOMNESS, PATIENT_OVERLAP, SECURE_AGGREGATION] {
         let manifest = manifest(component);
         assert_eq!(manifest["kinds"], json!([]));
         assert_eq!(manifest["initiates"], json!([]));
