@@ -79,17 +79,27 @@ impl Beacon {
             .digest()
     }
 
-    /// Notes what another party reveals.
+    /// Whether a party reveals what it committed to, without noting it.
     ///
     /// # Errors
     ///
-    /// [`Failure::Malformed`] when that is not what it committed to.
-    pub fn open(&mut self, party: &str, opening: &Opening) -> Result<(), Failure> {
+    /// [`Failure::Malformed`] when it reveals something else.
+    pub fn check(&self, party: &str, opening: &Opening) -> Result<(), Failure> {
         if self.commitments.get(party) != Some(&commitment(&self.run, party, opening)) {
             return Err(Failure::malformed(
                 "reveals something else than it committed to",
             ));
         }
+        Ok(())
+    }
+
+    /// Notes what a party reveals.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn open(&mut self, party: &str, opening: &Opening) -> Result<(), Failure> {
+        self.check(party, opening)?;
         self.revealed.insert(party.to_owned(), opening.random.0);
         Ok(())
     }
@@ -148,7 +158,7 @@ mod tests {
             Ok(())
         }
         fn next(&mut self, _: &[String]) -> Result<Next, Failure> {
-            Ok(Next::abort(["nobody"], "a test only draws"))
+            Ok(Next::blame(["nobody"], "a test only draws"))
         }
     }
 
@@ -179,6 +189,17 @@ mod tests {
         let [mut a, b, _] = beacons();
 
         assert!(a.open("b", b.opening()).is_err());
+    }
+
+    #[test]
+    fn what_is_only_checked_does_not_count() {
+        let [a, b, _] = committed();
+        let before = a.randomness();
+
+        assert!(a.check("b", b.opening()).is_ok());
+        assert!(a.check("c", b.opening()).is_err());
+
+        assert_eq!(a.randomness(), before);
     }
 
     #[test]

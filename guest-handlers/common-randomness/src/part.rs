@@ -123,7 +123,7 @@ impl Part for CommonRandomness {
             }
             Stage::Revealed if !missing.is_empty() => {
                 let why = "committed and did not reveal";
-                Ok(Next::abort(missing.iter().cloned(), why))
+                Ok(Next::blame(missing.iter().cloned(), why))
             }
             Stage::Revealed => Next::done(&Drawn {
                 random: hex(&self.beacon.randomness()),
@@ -147,7 +147,7 @@ impl CommonRandomness {
     /// Nobody is blamed: who lies, the one that differs or a third, cannot be told.
     fn given_up(&self, why: &str) -> Next {
         let differing = self.differing.join(", ");
-        Next::abort([""; 0], format!("{differing} {why}"))
+        Next::give_up(format!("{differing} {why}"))
     }
 }
 

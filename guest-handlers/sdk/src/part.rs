@@ -30,7 +30,7 @@ pub trait Part: Sized + 'static {
     ///
     /// # Errors
     ///
-    /// Ends the run; nobody is blamed. To blame somebody, return [`Next::abort`].
+    /// Ends the run; nobody is blamed. To blame somebody, return [`Next::blame`].
     fn next(&mut self, missing: &[String]) -> Result<Next, Failure>;
 }
 

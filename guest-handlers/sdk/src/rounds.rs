@@ -111,9 +111,8 @@ impl Next {
         Ok(Self::Done(fields::encode(result)?))
     }
 
-    /// The run is given up, because `parties` broke the protocol; nobody, if it cannot be told who. `why` is shown to the
-    /// researcher, so nothing secret.
-    pub fn abort<N: Into<String>>(
+    /// The run is given up, because `parties` broke the protocol. `why` is shown to the researcher, so nothing secret.
+    pub fn blame<N: Into<String>>(
         parties: impl IntoIterator<Item = N>,
         why: impl Into<String>,
     ) -> Self {
@@ -121,5 +120,10 @@ impl Next {
             parties: parties.into_iter().map(Into::into).collect(),
             why: why.into(),
         })
+    }
+
+    /// The run is given up, and it cannot be told through whose fault.
+    pub fn give_up(why: impl Into<String>) -> Self {
+        Self::blame([""; 0], why)
     }
 }

@@ -1,6 +1,7 @@
 //! One round's gathering: parcels are asked for, taken in as they come, and asked for again when nothing came.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,9 +10,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Rounds, RoundsError};
 use crate::handlers::{Body, CallError, Part, Plugin, Round, Start};
-use crate::message::NodeId;
+use crate::message::{NodeId, Value};
 use crate::parcels::{Answer, Ask};
-use std::sync::Arc;
 
 /// Parties that are asked at a time. What they hand over is in memory until the plugin has taken it in.
 const AT_A_TIME: usize = 64;
@@ -120,7 +120,7 @@ impl Rounds {
             patience,
         };
         let ticket = self.requests.register(Ask::KIND, party, &self.randomness);
-        let until = Instant::now() + patience + WAY;
+        let until = deadline.min(Instant::now() + patience + WAY);
         let sent = self.post.ask(
             &start.researcher,
             party,
@@ -136,7 +136,7 @@ impl Rounds {
             Err(_) => return None,
         }
         let reply = ticket.reply_by(until).await?;
-        match crate::message::Value::decode(&reply).map(Answer::read) {
+        match Value::decode(&reply).map(Answer::read) {
             Ok(Ok(answer)) => Some(answer),
             // Whatever it is, it is that party's, and as good as nothing.
             _ => Some(Answer::Nothing),
