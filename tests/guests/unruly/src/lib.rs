@@ -119,12 +119,12 @@ impl Part for Unruly {
                 std::hint::black_box(&name);
             },
             Some(Act::BlameTheFirst) => {
-                return Ok(Next::abort(
+                return Ok(Next::blame(
                     from.into_iter().take(1),
                     "I do not like its name",
                 ));
             }
-            Some(Act::BlameAStranger) => return Ok(Next::abort(["stranger"], "who is that?")),
+            Some(Act::BlameAStranger) => return Ok(Next::blame(["stranger"], "who is that?")),
             Some(Act::GatherFromAStranger) => from.push("stranger".to_owned()),
             _ => {}
         }
