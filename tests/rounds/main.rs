@@ -1,6 +1,7 @@
 //! Protocols of several parties, on real nodes through a real relay: what holds when parties misbehave, fall silent or disappear.
 
 mod cheating;
+mod granted;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod together;
