@@ -2,6 +2,8 @@
 
 mod params;
 
+pub(super) use params::encode;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -125,6 +127,18 @@ pub(super) async fn run(relay: &Path, order: Order) -> Result<Ran, Problem> {
 }
 
 impl Ran {
+    /// Whether enough parties finished.
+    pub(super) fn is_ok(&self) -> bool {
+        self.ok
+    }
+
+    /// The results of those who finished, in the researcher's order.
+    pub(super) fn results(&self) -> impl Iterator<Item = &Json> {
+        self.parties
+            .iter()
+            .filter_map(|party| party.result.as_ref())
+    }
+
     /// An error, beside the result, unless enough parties finished.
     pub(super) fn verdict(&self) -> Result<(), Problem> {
         if self.ok {

@@ -17,7 +17,7 @@ pub(super) fn param(text: &str) -> Result<(String, Json), String> {
 }
 
 /// The map that plugins get. A name that comes twice is a mistake.
-pub(super) fn encode(params: Vec<(String, Json)>) -> Result<Vec<u8>, Problem> {
+pub(in crate::cli) fn encode(params: Vec<(String, Json)>) -> Result<Vec<u8>, Problem> {
     let mut map = Map::new();
     for (name, value) in params {
         if map.insert(name.clone(), value).is_some() {
