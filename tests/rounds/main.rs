@@ -2,6 +2,7 @@
 
 mod asked;
 mod cheating;
+mod granted;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod together;

@@ -140,6 +140,19 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     },
 ];
 
+/// Plugins that come with the host and are installed and approved as any other: protocols of several parties.
+pub const ENCLOSED: [(&str, &[u8]); 3] = [
+    (
+        "common-randomness",
+        backchannel_artifacts::COMMON_RANDOMNESS,
+    ),
+    (
+        "secure-aggregation",
+        backchannel_artifacts::SECURE_AGGREGATION,
+    ),
+    ("patient-overlap", backchannel_artifacts::PATIENT_OVERLAP),
+];
+
 impl PluginSet {
     /// Loads the built-in plugins on their own terms, from the cache of compiled code where it has them.
     pub fn built_in(runtime: &Runtime, cache: Option<&CompiledCode>) -> Result<Self, LoadError> {
