@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Rounds, RoundsError};
 use crate::handlers::{Body, CallError, Next, Part, Plugin, Round, Start};
 use crate::message::{NodeId, Value};
 use crate::parcels::{Answer, Ask};
+use crate::requests::Ticket;
 
 /// The most parties that are asked at a time. What they hand over is in memory until the plugin has taken it in.
 const AT_A_TIME: usize = 64;
@@ -23,15 +24,20 @@ const FEWEST: usize = 4;
 /// 8 MiB, the most that a parcel has.)
 const IN_MEMORY: usize = 64 << 20;
 
-/// How long an asked node may wait for its round before it answers: at most so long, and a fourth of what the round has, so that
-/// a lost message can be asked for again.
+/// How long an asked node may wait for its round before it answers: at most so long, and a sixteenth of what the round has, so that
+/// lost messages can be asked for again and again.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How much longer an answer may take: its way, and the setting up of a channel.
-const WAY: Duration = Duration::from_secs(5);
+/// How much longer an answer may take, its way and the setting up of a channel, before it is asked for again: within these, a sixteenth
+/// of what the round has. One that is late counts all the same.
+const WAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// A party is not asked again before so long, or a sixteenth of what the round has: it may be one that says "later" at once.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A round that cannot have its quorum any more goes on for so long: what is on its way may show why others have given up, and through
+/// whose fault.
+const IN_VAIN: Duration = Duration::from_secs(5);
 
 /// A part under way, which takes in what other parties hand over.
 pub(super) struct Gathering<'a> {
@@ -48,17 +54,32 @@ pub(super) struct Gathering<'a> {
 struct Times {
     deadline: Instant,
     patience: Duration,
+    way: Duration,
     pause: Duration,
 }
 
 impl Times {
     fn of(round: &Round) -> Self {
+        let part = round.within / 16;
         Self {
             deadline: Instant::now() + round.within,
-            patience: PATIENCE.min(round.within / 4),
-            pause: PAUSE.min(round.within / 16),
+            patience: PATIENCE.min(part),
+            way: part.clamp(WAY.0, WAY.1),
+            pause: PAUSE.min(part),
         }
     }
+}
+
+/// What came of one request.
+enum Came {
+    /// An answer.
+    Answer(Answer),
+    /// None yet, but it may be late.
+    Open(Ticket),
+    /// None: the request did not leave.
+    Unsent,
+    /// One that is late, or none of that either.
+    Late(Option<Answer>),
 }
 
 impl<'a> Gathering<'a> {
@@ -85,8 +106,7 @@ impl<'a> Gathering<'a> {
         self.rounds.called(witness, self.start, next)
     }
 
-    /// Gathers what round `number` wants; who had nothing or was silent, in its order. When it cannot have its quorum any more it goes on
-    /// for [`WAY`] only: what is on its way may show why the others have given up, and through whose fault.
+    /// Gathers what round `number` wants; who had nothing or was silent, in its order. Ends early when it cannot have its quorum any more.
     pub(super) async fn gather(
         &mut self,
         number: usize,
@@ -95,42 +115,60 @@ impl<'a> Gathering<'a> {
         let (rounds, start, times) = (self.rounds, self.start, Times::of(round));
         let at_once = Instant::now();
         let mut waiting: VecDeque<_> = round.from.iter().map(|party| (party, at_once)).collect();
-        let mut asked = FuturesUnordered::new();
+        let mut under_way = FuturesUnordered::new();
+        let mut asked = 0;
+        let mut heard: BTreeSet<&NodeId> = BTreeSet::new();
         let mut missing: BTreeSet<&NodeId> = BTreeSet::new();
-        let mut in_vain_until = None;
-        loop {
-            while asked.len() < self.at_a_time()
+        let mut until = times.deadline;
+        while heard.len() < round.from.len() {
+            while asked < self.at_a_time()
                 && let Some((party, not_before)) = waiting.pop_front()
             {
-                asked.push(async move {
-                    sleep_until(not_before.min(times.deadline)).await;
+                if heard.contains(party) {
+                    continue;
+                }
+                asked += 1;
+                let asking = async move {
+                    sleep_until(not_before).await;
                     let began = Instant::now();
-                    let answer = rounds.ask(start, number, party, times).await;
-                    (party, began, answer)
-                });
+                    (party, began, rounds.ask(start, number, party, times).await)
+                };
+                under_way.push(asking.boxed());
             }
             if round.from.len() - missing.len() < round.quorum {
-                in_vain_until.get_or_insert_with(|| times.deadline.min(Instant::now() + WAY));
+                until = until.min(Instant::now() + IN_VAIN);
             }
-            let came = match in_vain_until {
-                Some(until) => timeout_at(until, asked.next()).await.ok().flatten(),
-                None => asked.next().await,
-            };
-            let Some((party, began, answer)) = came else {
+            let Ok(Some((party, began, came))) = timeout_at(until, under_way.next()).await else {
                 break;
             };
-            match answer {
-                Some(Answer::Held(body)) => self.accept(number, party, &body).await?,
-                Some(Answer::Nothing | Answer::GivenUp) => {
-                    missing.insert(party);
+            asked -= usize::from(!matches!(came, Came::Late(_)));
+            match came {
+                Came::Answer(Answer::Held(body)) | Came::Late(Some(Answer::Held(body))) => {
+                    if heard.insert(party) {
+                        self.accept(number, party, &body).await?;
+                    }
                 }
-                Some(Answer::Later) | None if Instant::now() < times.deadline => {
+                Came::Answer(Answer::Nothing | Answer::GivenUp)
+                | Came::Late(Some(Answer::Nothing | Answer::GivenUp)) => {
+                    if heard.insert(party) {
+                        missing.insert(party);
+                    }
+                }
+                Came::Open(ticket) => {
+                    let late = ticket.reply_by(times.deadline);
+                    let late =
+                        late.map(move |reply| (party, began, Came::Late(reply.and_then(read))));
+                    under_way.push(late.boxed());
                     waiting.push_back((party, began + times.pause));
                 }
-                Some(Answer::Later) | None => {
-                    missing.insert(party);
+                Came::Answer(Answer::Later) | Came::Unsent => {
+                    waiting.push_back((party, began + times.pause));
                 }
+                Came::Late(Some(Answer::Later) | None) => {}
             }
+        }
+        if until == times.deadline {
+            missing.extend(round.from.iter().filter(|party| !heard.contains(party)));
         }
         let is_missing = |party: &&NodeId| missing.contains(party);
         let missing: Vec<_> = round.from.iter().filter(is_missing).cloned().collect();
@@ -178,41 +216,36 @@ impl<'a> Gathering<'a> {
 }
 
 impl Rounds {
-    /// Asks a party once; `None` when nothing came back.
-    async fn ask(
-        &self,
-        start: &Start,
-        number: usize,
-        party: &NodeId,
-        times: Times,
-    ) -> Option<Answer> {
+    /// Asks a party once.
+    async fn ask(&self, start: &Start, number: usize, party: &NodeId, times: Times) -> Came {
         let now = Instant::now();
-        let patience = times
-            .patience
-            .min(times.deadline.saturating_duration_since(now));
+        let left = times.deadline.saturating_duration_since(now);
+        let patience = times.patience.min(left);
         let ask = Ask {
             run: (start.protocol.clone(), start.run.clone()),
             round: u32::try_from(number).unwrap_or(u32::MAX),
             patience,
         };
         let ticket = self.requests.register(Ask::KIND, party, &self.randomness);
-        let until = times.deadline.min(now + patience + WAY);
-        let sent = self.post.ask(
-            &start.researcher,
-            party,
-            ticket.id().clone(),
-            ask.outgoing(),
-        );
+        let until = times.deadline.min(now + patience + times.way);
+        let (researcher, id) = (&start.researcher, ticket.id().clone());
+        let sent = self.post.ask(researcher, party, id, ask.outgoing());
         match timeout_at(until, sent).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%party, "a parcel is not asked for: {error}");
-                return None;
+                return Came::Unsent;
             }
-            Err(_) => return None,
+            Err(_) => return Came::Unsent,
         }
-        let reply = ticket.reply_by(until).await?;
-        let answer = Value::decode(&reply).ok()?;
-        Answer::read(answer).ok()
+        match ticket.reply_before(until).await {
+            Ok(reply) => reply.and_then(read).map_or(Came::Unsent, Came::Answer),
+            Err(ticket) => Came::Open(ticket),
+        }
     }
+}
+
+/// An answer as the router has it made.
+fn read(reply: Body) -> Option<Answer> {
+    Answer::read(Value::decode(&reply).ok()?).ok()
 }

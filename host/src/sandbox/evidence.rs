@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::asking::Asked;
 use super::copies::PutBack;
 use super::network::{Most, Network, SimulatedNode};
+use super::protocol_run::Ran;
 use super::relay::Seen;
 use super::researcher::Outcome;
 use super::scenario::Scenario;
@@ -27,7 +28,9 @@ pub(super) struct Evidence<'a> {
     pub(super) seen: &'a Seen,
     /// What the researcher heard, set-up by set-up.
     pub(super) outcomes: &'a [Outcome],
-    /// Of these, the ones that were begun after healing.
+    /// And run by run of a protocol.
+    pub(super) ran: &'a [Ran],
+    /// Of the set-ups, the ones that were begun after healing.
     pub(super) healed: &'a [SecaggId],
     /// What nodes asked each other for the scenario.
     pub(super) asked: &'a [Asked],

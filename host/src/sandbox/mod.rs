@@ -18,6 +18,7 @@ mod forger;
 mod hits;
 mod invariants;
 mod network;
+mod protocol_run;
 mod record;
 mod relay;
 mod researcher;

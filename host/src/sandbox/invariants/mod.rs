@@ -10,6 +10,7 @@ mod loss;
 mod once;
 mod origin;
 mod reuse;
+mod runs;
 #[cfg(test)]
 mod sample;
 mod secrecy;
