@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::asking::Asked;
 use super::copies::PutBack;
 use super::network::{Most, Network, SimulatedNode};
-use super::protocol_run::Ran;
 use super::relay::Seen;
 use super::researcher::Outcome;
 use super::scenario::Scenario;
@@ -28,9 +27,7 @@ pub(super) struct Evidence<'a> {
     pub(super) seen: &'a Seen,
     /// What the researcher heard, set-up by set-up.
     pub(super) outcomes: &'a [Outcome],
-    /// And run by run of a protocol.
-    pub(super) ran: &'a [Ran],
-    /// Of the set-ups, the ones that were begun after healing.
+    /// Of these, the ones that were begun after healing.
     pub(super) healed: &'a [SecaggId],
     /// What nodes asked each other for the scenario.
     pub(super) asked: &'a [Asked],

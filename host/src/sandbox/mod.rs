@@ -18,7 +18,6 @@ mod forger;
 mod hits;
 mod invariants;
 mod network;
-mod protocol_run;
 mod record;
 mod relay;
 mod researcher;

@@ -18,7 +18,7 @@ use super::hits::Hits;
 use super::record::Record;
 use super::relay::Relay;
 use super::researcher::Researcher;
-use super::scenario::{Ask, Ended, Run, Scenario, Start};
+use super::scenario::{Ask, Ended, Scenario, Start};
 use super::suffering::Suffering;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
@@ -89,7 +89,6 @@ pub(super) struct Most {
 #[derive(Clone)]
 enum Step {
     Start(Start),
-    Run(Run),
     Ask(usize, Ask),
 }
 
@@ -177,10 +176,6 @@ impl Network {
     fn step(&mut self, step: Step) {
         match step {
             Step::Start(start) => self.start_now(&start),
-            Step::Run(run) => {
-                let all: Vec<_> = self.nodes.iter().map(|node| node.id.clone()).collect();
-                self.researcher.run(&self.relay, &run, &all);
-            }
             Step::Ask(n, ask) => self.ask_now(n, &ask),
         }
     }
@@ -383,9 +378,7 @@ fn steps(scenario: &Scenario) -> Vec<(Duration, Step)> {
         let moments = (0..ask.times).map(|nth| ask.at + nth * ask.every);
         moments.map(move |at| (at, Step::Ask(n, ask.clone())))
     });
-    let runs = scenario.runs.iter();
-    let runs = runs.map(|run| (run.at, Step::Run(run.clone())));
-    let mut steps: Vec<_> = starts.chain(runs).chain(asks).collect();
+    let mut steps: Vec<_> = starts.chain(asks).collect();
     steps.sort_by_key(|(at, _)| *at);
     steps
 }

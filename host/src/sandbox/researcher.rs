@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::protocol_run::Ran;
 use super::relay::Relay;
-use super::scenario::{Run, Scheme, Start};
+use super::scenario::{Scheme, Start};
 use crate::message::researcher::SetupRequest;
 use crate::message::{
-    ExperimentId, IdError, Integer, NodeId, ProtocolOutcome, ProtocolRun, RequestId, ResearcherId,
-    SecaggId, ToNode, ToResearcher, Value,
+    ExperimentId, IdError, Integer, NodeId, RequestId, ResearcherId, SecaggId, ToNode, ToResearcher,
 };
 use crate::randomness::Randomness;
 
@@ -27,11 +25,8 @@ pub(super) struct Researcher {
     randomness: Randomness,
     answers: mpsc::UnboundedReceiver<ToResearcher>,
     waiting: BTreeMap<RequestId, (usize, NodeId)>,
-    waiting_for_runs: BTreeMap<RequestId, (usize, NodeId)>,
     /// What came of each set-up, in the order in which they were begun.
     pub(super) outcomes: Vec<Outcome>,
-    /// What came of each run of a protocol, in the order in which they were begun.
-    pub(super) ran: Vec<Ran>,
 }
 
 /// What the researcher heard of a set-up.
@@ -67,9 +62,7 @@ impl Researcher {
             randomness: Randomness::from_seed(seed),
             answers,
             waiting: BTreeMap::new(),
-            waiting_for_runs: BTreeMap::new(),
             outcomes: Vec::new(),
-            ran: Vec::new(),
         })
     }
 
@@ -105,38 +98,6 @@ impl Researcher {
         });
     }
 
-    /// Asks all parties, of `all` if it is not said whom, to run a protocol.
-    pub(super) fn run(&mut self, relay: &Relay, run: &Run, all: &[NodeId]) {
-        let parties = run.parties.as_deref().unwrap_or(all);
-        for party in parties {
-            let request_id = RequestId::fresh(&mut self.randomness);
-            let request = ToNode::ProtocolRun(ProtocolRun {
-                request_id: Some(request_id.clone()),
-                researcher_id: self.id.clone(),
-                protocol: run.protocol.clone(),
-                run_id: run.name.clone(),
-                parties: parties.to_vec(),
-                params: run.params.encode(),
-            });
-            relay.ask(party, ProtocolRun::CLASS, run.name.as_str(), &request);
-            let waiting = (self.ran.len(), party.clone());
-            self.waiting_for_runs.insert(request_id, waiting);
-        }
-        self.ran.push(Ran {
-            name: run.name.clone(),
-            begun: relay.now(),
-            done: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            silent: parties.iter().cloned().collect(),
-        });
-    }
-
-    /// When the last run was begun of which not all was heard.
-    pub(super) fn unheard(&self) -> Option<Duration> {
-        let unheard = self.ran.iter().filter(|ran| !ran.silent.is_empty());
-        unheard.map(|ran| ran.begun).max()
-    }
-
     /// The next answer.
     pub(super) async fn hear(&mut self) -> ToResearcher {
         match self.answers.recv().await {
@@ -149,14 +110,6 @@ impl Researcher {
     /// Takes an answer that came `now`, unless nobody waits for it any more.
     pub(super) fn take(&mut self, answer: ToResearcher, now: Duration) {
         let (request, heard) = match answer {
-            ToResearcher::ProtocolRunReply(reply) => {
-                let request = reply.request_id.as_ref();
-                let waited = request.and_then(|id| self.waiting_for_runs.remove(id));
-                if let Some((place, node)) = waited {
-                    self.ran[place].heard(node, reply.outcome);
-                }
-                return;
-            }
             ToResearcher::SecaggReply(reply) => (reply.request_id, Ok(None)),
             ToResearcher::AdditiveSSSetupReply { reply, share } => {
                 (reply.request_id, Ok(Some(share)))
@@ -187,23 +140,6 @@ impl Researcher {
                 outcome.failed.insert(node, why);
             }
         }
-    }
-}
-
-impl Ran {
-    fn heard(&mut self, node: NodeId, outcome: ProtocolOutcome) {
-        self.silent.remove(&node);
-        let failed = match outcome {
-            ProtocolOutcome::Done(result) => match Value::decode(&result) {
-                Ok(result) => {
-                    self.done.insert(node, result);
-                    return;
-                }
-                Err(error) => (format!("its result cannot be read: {error}"), Vec::new()),
-            },
-            ProtocolOutcome::Failed { blamed, why } => (why, blamed),
-        };
-        self.failed.insert(node, failed);
     }
 }
 

@@ -12,7 +12,6 @@ use super::network::{Network, RESTART, SimulatedNode};
 use super::researcher::PATIENCE;
 use super::scenario::{HEALED, Scenario, Start};
 use crate::message::SecaggId;
-use crate::rounds::RUN_DEADLINE;
 use crate::trace::{Header, Made, Simulated, Trace, What};
 
 /// How long after one the next of the set-ups begins by which it is seen that it works again.
@@ -29,8 +28,6 @@ pub struct Verdict {
     pub injected: BTreeMap<&'static str, u64>,
     /// How many of the set-ups succeeded, and how many there were.
     pub set_ups: (usize, usize),
-    /// How many of the runs of protocols all parties finished, and how many there were.
-    pub runs: (usize, usize),
     /// How many requests that nodes made for the scenario were answered, and how many there were.
     pub asks: (usize, usize),
     /// What plugins have stored at the end: by node, plugin and key.
@@ -57,10 +54,7 @@ impl Verdict {
 
 /// The faults of a run: those that the seed draws, and those that the scenario lists.
 fn plan(scenario: &Scenario, seed: u64) -> Plan {
-    let begins = scenario.starts.iter().map(|start| start.at);
-    let begins: Vec<_> = begins
-        .chain(scenario.runs.iter().map(|run| run.at))
-        .collect();
+    let begins: Vec<_> = scenario.starts.iter().map(|start| start.at).collect();
     let (nodes, during) = (scenario.nodes.len(), scenario.heal / 2);
     let mut plan = Plan::draw(&scenario.faults, nodes, during, &begins, seed);
     plan.accidents.extend(scenario.accidents.iter().cloned());
@@ -90,12 +84,6 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     // What was delayed the longest has come then, and all that it led to has ended.
     let rest = LONGEST_DELAY + PATIENCE;
     network.pass(network.record.now() + rest).await;
-    // A part in a protocol may take longer than all of that.
-    while let Some(begun) = network.researcher.unheard()
-        && network.record.now() < begun + RUN_DEADLINE + PATIENCE
-    {
-        network.pass(network.record.now() + PATIENCE).await;
-    }
 
     let lasted = network.record.now();
     let nodes = Left::of(&network);
@@ -113,7 +101,6 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         sessions: &trace.sessions,
         seen: &ledger.seen,
         outcomes: &network.researcher.outcomes,
-        ran: &network.researcher.ran,
         healed: &healed,
         asked: &asked,
         nodes: &nodes,
@@ -126,9 +113,6 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         (done.count(), outcomes.len()),
         (answered.count(), asked.len()),
     );
-    let ran = &network.researcher.ran;
-    let finished = ran.iter().filter(|ran| ran.is_success());
-    let runs = (finished.count(), ran.len());
     let entries = nodes.iter().flat_map(|node| {
         let entries = node.entries.iter();
         entries.map(|((plugin, key), value)| {
@@ -148,7 +132,6 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         violations,
         injected: ledger.counts,
         set_ups,
-        runs,
         asks,
         entries: entries.collect(),
         set_back: nodes.iter().any(|node| !node.put_back.is_empty()),

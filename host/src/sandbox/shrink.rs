@@ -4,7 +4,7 @@ use std::io;
 
 use super::faults::{Fate, Faults, Planned};
 use super::hits::{Hit, Which};
-use super::scenario::{Ask, Run, Scenario, Start};
+use super::scenario::{Ask, Scenario, Start};
 use super::{Invariant, Simulation, Verdict, Violation};
 
 /// The most runs that are tried.
@@ -27,7 +27,6 @@ enum Part {
     Hit(Hit),
     Accident(Planned),
     Ask(Ask),
-    Run(Run),
     Start(Start),
 }
 
@@ -94,9 +93,8 @@ fn parts(scenario: &Scenario, broken: &Verdict, keeps: bool) -> Vec<Part> {
         return faults.collect();
     }
     let asks = scenario.asks.iter().cloned().map(Part::Ask);
-    let runs = scenario.runs.iter().cloned().map(Part::Run);
     let starts = scenario.starts.iter().cloned().map(Part::Start);
-    faults.chain(asks).chain(runs).chain(starts).collect()
+    faults.chain(asks).chain(starts).collect()
 }
 
 /// The scenario with these parts and no others; it `keeps` what is asked for, unless that is among the parts.
@@ -109,7 +107,6 @@ fn with(scenario: &Scenario, parts: &[Part], keeps: bool) -> Scenario {
     };
     if !keeps {
         with.starts.clear();
-        with.runs.clear();
         with.asks.clear();
     }
     for part in parts {
@@ -121,7 +118,6 @@ fn with(scenario: &Scenario, parts: &[Part], keeps: bool) -> Scenario {
             Part::Hit(hit) => with.hits.push(hit.clone()),
             Part::Accident(planned) => with.accidents.push(planned.clone()),
             Part::Ask(ask) => with.asks.push(ask.clone()),
-            Part::Run(run) => with.runs.push(run.clone()),
             Part::Start(start) => with.starts.push(start.clone()),
         }
     }
@@ -143,7 +139,6 @@ mod tests {
         let plan = Plan::draw(&Faults::default(), 2, Duration::ZERO, &[], 1);
         let broken = Verdict {
             seed: 1,
-            runs: (0, 0),
             violations: Vec::new(),
             injected: Default::default(),
             set_ups: (0, 0),

@@ -8,7 +8,6 @@ use crate::trace::What;
 pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     let mut found = set_ups(evidence);
     found.extend(asks(evidence));
-    found.extend(super::runs::broken(evidence));
     let expect = &evidence.scenario.expect;
     for node in &expect.refuses_to_start {
         let refused = evidence.events.iter().any(

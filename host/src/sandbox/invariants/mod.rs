@@ -10,7 +10,6 @@ mod loss;
 mod once;
 mod origin;
 mod reuse;
-mod runs;
 #[cfg(test)]
 mod sample;
 mod secrecy;

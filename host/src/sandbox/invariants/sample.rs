@@ -6,7 +6,6 @@ use crate::message::{NodeId, OverlayMessage, SecaggId, Value as MessageValue};
 use crate::sandbox::asking::Asked;
 use crate::sandbox::evidence::{Evidence, Left};
 use crate::sandbox::faults::Faults;
-use crate::sandbox::protocol_run::Ran;
 use crate::sandbox::relay::{Overlay, Seen};
 use crate::sandbox::researcher::Outcome;
 use crate::sandbox::scenario::{Ask, Ended as AskEnded, Scenario, Scheme};
@@ -21,7 +20,6 @@ pub(super) struct Sample {
     pub(super) sessions: Vec<Session>,
     pub(super) seen: Seen,
     pub(super) outcomes: Vec<Outcome>,
-    pub(super) ran: Vec<Ran>,
     pub(super) healed: Vec<SecaggId>,
     pub(super) asked: Vec<Asked>,
     pub(super) nodes: Vec<Left>,
@@ -46,7 +44,6 @@ impl Sample {
             sessions: Vec::new(),
             seen: Seen::default(),
             outcomes: Vec::new(),
-            ran: Vec::new(),
             healed: Vec::new(),
             asked: Vec::new(),
             nodes: (0..3).map(left).collect(),
@@ -60,7 +57,6 @@ impl Sample {
             sessions: &self.sessions,
             seen: &self.seen,
             outcomes: &self.outcomes,
-            ran: &self.ran,
             healed: &self.healed,
             asked: &self.asked,
             nodes: &self.nodes,

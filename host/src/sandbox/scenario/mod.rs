@@ -20,7 +20,7 @@ use super::faults::{Faults, Planned};
 use super::hits::Hit;
 use crate::handlers::{Capability, Limit};
 use crate::inputs::{Input, InputName, Inputs};
-use crate::message::{NodeId, RunId, SecaggId, Value};
+use crate::message::{NodeId, SecaggId, Value};
 
 /// When all faults end, if a scenario does not say.
 const HEAL: Duration = Duration::from_secs(120);
@@ -45,8 +45,6 @@ pub struct Scenario {
     pub plugins: Vec<Role>,
     /// What the researcher has set up, in order of time.
     pub starts: Vec<Start>,
-    /// What the researcher has several parties run, in order of time.
-    pub runs: Vec<Run>,
     /// What nodes ask each other without a researcher.
     pub asks: Vec<Ask>,
     /// Faults that the seed draws.
@@ -120,21 +118,6 @@ pub struct Start {
     pub parties: Option<Vec<NodeId>>,
 }
 
-/// A protocol that the researcher has several parties run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// From the beginning of the simulation.
-    pub at: Duration,
-    /// Which.
-    pub protocol: String,
-    /// Under which name.
-    pub name: RunId,
-    /// Among whom: all nodes if it is not said.
-    pub parties: Option<Vec<NodeId>>,
-    /// The researcher's parameters: a map.
-    pub params: Value,
-}
-
 /// A request that one node makes to another, as its plugin for that kind would.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
@@ -180,26 +163,6 @@ pub struct Expected {
     pub refuses_to_start: BTreeSet<NodeId>,
     /// What plugins must have stored at the end.
     pub store: Vec<Stored>,
-    /// What runs of protocols must have come to.
-    pub runs: Vec<ExpectedRun>,
-}
-
-/// What a run of a protocol must have come to: of those of one name, the first. Nothing is said of parties that are not named, but of
-/// the results of all that have one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExpectedRun {
-    /// Which.
-    pub name: RunId,
-    /// Who must have finished.
-    pub done: Option<BTreeSet<NodeId>>,
-    /// Who must have said that it could not.
-    pub failed: Option<BTreeSet<NodeId>>,
-    /// Whom those that failed must blame, all together, and nobody else.
-    pub blamed: Option<BTreeSet<NodeId>>,
-    /// Fields that each result must have, a map.
-    pub result: Value,
-    /// Fields that must be the same in all results, and in each.
-    pub alike: Vec<String>,
 }
 
 /// Set-ups that must have succeeded.
@@ -242,7 +205,6 @@ impl Scenario {
             nodes: numbered(nodes),
             plugins: Vec::new(),
             starts: starts.collect(),
-            runs: Vec::new(),
             asks: Vec::new(),
             faults,
             accidents: Vec::new(),

@@ -15,8 +15,6 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) start: Vec<StartTable>,
     #[serde(default)]
-    pub(super) run: Vec<RunTable>,
-    #[serde(default)]
     pub(super) ask: Vec<AskTable>,
     #[serde(default)]
     pub(super) faults: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
@@ -61,16 +59,6 @@ pub(super) struct StartTable {
     pub(super) set_up: Spanned<String>,
     pub(super) run: Spanned<String>,
     pub(super) parties: Option<Spanned<Vec<Spanned<String>>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RunTable {
-    pub(super) at: Spanned<String>,
-    pub(super) protocol: String,
-    pub(super) run: Spanned<String>,
-    pub(super) parties: Option<Spanned<Vec<Spanned<String>>>>,
-    pub(super) params: Option<Spanned<toml::Table>>,
 }
 
 #[derive(Deserialize)]
@@ -124,20 +112,6 @@ pub(super) struct ExpectTable {
     pub(super) refuses_to_start: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) store: Vec<StoreTable>,
-    #[serde(default)]
-    pub(super) run: Vec<ExpectRunTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct ExpectRunTable {
-    pub(super) run: Spanned<String>,
-    pub(super) done: Option<Vec<Spanned<String>>>,
-    pub(super) failed: Option<Vec<Spanned<String>>>,
-    pub(super) blamed: Option<Vec<Spanned<String>>>,
-    pub(super) result: Option<Spanned<toml::Table>>,
-    #[serde(default)]
-    pub(super) alike: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::values::{self, quoted};
-use super::{
-    Ask, Component, Expected, ExpectedRun, Holding, Role, Run, Scenario, SetUps, Start, numbered,
-};
+use super::{Ask, Component, Expected, Holding, Role, Scenario, SetUps, Start, numbered};
 use crate::inputs::{Kind, Source};
-use crate::message::{NodeId, SecaggId, Value};
+use crate::message::{NodeId, SecaggId};
 use crate::sandbox::faults::{Fate, Planned};
 use crate::sandbox::hits::{Hit, Which};
 use crate::sandbox::times::shown;
@@ -23,7 +21,6 @@ impl fmt::Display for Scenario {
         writeln!(f, "heal = \"{}\"", shown(self.heal))?;
         self.plugins.iter().try_for_each(|role| role.write(f))?;
         self.starts.iter().try_for_each(|start| start.write(f))?;
-        self.runs.iter().try_for_each(|run| run.write(f))?;
         self.asks.iter().try_for_each(|ask| ask.write(f))?;
         self.write_faults(f)?;
         for planned in &self.accidents {
@@ -145,41 +142,6 @@ impl Start {
     }
 }
 
-impl Run {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n[[run]]")?;
-        writeln!(f, "at = \"{}\"", shown(self.at))?;
-        writeln!(f, "protocol = {}", quoted(&self.protocol))?;
-        writeln!(f, "run = {}", quoted(self.name.as_str()))?;
-        if let Some(parties) = &self.parties {
-            writeln!(f, "parties = {}", list(parties.iter().map(NodeId::as_str)))?;
-        }
-        write_fields("params", &self.params, f)
-    }
-}
-
-impl ExpectedRun {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n[[expect.run]]")?;
-        writeln!(f, "run = {}", quoted(self.name.as_str()))?;
-        let who = [
-            ("done", &self.done),
-            ("failed", &self.failed),
-            ("blamed", &self.blamed),
-        ];
-        for (name, nodes) in who {
-            if let Some(nodes) = nodes {
-                writeln!(f, "{name} = {}", list(nodes.iter().map(NodeId::as_str)))?;
-            }
-        }
-        write_fields("result", &self.result, f)?;
-        if !self.alike.is_empty() {
-            writeln!(f, "alike = {}", list(self.alike.iter().map(String::as_str)))?;
-        }
-        Ok(())
-    }
-}
-
 impl Ask {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n[[ask]]")?;
@@ -269,15 +231,7 @@ impl Expected {
                 writeln!(f, "value = {}", values::written_bytes(value))?;
             }
         }
-        self.runs.iter().try_for_each(|run| run.write(f))
-    }
-}
-
-/// A map, unless it is empty.
-fn write_fields(name: &str, fields: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match values::written(fields) {
-        Some(written) if *fields != Value::Map(Vec::new()) => writeln!(f, "{name} = {written}"),
-        _ => Ok(()),
+        Ok(())
     }
 }
 
@@ -311,13 +265,6 @@ at = "1s"
 set-up = "server-key"
 run = "key-1"
 parties = ["a", "b"]
-
-[[run]]
-at = "90s"
-protocol = "beacon"
-run = "beacon-1"
-parties = ["a", "c"]
-params = { "seconds" = 20 }
 
 [[ask]]
 at = "2s"
@@ -377,14 +324,6 @@ value = { hex = "01" }
 node = "a"
 plugin = "votes"
 key = "none"
-
-[[expect.run]]
-run = "beacon-1"
-done = ["a"]
-failed = ["b"]
-blamed = []
-result = { "parties" = ["a", "c"] }
-alike = ["random"]
 "#;
 
     #[test]

@@ -5,14 +5,10 @@ use toml::Spanned;
 use super::Reading;
 use crate::sandbox::scenario::tables::ExpectTable;
 use crate::sandbox::scenario::values;
-use crate::sandbox::scenario::{Expected, Run, ScenarioError, SetUps, Stored};
+use crate::sandbox::scenario::{Expected, ScenarioError, SetUps, Stored};
 
 impl Reading<'_> {
-    pub(super) fn expected(
-        &self,
-        expect: ExpectTable,
-        runs: &[Run],
-    ) -> Result<Expected, ScenarioError> {
+    pub(super) fn expected(&self, expect: ExpectTable) -> Result<Expected, ScenarioError> {
         let set_ups = match &expect.set_ups {
             Some(set_ups) => self.set_ups(set_ups)?,
             None => SetUps::default(),
@@ -30,15 +26,12 @@ impl Reading<'_> {
                 value: value.transpose()?,
             })
         });
-        let expected_runs = expect.run.into_iter();
-        let expected_runs = expected_runs.map(|run| self.expected_run(run, runs));
         let refuse = expect.refuses_to_start.iter().map(|name| self.node(name));
         Ok(Expected {
             set_ups,
             failed: expect.failed.iter().map(run).collect::<Result<_, _>>()?,
             refuses_to_start: refuse.collect::<Result<_, _>>()?,
             store: store.collect::<Result<_, _>>()?,
-            runs: expected_runs.collect::<Result<_, _>>()?,
         })
     }
 

@@ -4,7 +4,6 @@ mod expected;
 mod faults;
 mod inputs;
 mod plugins;
-mod runs;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,9 +42,6 @@ impl Scenario {
         let plugins = written.plugin.into_iter().map(|role| reading.role(role));
         let starts = written.start.into_iter().map(|start| reading.start(start));
         let asks = written.ask.into_iter().map(|ask| reading.ask(ask));
-        let runs = written.run.into_iter();
-        let runs = runs.map(|run| reading.run_of_protocol(run));
-        let runs: Vec<_> = runs.collect::<Result<_, _>>()?;
         let accidents = (0..)
             .zip(written.fault)
             .map(|(n, fault)| reading.accident(n, fault));
@@ -61,12 +57,10 @@ impl Scenario {
                 Some(heal) => source.time(heal)?,
                 None => HEAL,
             },
-            expect: reading.expected(written.expect, &runs)?,
-            runs,
+            expect: reading.expected(written.expect)?,
             nodes,
         };
         scenario.starts.sort_by_key(|start| start.at);
-        scenario.runs.sort_by_key(|run| run.at);
         scenario.accidents.sort_by_key(|planned| planned.at);
         Ok(scenario)
     }
@@ -138,11 +132,30 @@ impl Reading<'_> {
 
     fn start(&self, start: StartTable) -> Result<Start, ScenarioError> {
         let schemes = [Scheme::Dh, Scheme::ServerKey].map(|scheme| (scheme.name(), scheme));
+        let parties = start.parties.map(|parties| {
+            let at = parties.span();
+            let parties = parties.into_inner();
+            let nodes: Result<Vec<_>, _> = parties.iter().map(|name| self.node(name)).collect();
+            (at, nodes)
+        });
+        let parties = match parties {
+            Some((at, nodes)) => {
+                let nodes = nodes?;
+                let different: BTreeSet<_> = nodes.iter().collect();
+                if nodes.len() < 2 || different.len() < nodes.len() {
+                    let line = self.source.line(&at);
+                    let todo = "name two parties or more, each once";
+                    return Err(ScenarioError::new(line, "these are no parties", todo));
+                }
+                Some(nodes)
+            }
+            None => None,
+        };
         Ok(Start {
             at: self.source.time(&start.at)?,
             scheme: self.source.word(&start.set_up, "set-up", schemes)?,
             run: self.run(&start.run)?,
-            parties: self.parties(start.parties)?,
+            parties,
         })
     }
 
@@ -376,23 +389,6 @@ mod tests {
                 &["nodes = 2", "[expect]", "set-ups = \"most\""],
                 3,
                 "healed",
-            ),
-            (
-                &[
-                    "nodes = 2",
-                    "[[run]]",
-                    "at = \"1s\"",
-                    "protocol = \"p\"",
-                    "run = \"r\"",
-                    "parties = [\"node-1\"]",
-                ],
-                6,
-                "two parties",
-            ),
-            (
-                &["nodes = 2", "[[expect.run]]", "run = \"r\""],
-                3,
-                "a [[run]]",
             ),
         ] {
             let text = lines.join("\n");
