@@ -13,9 +13,11 @@ use crate::clock::Clock;
 use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services, Strain};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
+use crate::parcels::Parcels;
 use crate::post::{Post, PostError};
 use crate::randomness::Randomness;
 use crate::requests::{REPLY_TIMEOUT, Requests};
+use crate::rounds::Rounds;
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::tasks::Tasks;
@@ -57,9 +59,10 @@ pub(crate) struct Wiring {
     randomness: Randomness,
     router: Arc<Router>,
     setups: Arc<Setups>,
+    rounds: Arc<Rounds>,
     post: Arc<Post>,
     tasks: Tasks,
-    parts: [Tasks; 3],
+    parts: [Tasks; 4],
     stopping: CancellationToken,
 }
 
@@ -86,8 +89,8 @@ impl Wiring {
             strain,
         } = ground;
         let tasks = Tasks::default();
-        let parts = [(); 3].map(|()| tasks.of_another_part());
-        let [of_post, of_router, of_setups] = parts.clone();
+        let parts = [(); 4].map(|()| tasks.of_another_part());
+        let [of_post, of_router, of_setups, of_rounds] = parts.clone();
         let channels = Arc::new(Channels::load(store.clone(), chronicle.audit.clone())?);
         let requests = Requests::default();
         let services = Services {
@@ -110,15 +113,28 @@ impl Wiring {
             chronicle.clone(),
             of_post,
         ));
+        let parcels = Parcels::default();
         let router = Arc::new(Router::new(
             id.clone(),
             plugins.clone(),
             services.clone(),
             requests.clone(),
+            parcels.clone(),
             post.clone(),
             chronicle.clone(),
             of_router,
         )?);
+        let rounds = Arc::new(Rounds::new(
+            id.clone(),
+            name.clone(),
+            plugins.clone(),
+            services.clone(),
+            parcels,
+            requests.clone(),
+            post.clone(),
+            chronicle.clone(),
+            of_rounds,
+        ));
         let setups = Arc::new(Setups::new(
             id,
             name,
@@ -136,6 +152,7 @@ impl Wiring {
         let sorting = Sorting {
             router: router.clone(),
             setups: setups.clone(),
+            rounds: rounds.clone(),
             outbox,
             tasks: tasks.clone(),
         };
@@ -153,6 +170,7 @@ impl Wiring {
             randomness,
             router,
             setups,
+            rounds,
             post,
             tasks,
             parts,
@@ -165,6 +183,7 @@ impl Wiring {
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
         self.setups.stop().await;
+        self.rounds.stop().await;
         self.post.stop().await;
         self.router.stop().await;
     }
@@ -221,11 +240,12 @@ impl Wiring {
     }
 }
 
-/// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+/// Where a message goes: overlays to the router, protocols to the rounds, the rest to the set-ups. Neither ever holds up the other.
 #[derive(Clone)]
 struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
+    rounds: Arc<Rounds>,
     outbox: mpsc::Sender<Letter>,
     tasks: Tasks,
 }
@@ -249,6 +269,7 @@ impl Sorting {
         self.tasks.spawn(async move {
             let mut open = None;
             let answer = match request {
+                Ok(ToNode::ProtocolRun(run)) => Some(sorting.rounds.answer(run).await),
                 Ok(request) => {
                     open = request.set_up().and_then(|setup| setup.request_id.clone());
                     sorting.setups.answer(request).await

@@ -7,7 +7,6 @@ mod drive;
 mod error;
 mod establish;
 mod open;
-mod runs;
 
 use std::sync::Arc;
 
@@ -20,19 +19,27 @@ use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
 use crate::key_store::records::OpenRequest;
 use crate::message::{
-    ExperimentId, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
-    ToResearcher,
+    ExperimentId, Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest,
+    ToNode, ToResearcher,
 };
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::runs::{Entry, Names, Runs};
 use crate::tasks::{Tasks, blocking};
 use crate::transport::Malformed;
 pub use error::SetupError;
-use runs::{Entry, Outcome, Runs};
 
 /// Runs driven at a time; further ones wait, and count their waiting.
 const IN_WORK: usize = 64;
+
+/// How a set-up ended.
+#[derive(Clone, Debug)]
+enum Outcome {
+    PairSecrets,
+    ServerKey { reply_share: Integer },
+    Failed(String),
+}
 
 /// Answers a researcher in a node's name.
 pub struct Setups {
@@ -45,7 +52,7 @@ pub struct Setups {
     post: Arc<Post>,
     randomness: Randomness,
     chronicle: Chronicle,
-    runs: Runs,
+    runs: Runs<Setup, Outcome>,
     work: Semaphore,
     tasks: Tasks,
     stopping: CancellationToken,
@@ -79,7 +86,7 @@ impl Setups {
             post,
             randomness,
             chronicle,
-            runs: Runs::default(),
+            runs: Runs::new(Names::Again),
             work: Semaphore::new(IN_WORK),
             tasks,
             stopping: CancellationToken::new(),
@@ -92,8 +99,8 @@ impl Setups {
         self.tasks.ended().await;
     }
 
-    /// The answer to a researcher's request; `None` for overlays, which are not for this part of the node, and for
-    /// what names no researcher.
+    /// The answer to a researcher's request; `None` for overlays and protocols, which are not for this part of the node, and
+    /// for what names no researcher.
     pub async fn answer(self: &Arc<Self>, request: ToNode) -> Option<ToResearcher> {
         match request {
             ToNode::Ping {
@@ -153,7 +160,7 @@ impl Setups {
                 );
                 Some(self.error(request_id, researcher_id?, "FB301", extra_msg))
             }
-            ToNode::Overlay(_) => None,
+            ToNode::Overlay(_) | ToNode::ProtocolRun(_) => None,
         }
     }
 
@@ -260,7 +267,7 @@ impl Setups {
     }
 
     async fn outcome(self: &Arc<Self>, setup: Setup, request: Option<&RequestId>) -> Outcome {
-        let ending = match self.runs.enter(&setup, request) {
+        let ending = match self.runs.enter(setup.run.as_str(), &setup, request) {
             Entry::Begin(report) => {
                 let ending = report.ending();
                 let (setups, request) = (self.clone(), request.cloned());
