@@ -52,6 +52,8 @@ struct Answering {
     parcel: Mutex<Option<Vec<(Value, Value)>>>,
     /// How often it was asked for one.
     asked_for_parcels: AtomicUsize,
+    /// Requests for one that it has not answered.
+    put_off: Mutex<Vec<RequestId>>,
 }
 
 impl Peer {
@@ -93,6 +95,7 @@ impl Peer {
             silent: AtomicBool::default(),
             parcel: Mutex::default(),
             asked_for_parcels: AtomicUsize::default(),
+            put_off: Mutex::default(),
         });
         let peer = Self {
             task: tokio::spawn(answering.clone().run(incoming)),
@@ -184,6 +187,15 @@ impl Peer {
     /// From now on who asks it for a parcel, of whatever run and round, gets a reply with these fields.
     pub fn hand_over(&self, fields: Vec<(Value, Value)>) {
         *self.answering.parcel.lock().expect("no panic") = Some(fields);
+    }
+
+    /// Answers the first request for a parcel that it has not answered, late as that is.
+    pub async fn hand_over_late(&self, fields: Vec<(Value, Value)>) {
+        let first = self.answering.put_off.lock().expect("no panic").remove(0);
+        let sealed = self
+            .answering
+            .seal(self.keys(), "RoundReply", &first, fields);
+        self.send(sealed).await;
     }
 
     /// How often it was asked for a parcel.
@@ -384,10 +396,13 @@ impl Answering {
             "RoundRequest" => {
                 self.asked_for_parcels.fetch_add(1, Ordering::SeqCst);
                 let parcel = self.parcel.lock().expect("no panic").clone();
-                if let Some(fields) = parcel {
-                    let id = inner.request_id.expect("a request's id");
-                    let sealed = self.seal(keys, "RoundReply", &id, fields);
-                    self.send(ToResearcher::Overlay(sealed)).await;
+                let id = inner.request_id.expect("a request's id");
+                match parcel {
+                    Some(fields) => {
+                        let sealed = self.seal(keys, "RoundReply", &id, fields);
+                        self.send(ToResearcher::Overlay(sealed)).await;
+                    }
+                    None => self.put_off.lock().expect("no panic").push(id),
                 }
             }
             "KeyRequest" => {

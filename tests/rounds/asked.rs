@@ -108,6 +108,19 @@ async fn a_party_that_does_not_answer_is_asked_again() {
     assert!(peer.asked_for_parcels() > 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_counts_although_it_was_asked_for_again_meanwhile() {
+    let network = unruly(&["a"]);
+    let peer = Peer::join(&network, "p", "a").await;
+    let running = with_peer(&network, "run_1", 40);
+    until("it is asked again", || {
+        (peer.asked_for_parcels() > 1).then_some(())
+    });
+    peer.hand_over_late(said("p")).await;
+    let (ran, _) = ended(running);
+    assert_eq!(parties(&ran)["a"]["outcome"], "done", "{ran}");
+}
+
 /// Begins a run of one round of a node and its peer.
 fn with_peer(network: &Network, run: &str, seconds: u32) -> Running {
     let params = json!({ "rounds": 1, "seconds": seconds });
