@@ -39,6 +39,26 @@ fn the_others_finish_without_a_party_that_dies_in_the_middle() {
 }
 
 #[test]
+fn who_waits_for_a_dead_party_is_waited_for() {
+    let mut network = unruly(&["a", "b", "c"]);
+    // Of `c` nothing comes. `b` waits for it in its first round for as long as `a` may in its second, which needs nobody else.
+    network.node_mut("c").pause();
+    let mut params = json!({ "rounds": 2, "seconds": 6, "quorum": 0 });
+    params["waits_for"] = json!({ "a": ["b"], "b": ["c", "a"] });
+    let running = begin(&network, "unruly", &params, &["--wait", "25"]);
+    let (ran, _) = ended(running);
+    network.node_mut("c").resume();
+    let result = &parties(&ran)["a"]["result"];
+    assert_eq!(result["missing"], json!([]), "{ran}");
+    assert_eq!(result["heard"], json!(["b"]), "{ran}");
+    assert_eq!(
+        parties(&ran)["b"]["result"]["missing"],
+        json!(["c"]),
+        "{ran}"
+    );
+}
+
+#[test]
 fn a_run_that_lacks_connected_parties_is_not_begun() {
     let mut network = unruly(&["a", "b", "c"]);
     network.node_mut("c").stop();

@@ -47,22 +47,30 @@ pub(super) struct Gathering<'a> {
     part: Part,
     /// The largest parcel so far, in bytes.
     largest: usize,
+    /// What the rounds so far did not need of their time. Others may be behind by so much: they wait in an earlier round for somebody
+    /// whose parcel this node has.
+    unused: Duration,
 }
 
 /// The times of one round.
 #[derive(Clone, Copy)]
 struct Times {
+    /// For whoever is silent.
     deadline: Instant,
+    /// For whoever says that it is still in an earlier round.
+    last: Instant,
     patience: Duration,
     way: Duration,
     pause: Duration,
 }
 
 impl Times {
-    fn of(round: &Round) -> Self {
+    fn of(round: &Round, unused: Duration) -> Self {
         let part = round.within / 16;
+        let deadline = Instant::now() + round.within;
         Self {
-            deadline: Instant::now() + round.within,
+            deadline,
+            last: deadline + unused,
             patience: PATIENCE.min(part),
             way: part.clamp(WAY.0, WAY.1),
             pause: PAUSE.min(part),
@@ -96,6 +104,7 @@ impl<'a> Gathering<'a> {
             start,
             part,
             largest: 0,
+            unused: Duration::ZERO,
         }
     }
 
@@ -106,20 +115,24 @@ impl<'a> Gathering<'a> {
         self.rounds.called(witness, self.start, next)
     }
 
-    /// Gathers what round `number` wants; who had nothing or was silent, in its order. Ends early when it cannot have its quorum any more.
+    /// Gathers what round `number` wants; who had nothing or was silent, in its order. Ends early when it cannot have its quorum any more,
+    /// and later than its time for parties that are behind.
     pub(super) async fn gather(
         &mut self,
         number: usize,
         round: &Round,
     ) -> Result<Vec<NodeId>, RoundsError> {
-        let (rounds, start, times) = (self.rounds, self.start, Times::of(round));
+        let (rounds, start) = (self.rounds, self.start);
+        let times = Times::of(round, self.unused);
         let at_once = Instant::now();
         let mut waiting: VecDeque<_> = round.from.iter().map(|party| (party, at_once)).collect();
         let mut under_way = FuturesUnordered::new();
         let mut asked = 0;
         let mut heard: BTreeSet<&NodeId> = BTreeSet::new();
         let mut missing: BTreeSet<&NodeId> = BTreeSet::new();
+        let mut behind: BTreeSet<&NodeId> = BTreeSet::new();
         let mut until = times.deadline;
+        let mut in_vain = false;
         while heard.len() < round.from.len() {
             while asked < self.at_a_time()
                 && let Some((party, not_before)) = waiting.pop_front()
@@ -135,11 +148,20 @@ impl<'a> Gathering<'a> {
                 };
                 under_way.push(asking.boxed());
             }
-            if round.from.len() - missing.len() < round.quorum {
+            if !in_vain && round.from.len() - missing.len() < round.quorum {
+                in_vain = true;
                 until = until.min(Instant::now() + IN_VAIN);
             }
-            let Ok(Some((party, began, came))) = timeout_at(until, under_way.next()).await else {
-                break;
+            let (party, began, came) = match timeout_at(until, under_way.next()).await {
+                Ok(Some(came)) => came,
+                Err(_) if !in_vain && until == times.deadline && times.last > until => {
+                    let silent = round.from.iter();
+                    let silent = silent.filter(|party| !behind.contains(party));
+                    missing.extend(silent.filter(|party| heard.insert(party)));
+                    until = times.last;
+                    continue;
+                }
+                Ok(None) | Err(_) => break,
             };
             asked -= usize::from(!matches!(came, Came::Late(_)));
             match came {
@@ -155,19 +177,25 @@ impl<'a> Gathering<'a> {
                     }
                 }
                 Came::Open(ticket) => {
-                    let late = ticket.reply_by(times.deadline);
+                    let late = ticket.reply_by(times.last);
                     let late =
                         late.map(move |reply| (party, began, Came::Late(reply.and_then(read))));
                     under_way.push(late.boxed());
                     waiting.push_back((party, began + times.pause));
                 }
-                Came::Answer(Answer::Later) | Came::Unsent => {
+                Came::Answer(Answer::Later) => {
+                    behind.insert(party);
                     waiting.push_back((party, began + times.pause));
                 }
-                Came::Late(Some(Answer::Later) | None) => {}
+                Came::Unsent => waiting.push_back((party, began + times.pause)),
+                Came::Late(Some(Answer::Later)) => {
+                    behind.insert(party);
+                }
+                Came::Late(None) => {}
             }
         }
-        if until == times.deadline {
+        self.unused = times.last.saturating_duration_since(Instant::now());
+        if !in_vain {
             missing.extend(round.from.iter().filter(|party| !heard.contains(party)));
         }
         let is_missing = |party: &&NodeId| missing.contains(party);
@@ -219,7 +247,7 @@ impl Rounds {
     /// Asks a party once.
     async fn ask(&self, start: &Start, number: usize, party: &NodeId, times: Times) -> Came {
         let now = Instant::now();
-        let left = times.deadline.saturating_duration_since(now);
+        let left = times.last.saturating_duration_since(now);
         let patience = times.patience.min(left);
         let ask = Ask {
             run: (start.protocol.clone(), start.run.clone()),
@@ -227,7 +255,7 @@ impl Rounds {
             patience,
         };
         let ticket = self.requests.register(Ask::KIND, party, &self.randomness);
-        let until = times.deadline.min(now + patience + times.way);
+        let until = times.last.min(now + patience + times.way);
         let (researcher, id) = (&start.researcher, ticket.id().clone());
         let sent = self.post.ask(researcher, party, id, ask.outgoing());
         match timeout_at(until, sent).await {
