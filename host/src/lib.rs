@@ -24,10 +24,12 @@
 //!   say to each other then.
 //! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
 //! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
+//! - [`inputs`]: data that an operator grants a plugin. [`curve`]: its ids, compared without being shown.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
 //!   `plugins`: what runs of that.
-//! - `requests`, `post`, `router`, `setups`: asking peers, the way out, the way in, and a researcher's requests.
+//! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
+//!   several parties, who hand each other `parcels`. `runs`: each run once. `open_requests`: a killed node's answers.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
@@ -70,6 +72,7 @@ mod chronicle;
 pub mod cli;
 pub mod clock;
 mod control;
+pub mod curve;
 pub mod fedbiomed;
 mod files;
 pub mod fuzz;
@@ -77,6 +80,7 @@ pub mod fuzz;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
+pub mod inputs;
 mod journeys;
 pub mod key_store;
 mod logs;
@@ -84,8 +88,10 @@ pub mod message;
 pub mod metrics;
 pub mod node;
 pub mod noise;
+mod open_requests;
 pub mod overlay;
 pub mod packages;
+mod parcels;
 mod plugins;
 mod policy;
 mod post;
@@ -96,7 +102,9 @@ pub mod relay;
 pub mod replay;
 pub mod report;
 mod requests;
+mod rounds;
 mod router;
+mod runs;
 pub mod sandbox;
 pub mod scaffold;
 pub mod secure_sum;

@@ -41,9 +41,10 @@ impl Witness {
     }
 
     /// The call has ended: counts what it took, and tells the audit log which grants it used for the first time, which
-    /// limits it came to, and what else stopped it.
+    /// inputs it was given, which limits it came to, and what else stopped it.
     pub fn end(self, usage: &Usage, error: Option<&CallError>) -> Seen {
         self.tell_grants(usage);
+        self.tell_inputs(usage);
         let rule = self.tell_limits(usage, error);
         if let Some(error) = error {
             self.tell_error(error);
@@ -67,6 +68,19 @@ impl Witness {
                     researcher_id: self.subject.researcher_id.clone().unwrap_or_default(),
                 });
             }
+        }
+    }
+
+    /// Each time: whose data was used for what is the first question of who answers for it.
+    fn tell_inputs(&self, usage: &Usage) {
+        for (input, rows) in &usage.inputs {
+            self.chronicle.audit.record(Event::InputUsed {
+                plugin: self.plugin.name().to_owned(),
+                digest: hex::encode(self.plugin.digest()),
+                input: input.clone(),
+                rows: *rows,
+                subject: self.subject.clone(),
+            });
         }
     }
 
@@ -182,6 +196,6 @@ fn ended(error: Option<&CallError>) -> Ended {
         Some(CallError::Limit { .. } | CallError::FixedLimit { .. }) => Ended::Limited,
         Some(CallError::Trap { .. }) => Ended::Trapped,
         Some(CallError::Effect { .. }) => Ended::Refused,
-        Some(CallError::Failure { .. } | CallError::NoInitiator { .. }) => Ended::Failed,
+        Some(CallError::Failure { .. } | CallError::Lacks { .. }) => Ended::Failed,
     }
 }

@@ -9,7 +9,7 @@ use crate::project::{Folder, Project};
 fn is_whole(project: &Project<'_>, world: &str) {
     let built = project.done(&["build"]);
     let says = [
-        &format!("world     {world} of contract 0.1.0\n"),
+        &format!("world     {world} of contract 0.1.1\n"),
         "a host that grants this will load it",
     ];
     for part in says {

@@ -78,12 +78,12 @@ fn refuses_a_contract_of_another_time() {
     refused(
         "too new",
         with_contract("0.2.0", HANDLER),
-        "newer than this host's 0.1.0",
+        "newer than this host's 0.1.1",
     );
     refused(
         "too old",
         with_contract("0.0.9", HANDLER),
-        "too old for this host's 0.1.0",
+        "too old for this host's 0.1.1",
     );
 }
 
@@ -131,7 +131,7 @@ fn refuses_a_component_without_a_manifest() {
 
 #[test]
 fn refuses_a_component_that_exports_the_wrong_world() {
-    refused("no export", component(""), "contract backchannel:n2n@0.1.0");
+    refused("no export", component(""), "contract backchannel:n2n@0.1");
     let other = r#"
         (core module $m (func (export "run")))
         (core instance $i (instantiate $m))
@@ -141,7 +141,7 @@ fn refuses_a_component_that_exports_the_wrong_world() {
     refused(
         "another world",
         component(other),
-        "contract backchannel:n2n@0.1.0",
+        "contract backchannel:n2n@0.1",
     );
 }
 

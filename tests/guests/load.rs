@@ -105,7 +105,7 @@ fn offers(native: Vec<u8>) -> Vec<Offer> {
         odd(
             6,
             "wrong-version",
-            with_text(HONEST, "n2n/handler@0.1.0", "n2n/handler@0.9.0"),
+            with_text(HONEST, "n2n/handler@0.1.1", "n2n/handler@0.9.0"),
             "contract",
         ),
         odd(

@@ -8,7 +8,7 @@ use wit_parser::Resolve;
 /// The manifest of a plugin `name` that treats `kind`.
 pub fn manifest(name: &str, kind: &str) -> Vec<u8> {
     let manifest = json!({
-        "name": name, "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": [kind],
+        "name": name, "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.1", "kinds": [kind],
         "capabilities": { "log": "", "material": "", "channel-keys": "", "store": "", "random": "" },
     });
     manifest.to_string().into_bytes()
@@ -26,7 +26,7 @@ pub fn with_manifest(mut component: Vec<u8>, manifest: Vec<u8>) -> Vec<u8> {
 
 /// A component in wasm's text form, of a plugin named `odd`, that exports a handler without functions.
 pub fn component(body: &str) -> Vec<u8> {
-    let handler = r#"(instance $empty) (export "backchannel:n2n/handler@0.1.0" (instance $empty))"#;
+    let handler = r#"(instance $empty) (export "backchannel:n2n/handler@0.1.1" (instance $empty))"#;
     plain_component(&format!("{body} {handler}"))
 }
 
@@ -42,10 +42,10 @@ pub fn handler(name: &str, kind: &str, pages: u32, body: &str, handle: &str) -> 
     let module = format!(
         r#"(module {body}
             (memory (export "memory") {pages})
-            (func (export "backchannel:n2n/handler@0.1.0#handle")
+            (func (export "backchannel:n2n/handler@0.1.1#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 {handle} unreachable)
-            (func (export "backchannel:n2n/handler@0.1.0#[static]outcome.finalize")
+            (func (export "backchannel:n2n/handler@0.1.1#[static]outcome.finalize")
                 (param i32) (result i32) unreachable)
             (global $free (mut i32) (i32.const 1024))
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)

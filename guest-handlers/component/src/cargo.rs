@@ -63,10 +63,14 @@ struct Metadata {
 #[serde(deny_unknown_fields)]
 pub struct Declaration {
     /// The kinds of message it handles and sends.
+    #[serde(default)]
     pub kinds: Vec<String>,
     /// The researcher's requests it begins a run for.
     #[serde(default)]
     pub initiates: Vec<String>,
+    /// The protocols that it runs together with other parties.
+    #[serde(default)]
+    pub protocols: Vec<String>,
     /// The capabilities it uses, by name, each with the reason that operators read, or an empty text.
     #[serde(default)]
     pub capabilities: BTreeMap<String, String>,

@@ -24,6 +24,7 @@ struct Manifest<'a> {
     contract: String,
     kinds: &'a [String],
     initiates: &'a [String],
+    protocols: &'a [String],
     capabilities: &'a BTreeMap<String, String>,
     limits: &'a BTreeMap<String, u64>,
 }
@@ -52,20 +53,22 @@ pub fn embed(component: &mut Vec<u8>, manifest: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// The version of `backchannel:n2n` that a component exports a handler of, as the contract it was built with.
+/// The version of `backchannel:n2n` that a component exports a handler or rounds of, as the contract it was built with.
 ///
 /// # Errors
 ///
-/// When it is no component, or exports no handler.
+/// When it is no component, or exports neither.
 pub fn contract(component: &[u8]) -> Result<String> {
     let (resolve, world) = decoded(component)?;
     let mut exports = resolve.worlds[world].exports.keys();
-    let handler = exports.find_map(|export| {
+    let version = exports.find_map(|export| {
         let export = resolve.name_world_key(export);
-        let version = export.strip_prefix("backchannel:n2n/handler@")?;
-        Some(version.to_owned())
+        let (interface, version) = export.strip_prefix("backchannel:n2n/")?.split_once('@')?;
+        matches!(interface, "handler" | "rounds").then(|| version.to_owned())
     });
-    handler.context("exports no handler: use export_handler! or export_protocol!")
+    version.context(
+        "exports neither a handler nor rounds: use export_handler!, export_protocol! or export_rounds!",
+    )
 }
 
 /// Makes `core`, the module of a `guest` that declares itself in its `Cargo.toml`, a component: checked, without imports
@@ -78,7 +81,7 @@ pub fn package(guest: &Guest, core: &[u8]) -> Result<Vec<u8>> {
     let name = &guest.name;
     let mut component = encode(core).with_context(|| format!("{name} is no component"))?;
     let declaration = guest.declaration();
-    let declaration = declaration.with_context(|| format!("{name} does not declare its kinds"))?;
+    let declaration = declaration.with_context(|| format!("{name} does not declare itself"))?;
     imports_only(&component, &declaration.capabilities).with_context(|| name.clone())?;
     let missing = |what| format!("{name} has no {what}, which operators read in its manifest");
     let manifest = Manifest {
@@ -96,6 +99,7 @@ pub fn package(guest: &Guest, core: &[u8]) -> Result<Vec<u8>> {
         contract: contract(&component).with_context(|| name.clone())?,
         kinds: &declaration.kinds,
         initiates: &declaration.initiates,
+        protocols: &declaration.protocols,
         capabilities: &declaration.capabilities,
         limits: &declaration.limits,
     };

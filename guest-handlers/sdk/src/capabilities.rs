@@ -119,6 +119,56 @@ pub mod random {
     }
 }
 
+/// Numbers that the operator grants to runs, by name.
+pub mod inputs {
+    use crate::Failure;
+    #[cfg(target_arch = "wasm32")]
+    use crate::bindings::multi_party::backchannel::n2n::inputs as host;
+    #[cfg(not(target_arch = "wasm32"))]
+    use crate::testing::inputs as host;
+
+    /// The numbers of an input, in the order of its file.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unavailable`] when there is no such input, or it cannot be read; [`Failure::Refused`] when it has too few
+    /// rows, or holds ids and no numbers, and outside of a [`Part`](crate::Part).
+    pub fn vector(name: &str) -> Result<Vec<f64>, Failure> {
+        host::vector(name)
+    }
+}
+
+/// Ids that can be compared with other parties' and not be seen: as points of the curve P-256, each multiplied with one
+/// secret scalar per run, which the host draws and keeps.
+pub mod blinding {
+    use crate::Failure;
+    #[cfg(target_arch = "wasm32")]
+    use crate::bindings::multi_party::backchannel::n2n::blinding as host;
+    #[cfg(not(target_arch = "wasm32"))]
+    use crate::testing::blinding as host;
+
+    /// The length of a point: compressed, as SEC1 has it.
+    pub const POINT: usize = 33;
+
+    /// The ids of an input, each once: hashed to the curve, blinded, in an order drawn anew; [`POINT`] bytes each.
+    ///
+    /// # Errors
+    ///
+    /// As [`inputs::vector`](crate::inputs::vector), with ids and numbers in each other's place.
+    pub fn ids(input: &str) -> Result<Vec<u8>, Failure> {
+        host::ids(input)
+    }
+
+    /// Points of another party, blinded too, in an order drawn anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Malformed`] when one is not on the curve, or there are two alike.
+    pub fn points(points: &[u8]) -> Result<Vec<u8>, Failure> {
+        host::points(points)
+    }
+}
+
 /// Lines for the node's log. The operator reads them, no peer does.
 pub mod log {
     #[cfg(target_arch = "wasm32")]

@@ -10,13 +10,22 @@
 #![doc = include_str!("../examples/echo.rs")]
 //! ```
 //!
+//! A protocol that several parties go through together has neither half: it is a [`Part`], round by round. A whole one
+//! (`examples/tally.rs`):
+//!
+//! ```
+#![doc = include_str!("../examples/tally.rs")]
+//! ```
+//!
 //! # In reading order
 //!
 //! - [`Handler`] and [`export_handler!`]: the two halves.
-//! - [`Message`], [`Outgoing`], [`Bytes`], [`Integer`]: fields in and out, typed with serde.
+//! - [`Message`], [`Outgoing`], [`Bytes`], [`ByteArray`], [`Integer`]: fields in and out, typed with serde.
 //! - [`material`], [`channel_keys`], [`agreement`], [`sharing`], [`store`], [`random`], [`log`]: what the host offers. A
 //!   component imports those it calls, and loads where the operator grants them.
 //! - [`Initiator`] and [`export_protocol!`]: for a plugin that begins exchanges when a researcher asks.
+//! - [`Part`] and [`export_rounds!`]: for a plugin whose protocols several parties run together; [`Start`], [`Round`] and
+//!   [`Next`] are what it is given and says, [`inputs`] and [`blinding`] what the host offers to it alone.
 //! - `testing`: a host made of plain values, for `cargo test` without wasm. Not there in wasm builds.
 //!
 //! # What it leaves to the host
@@ -27,7 +36,7 @@
 #![deny(unsafe_code)]
 #![allow(
     clippy::test_attr_in_doctest,
-    reason = "the example shows a test; it runs as one of examples/echo.rs"
+    reason = "the examples show tests; they run as those of examples/"
 )]
 
 // The bindings are used from guests' crates by the name this crate has there.
@@ -44,6 +53,8 @@ mod handler;
 mod initiator;
 mod integer;
 mod message;
+mod part;
+mod rounds;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
@@ -56,8 +67,14 @@ pub use bindings::message_handler::backchannel::n2n::types::{
     Assurance, Datum, Effect, Entry, Envelope, Failure, Message, Outgoing, PeerKey, PeerShare,
     SecaggContext,
 };
-pub use bytes::Bytes;
-pub use capabilities::{agreement, channel_keys, log, material, random, sharing, store};
+#[doc(inline)]
+pub use bindings::multi_party::exports::backchannel::n2n::rounds::{
+    Blame, Gather, Next, Parcel, Round, Start,
+};
+pub use bytes::{ByteArray, Bytes};
+pub use capabilities::{
+    agreement, blinding, channel_keys, inputs, log, material, random, sharing, store,
+};
 pub use handler::Handler;
 #[doc(hidden)]
 pub use handler::HandlerOf;
@@ -65,6 +82,9 @@ pub use initiator::Initiator;
 #[doc(hidden)]
 pub use initiator::InitiatorOf;
 pub use integer::Integer;
+pub use part::Part;
+#[doc(hidden)]
+pub use part::PartOf;
 #[doc(hidden)]
 pub use wit_bindgen;
 

@@ -2,17 +2,30 @@
 //!
 //! A [`Node`] holds what the host would hold and drives the handler as the host would: each capability answers only
 //! where the contract lets it. Grants, limits and the checks of effects are the real host's; here effects are looked at.
+//!
+//! A [`Network`] runs a [`Part`] at each of several nodes through their rounds.
+
+mod capabilities;
+mod curve;
+mod network;
+mod played;
+
+pub(crate) use capabilities::{
+    agreement, blinding, channel_keys, inputs, log, material, random, sharing, store,
+};
+pub use network::Network;
+pub use played::{Ending, Played};
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::Serialize;
 
 use crate::log::Level;
 use crate::{
-    Answer, Assurance, Effect, Entry, Envelope, Failure, Handler, Initiator, Message, Setup, Step,
-    fields,
+    Answer, Assurance, Effect, Entry, Envelope, Failure, Handler, Initiator, Message, Next, Part,
+    Setup, Start, Step, fields,
 };
 
 /// What one node's host has to offer, and the log that was written to it.
@@ -26,6 +39,9 @@ struct Holdings {
     run_key: Option<Vec<u8>>,
     shares: BTreeMap<String, Vec<u8>>,
     entries: BTreeMap<String, Vec<u8>>,
+    vectors: BTreeMap<String, Vec<f64>>,
+    ids: BTreeMap<String, BTreeSet<String>>,
+    blinding: Option<p256::Scalar>,
     drawn: u64,
     log: Vec<(Level, String)>,
 }
@@ -69,6 +85,27 @@ impl Node {
         self
     }
 
+    /// `inputs::vector(name)` gives `numbers`.
+    pub fn with_vector(self, name: &str, numbers: &[f64]) -> Self {
+        let (name, numbers) = (name.to_owned(), numbers.to_vec());
+        self.0.borrow_mut().vectors.insert(name, numbers);
+        self
+    }
+
+    /// `blinding::ids(name)` gives points of these ids.
+    pub fn with_ids<I: Into<String>>(self, name: &str, ids: impl IntoIterator<Item = I>) -> Self {
+        let (name, ids) = (name.to_owned(), ids.into_iter().map(Into::into));
+        self.0.borrow_mut().ids.insert(name, ids.collect());
+        self
+    }
+
+    /// Draws other random bytes than a node of another `seed`.
+    pub fn with_seed(self, seed: u64) -> Self {
+        // Far apart, so that no two nodes ever draw from the same stretch of the sequence.
+        self.0.borrow_mut().drawn = seed << 40;
+        self
+    }
+
     /// Lets `H` treat a message: `handle`, then `finalize` if it found something. No effect otherwise. What it stores is there
     /// for the next message.
     ///
@@ -86,6 +123,37 @@ impl Node {
         };
         self.store(&effects);
         Ok(effects)
+    }
+
+    /// Takes part in a run of `P`.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Part::begin`].
+    pub fn take_part<P: Part>(&self, start: Start) -> Result<P, Failure> {
+        self.during(Phase::Part, || P::begin(start))
+    }
+
+    /// Gives a part the parcel of one party.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Part::accept`].
+    pub fn accept<P: Part>(&self, part: &mut P, from: &str, body: &[u8]) -> Result<(), Failure> {
+        self.during(Phase::Part, || part.accept(from, body))
+    }
+
+    /// What comes next in a part.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Part::next`].
+    pub fn next<P: Part>(&self, part: &mut P, missing: &[String]) -> Result<Next, Failure> {
+        let next = self.during(Phase::Part, || part.next(missing))?;
+        if let Next::Round(round) = &next {
+            self.change(&round.store);
+        }
+        Ok(next)
     }
 
     /// Begins a run of `I`.
@@ -109,14 +177,19 @@ impl Node {
     }
 
     fn store(&self, effects: &[Effect]) {
+        self.change(effects.iter().filter_map(|effect| match effect {
+            Effect::Store(entry) => Some(entry),
+            _ => None,
+        }));
+    }
+
+    fn change<'a>(&self, changes: impl IntoIterator<Item = &'a Entry>) {
         let entries = &mut self.0.borrow_mut().entries;
-        for effect in effects {
-            if let Effect::Store(Entry { key, value }) = effect {
-                match value {
-                    Some(value) => entries.insert(key.clone(), value.clone()),
-                    None => entries.remove(key),
-                };
-            }
+        for Entry { key, value } in changes {
+            match value {
+                Some(value) => entries.insert(key.clone(), value.clone()),
+                None => entries.remove(key),
+            };
         }
     }
 
@@ -165,6 +238,7 @@ enum Phase {
     Handle,
     Finalize,
     Run,
+    Part,
 }
 
 struct Current {
@@ -197,112 +271,10 @@ fn no_node<T>() -> Result<T, Failure> {
     Err(Failure::unavailable("not called through a testing::Node"))
 }
 
-pub(crate) mod material {
-    use super::{Phase, current};
-
-    pub(crate) fn wait(run: &str) -> Option<Vec<u8>> {
-        current(|held, phase| match phase {
-            Phase::Handle => held.material.get(run).cloned(),
-            Phase::Finalize | Phase::Run => None,
-        })?
-    }
-}
-
-pub(crate) mod channel_keys {
-    use super::{Phase, current, no_node};
-    use crate::Failure;
-
-    pub(crate) fn own_public_key() -> Result<Vec<u8>, Failure> {
-        current(|held, phase| match (phase, &held.channel_key) {
-            (Phase::Run, _) => Err(Failure::refused("no message at hand")),
-            (_, Some(pem)) => Ok(pem.clone()),
-            (_, None) => Err(Failure::unavailable("the node has no channel key")),
-        })
-        .unwrap_or_else(no_node)
-    }
-}
-
-pub(crate) mod agreement {
-    use super::{Phase, current, no_node};
-    use crate::Failure;
-
-    pub(crate) fn public_key() -> Result<Vec<u8>, Failure> {
-        current(|held, phase| match (phase, &held.run_key) {
-            (Phase::Run, Some(pem)) => Ok(pem.clone()),
-            (Phase::Run, None) => Err(Failure::unavailable("the node has no run key")),
-            _ => Err(Failure::refused("no run at hand")),
-        })
-        .unwrap_or_else(no_node)
-    }
-}
-
-pub(crate) mod sharing {
-    use super::{Phase, current, no_node};
-    use crate::Failure;
-
-    pub(crate) fn share_for(peer: &str) -> Result<Vec<u8>, Failure> {
-        current(|held, phase| match (phase, held.shares.get(peer)) {
-            (Phase::Run, Some(share)) => Ok(share.clone()),
-            (Phase::Run, None) => Err(Failure::refused(format!("{peer} is not another party"))),
-            _ => Err(Failure::refused("no run at hand")),
-        })
-        .unwrap_or_else(no_node)
-    }
-}
-
-pub(crate) mod store {
-    use super::{current, no_node};
-    use crate::Failure;
-
-    pub(crate) fn get(key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        current(|held, _| Ok(held.entries.get(key).cloned())).unwrap_or_else(no_node)
-    }
-
-    pub(crate) fn keys(prefix: &str) -> Result<Vec<String>, Failure> {
-        current(|held, _| {
-            let keys = held.entries.keys().filter(|key| key.starts_with(prefix));
-            Ok(keys.cloned().collect())
-        })
-        .unwrap_or_else(no_node)
-    }
-}
-
-pub(crate) mod random {
-    use super::{current, no_node};
-    use crate::Failure;
-
-    /// Other bytes at each call of a node, and the same in each run of a test.
-    pub(crate) fn bytes(count: u32) -> Result<Vec<u8>, Failure> {
-        if count > 4096 {
-            return Err(Failure::refused("at most 4096 bytes a call"));
-        }
-        current(|held, _| {
-            let bytes = (0..count).map(|_| {
-                // SplitMix64 (Steele, Lea and Flood, 2014).
-                held.drawn = held.drawn.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let mixed = (held.drawn ^ (held.drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-                (mixed >> 56) as u8
-            });
-            Ok(bytes.collect())
-        })
-        .unwrap_or_else(no_node)
-    }
-}
-
-pub(crate) mod log {
-    use super::current;
-    use crate::log::Level;
-
-    pub(crate) fn write(level: Level, text: &str) {
-        current(|held, _| held.log.push((level, text.to_owned())));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{agreement, log, material, random, sharing, store};
+    use crate::{agreement, blinding, inputs, log, material, random, sharing, store};
 
     /// Asks for everything in both halves and in a run, and logs what it got.
     struct Asker;
@@ -364,6 +336,33 @@ mod tests {
             "begin: false true true",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn inputs_and_blinding_are_for_parts_alone() {
+        let node = Node::new().with_vector("age", &[44.0]);
+        let node = node.with_ids("patients", ["x"]);
+        let ask = || {
+            (
+                inputs::vector("age"),
+                blinding::ids("patients").map(|points| points.len()),
+            )
+        };
+
+        let elsewhere = [Phase::Handle, Phase::Finalize, Phase::Run];
+        for (numbers, points) in elsewhere.map(|phase| node.during(phase, ask)) {
+            assert!(matches!(numbers, Err(Failure::Refused(_))));
+            assert!(matches!(points, Err(Failure::Refused(_))));
+        }
+        let answers = node.during(Phase::Part, ask);
+        assert_eq!(answers, (Ok(vec![44.0]), Ok(blinding::POINT)));
+        let (numbers, points) = node.during(Phase::Part, || {
+            (inputs::vector("patients"), blinding::ids("age"))
+        });
+        assert!(matches!(numbers, Err(Failure::Refused(_))), "ids");
+        assert!(matches!(points, Err(Failure::Refused(_))), "numbers");
+        let missing = node.during(Phase::Part, || inputs::vector("height"));
+        assert!(matches!(missing, Err(Failure::Unavailable(_))));
     }
 
     /// Counts its messages in its store, each with a random mark.

@@ -132,6 +132,9 @@ pub enum Event {
         digest: String,
         /// What it may do.
         grants: Vec<String>,
+        /// What its runs may use of this node's data: each input's name and what it is, in words.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        inputs: Vec<String>,
     },
     /// A plugin is not in use, although the policy names it or somebody offered it.
     PluginRefused {
@@ -171,6 +174,20 @@ pub enum Event {
         peer: Option<String>,
         /// Through whose server.
         researcher_id: String,
+    },
+    /// A plugin was given one of its inputs, or blinded points of it.
+    InputUsed {
+        /// Which.
+        plugin: String,
+        /// SHA-256 of the component, hex.
+        digest: String,
+        /// The input's name.
+        input: String,
+        /// How many numbers, or different ids, it had.
+        rows: usize,
+        /// The run.
+        #[serde(flatten)]
+        subject: Subject,
     },
     /// A plugin asked for an effect that it may not have. None of that message's effects was carried out.
     EffectRefused {
@@ -236,6 +253,19 @@ pub enum Event {
         /// Which.
         #[serde(flatten)]
         setup: SecaggSetup,
+        /// How long it took.
+        ms: u64,
+        /// Why it failed; absent when it did not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// A researcher asked for a run of a plugin's protocol.
+    ProtocolRunStart(ProtocolRun),
+    /// It ended for this node.
+    ProtocolRunComplete {
+        /// Which.
+        #[serde(flatten)]
+        run: ProtocolRun,
         /// How long it took.
         ms: u64,
         /// Why it failed; absent when it did not.
@@ -351,6 +381,26 @@ pub struct SecaggSetup {
     pub party_count: usize,
 }
 
+/// A run of a plugin's protocol among several parties.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProtocolRun {
+    /// Who asked for it.
+    pub researcher_id: String,
+    /// The protocol.
+    pub protocol: String,
+    /// Its name.
+    pub run_id: String,
+    /// The first of the parties.
+    pub parties: Vec<String>,
+    /// How many there are.
+    pub party_count: usize,
+}
+
+impl ProtocolRun {
+    /// How many parties are named: a line stays short whatever a researcher asks for.
+    pub const NAMED: usize = 20;
+}
+
 impl SecaggSetup {
     /// How many parties are named: a line stays short whatever a researcher asks for.
     pub const NAMED: usize = 20;
@@ -368,10 +418,11 @@ impl Event {
             | Self::LimitHit { .. }
             | Self::PluginTrapped { .. }
             | Self::SecaggSetupComplete { why: Some(_), .. }
+            | Self::ProtocolRunComplete { why: Some(_), .. }
             | Self::RecordsLost { .. }
             | Self::TornLine { .. }
             | Self::LinesMissing { .. } => "failure",
-            Self::SecaggSetupStart(_) => "started",
+            Self::SecaggSetupStart(_) | Self::ProtocolRunStart(_) => "started",
             Self::ChannelKeyChanged { .. }
             | Self::ResearcherCertificateChanged { .. }
             | Self::Suppressed { .. } => "warning",
@@ -388,6 +439,7 @@ impl Event {
             Self::PluginTrapped { plugin, .. } => ("plugin_trapped", plugin.clone()),
             Self::LimitHit { plugin, limit, .. } => ("limit_hit", format!("{plugin} {limit}")),
             Self::GrantUsed { plugin, .. } => ("grant_used", plugin.clone()),
+            Self::InputUsed { plugin, .. } => ("input_used", plugin.clone()),
             Self::ChannelKeyChanged { .. } => ("channel_key_changed", String::new()),
             _ => return None,
         };

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use event::{Event, SecaggSetup, Subject};
+pub use event::{Event, ProtocolRun, SecaggSetup, Subject};
 pub use log::{Component, Head};
 pub use read::{Record, read};
 pub use verify::{Broken, Check, Verified, verify};

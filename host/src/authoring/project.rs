@@ -155,6 +155,7 @@ impl Project {
             contract,
             kinds: texts(written.kinds.as_ref()),
             initiates: texts(&written.initiates),
+            protocols: Vec::new(),
             capabilities: declared
                 .map(|(name, why)| (text(name), text(why)))
                 .collect(),
@@ -269,6 +270,7 @@ impl Project {
                 contract: "0.1.0".into(),
                 kinds: vec!["Alone".into()],
                 initiates: Vec::new(),
+                protocols: Vec::new(),
                 capabilities: BTreeMap::new(),
                 limits: BTreeMap::new(),
             };

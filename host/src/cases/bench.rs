@@ -68,6 +68,7 @@ impl Bench {
     ) -> Result<Arc<Plugin>, CasesError> {
         let mut terms = self.terms.clone();
         terms.grants = file.grants.clone().unwrap_or(terms.grants);
+        terms.inputs = case.inputs.clone();
         for (limit, value) in &case.limits {
             // Read within its range.
             let _ = terms.limits.set(*limit, *value);
@@ -75,7 +76,15 @@ impl Bench {
         if let Some(same) = loaded.iter().find(|plugin| *plugin.terms() == terms) {
             return Ok(same.clone());
         }
-        let plugin = Plugin::load(&self.runtime, &self.component, terms, None);
+        let other_inputs = |plugin: &&Arc<Plugin>| {
+            let on = plugin.terms();
+            on.grants == terms.grants && on.limits == terms.limits && on.scope == terms.scope
+        };
+        // Other data need no other code.
+        let plugin = match loaded.iter().find(other_inputs) {
+            Some(plugin) => Ok(plugin.with_inputs(terms.inputs)),
+            None => Plugin::load(&self.runtime, &self.component, terms, None),
+        };
         let plugin = Arc::new(plugin.map_err(|source| CasesError::Load {
             file: file.path.display().to_string(),
             line: case.line,

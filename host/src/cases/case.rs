@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::CasesError;
 use super::form::Form;
 use crate::handlers::{Capability, Envelope, Limit, Message, Setup};
+use crate::inputs::Inputs;
 use crate::message::NodeId;
 
 /// A file of cases.
@@ -61,6 +62,7 @@ pub struct Case {
     pub(super) line: usize,
     pub(super) limits: Vec<(Limit, u64)>,
     pub(super) store: Vec<(String, Vec<u8>)>,
+    pub(super) inputs: Inputs,
     pub(super) material: Vec<Material>,
     pub(super) work: Work,
 }

@@ -12,6 +12,7 @@ mod check;
 mod error;
 mod expected;
 mod form;
+mod inputs;
 mod integer;
 mod meet;
 mod parse;

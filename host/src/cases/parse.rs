@@ -12,6 +12,7 @@ use super::form::Form;
 use super::read::{Reader, one_of};
 use super::written::{Source, Written};
 use crate::handlers::{Assurance, Capability, Envelope, Limit, Message, Setup, assurance_of};
+use crate::inputs::Inputs;
 use crate::message::{ExperimentId, NodeId, RequestId, ResearcherId, SecaggId};
 
 /// The seed of a file that says none.
@@ -36,6 +37,7 @@ impl CaseFile {
         };
         let root = source.read()?;
         let parser = Parser {
+            folder: path.parent().unwrap_or(path),
             given: Reader::given(source),
             expected: Reader::expected(source),
         };
@@ -49,6 +51,7 @@ impl CaseFile {
 }
 
 struct Parser<'a> {
+    folder: &'a Path,
     given: Reader<'a>,
     expected: Reader<'a>,
 }
@@ -97,10 +100,19 @@ impl Parser<'_> {
     fn case(&self, number: usize, at: At<'_>) -> Result<Case, CasesError> {
         let read = &self.given;
         let names = [
-            "name", "message", "run", "material", "store", "limits", "expect", "rounds",
+            "name", "message", "run", "material", "store", "inputs", "limits", "expect", "rounds",
         ];
-        let [name, message, run, material, store, limits, expect, rounds] =
-            read.keys(at, "a case", names)?;
+        let [
+            name,
+            message,
+            run,
+            material,
+            store,
+            inputs,
+            limits,
+            expect,
+            rounds,
+        ] = read.keys(at, "a case", names)?;
         let name = read.text(read.required(name, at, "a case", "name")?, "name")?;
         let refuse = |found: Option<At<'_>>, key: &str, of: &str| match found {
             Some(at) => {
@@ -137,6 +149,7 @@ impl Parser<'_> {
             line: read.source.line(&at.span()),
             limits: limits.map_or(Ok(Vec::new()), |at| self.limits(at))?,
             store: store.map_or(Ok(Vec::new()), |at| self.store(at))?,
+            inputs: inputs.map_or(Ok(Inputs::new()), |at| self.given.inputs(at, self.folder))?,
             material: material
                 .iter()
                 .map(|at| self.material(at))

@@ -3,58 +3,30 @@
 use std::path::Path;
 
 use super::{Exit, Problem};
+use crate::inputs::{Kind, ReadError, Source, number};
 
 /// Reads the numbers of `column`. The first row holds the names; empty cells are errors, not zeros.
 pub(super) fn read(path: &Path, column: &str) -> Result<Vec<f64>, Problem> {
     let what = || format!("column {column:?} of {} cannot be read", path.display());
-    let file = std::fs::File::open(path).map_err(|error| {
-        Problem::new(
-            Exit::Input,
-            what(),
-            error,
-            "check the path and its permissions",
-        )
-    })?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(file);
-    let malformed = |error: csv::Error| {
-        Problem::new(
-            Exit::Input,
-            what(),
-            error,
-            "write the file as CSV with one row of names and rows of equal length",
-        )
+    let source = Source::Column {
+        file: path.to_owned(),
+        column: column.to_owned(),
     };
-    let names = reader.headers().map_err(malformed)?.clone();
-    let Some(at) = names.iter().position(|name| name == column) else {
-        let there = names.iter().collect::<Vec<_>>().join(", ");
-        let why = format!("there is no such column; there are: {there}");
-        return Err(Problem::new(
-            Exit::Input,
-            what(),
-            why,
-            "name one of them with --column",
-        ));
-    };
-    let mut numbers = Vec::new();
-    for row in reader.records() {
-        let row = row.map_err(malformed)?;
-        let line = row.position().map_or(0, csv::Position::line);
-        let cell = row.get(at).unwrap_or_default();
-        match cell.parse::<f64>() {
-            Ok(number) if number.is_finite() => numbers.push(number),
-            _ => {
-                let why = format!("line {line} holds {cell:?}, which is not a number");
-                return Err(Problem::new(
-                    Exit::Input,
-                    what(),
-                    why,
-                    "correct or remove that row",
-                ));
+    let numbers = source
+        .read(Kind::Numbers, number)
+        .map_err(|error| match error {
+            // Whoever asks may see the file; a log must not.
+            ReadError::NoColumn { there, .. } => Problem::new(
+                Exit::Input,
+                what(),
+                format!("there is no such column; there are: {}", there.join(", ")),
+                "name one of them with --column",
+            ),
+            error => {
+                let todo = error.advice();
+                Problem::new(Exit::Input, what(), error, todo)
             }
-        }
-    }
+        })?;
     if numbers.is_empty() {
         return Err(Problem::new(
             Exit::Input,

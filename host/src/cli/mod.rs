@@ -22,6 +22,7 @@ mod project;
 mod relay;
 mod replay;
 mod report;
+mod run;
 mod secagg;
 mod sim;
 mod status;
@@ -79,6 +80,8 @@ enum Command {
     /// Set up secure aggregation, and use it.
     #[command(subcommand)]
     Secagg(secagg::Secagg),
+    /// Have nodes run a plugin's protocol with each other, and show their results.
+    Run(run::Run),
     /// Bring over what another program's node keeps.
     #[command(subcommand)]
     Import(import::Import),
@@ -154,6 +157,7 @@ impl Cli {
                 Command::Logs(logs) => logs.run(format).await,
                 Command::Audit(audit) => audit.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
+                Command::Run(run) => run.run(format).await,
                 Command::New(new) => new.run(format),
                 Command::Build(build) => build.run(format).await,
                 Command::Check(check) => check.run(format).await,

@@ -4,6 +4,7 @@
 
 mod node;
 mod protect;
+mod protocol;
 mod relay;
 mod seen;
 

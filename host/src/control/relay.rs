@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand_core::Rng;
 use tonic::{Request, Response, Status};
@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 use crate::files::write_whole;
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
 use crate::message::{
-    Integer, LONGEST_LINE, NodeId, ResearcherId, SecaggId, SecaggReply, ToResearcher, one_line,
+    Integer, LONGEST_LINE, NodeId, ProtocolOutcome, ResearcherId, SecaggId, SecaggReply,
+    ToResearcher, one_line,
 };
 use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
 use crate::proto::control::{
-    Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, Scheme, SetUpReply, SetUpRequest,
-    StatusRequest,
+    Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, RunProtocolReply, RunProtocolRequest,
+    Scheme, SetUpReply, SetUpRequest, StatusRequest,
 };
 use crate::randomness::Randomness;
 use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
@@ -25,7 +26,7 @@ use crate::secure_sum::additive::{ServerKey, Share};
 
 /// Answers the command line in a relay's, that is, a researcher's name.
 pub struct RelayControl {
-    relay: Arc<Relay>,
+    pub(super) relay: Arc<Relay>,
     researcher: ResearcherId,
     data: PathBuf,
     randomness: Randomness,
@@ -59,7 +60,8 @@ impl RelayControl {
         self.data.join("experiments")
     }
 
-    fn drawn(&self, given: String, prefix: &str) -> String {
+    /// An id as given, or a new one.
+    pub(super) fn drawn(&self, given: String, prefix: &str) -> String {
         if !given.is_empty() {
             return given;
         }
@@ -139,11 +141,6 @@ impl relay_server::Relay for RelayControl {
                 "secure aggregation needs at least two parties\nname two or more",
             ));
         }
-        if let Some(twice) = named_twice(&parties) {
-            return Err(Status::invalid_argument(format!(
-                "{twice} is named twice\nname each party once"
-            )));
-        }
         let run = Run {
             secagg_id: id_of("secagg id", &self.drawn(request.secagg_id, "secagg_"))?,
             experiment_id: id_of("experiment id", &self.drawn(request.experiment_id, "exp_"))?,
@@ -164,7 +161,7 @@ impl relay_server::Relay for RelayControl {
                 keep(&self.experiments(), &run.secagg_id, experiment).map_err(|error| {
                     Status::internal(format!("the experiment's id cannot be kept: {error}"))
                 })?;
-                self.ask(&ask, &parties).await
+                self.ask(&ask, &parties, REPLY_LIMIT).await
             }
         };
         let ok = answers
@@ -209,7 +206,7 @@ impl relay_server::Relay for RelayControl {
             // Nodes of the reference do not answer when it is missing or wrong.
             experiment_id: Some(id_of("experiment id", &named)?),
         };
-        let answers = self.ask(&ask, &parties).await.shown;
+        let answers = self.ask(&ask, &parties, REPLY_LIMIT).await.shown;
         let ok = answers
             .iter()
             .all(|answer| answer.outcome() == Outcome::Done);
@@ -221,17 +218,25 @@ impl relay_server::Relay for RelayControl {
         }
         Ok(Response::new(DeleteReply { ok, answers }))
     }
+
+    async fn run_protocol(
+        &self,
+        request: Request<RunProtocolRequest>,
+    ) -> Result<Response<RunProtocolReply>, Status> {
+        self.run(request.into_inner()).await.map(Response::new)
+    }
 }
 
 /// The answers, and what of them is shown, one for each party in the order asked.
-struct Asked {
-    answers: Answers,
-    shown: Vec<Answer>,
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) answers: Answers,
+    pub(super) shown: Vec<Answer>,
 }
 
 impl RelayControl {
     /// A set-up needs all its parties: when one is not there, nobody is asked, and nobody waits for it in vain.
-    fn absent(&self, parties: &[NodeId]) -> Option<Asked> {
+    pub(super) fn absent(&self, parties: &[NodeId]) -> Option<Asked> {
         let nodes = self.relay.nodes();
         let here = |party: &NodeId| nodes.iter().any(|node| node.connected && node.id == *party);
         if parties.iter().all(here) {
@@ -253,19 +258,17 @@ impl RelayControl {
         })
     }
 
-    async fn ask(&self, request: &relay::Request, parties: &[NodeId]) -> Asked {
-        let answers = self
-            .relay
-            .ask(request, &parties.iter().cloned().collect(), REPLY_LIMIT)
-            .await;
+    pub(super) async fn ask(
+        &self,
+        request: &relay::Request,
+        parties: &[NodeId],
+        limit: Duration,
+    ) -> Asked {
+        let asked = parties.iter().cloned().collect();
+        let answers = self.relay.ask(request, &asked, limit).await;
         let shown = parties.iter().map(|party| shown(party, &answers)).collect();
         Asked { answers, shown }
     }
-}
-
-fn named_twice(parties: &[NodeId]) -> Option<&NodeId> {
-    let mut seen = BTreeSet::new();
-    parties.iter().find(|party| !seen.insert(*party))
 }
 
 fn words(reason: DropReason) -> &'static str {
@@ -286,6 +289,10 @@ fn shown(party: &NodeId, answers: &Answers) -> Answer {
             ToResearcher::SecaggReply(reply)
             | ToResearcher::SecaggDeleteReply(reply)
             | ToResearcher::AdditiveSSSetupReply { reply, .. } => of_reply(reply),
+            ToResearcher::ProtocolRunReply(reply) => match &reply.outcome {
+                ProtocolOutcome::Done(_) => (Outcome::Done, String::new()),
+                ProtocolOutcome::Failed { why, .. } => (Outcome::Failed, why.clone()),
+            },
             _ => (Outcome::Done, String::new()),
         }
     } else if let Some(failure) = answers.failed.get(party) {
@@ -311,11 +318,22 @@ fn of_reply(reply: &SecaggReply) -> (Outcome, String) {
     (outcome, reply.msg.clone().unwrap_or_default())
 }
 
-fn parties_of(names: Vec<String>) -> Result<Vec<NodeId>, Status> {
-    names.iter().map(|name| id_of("party", name)).collect()
+/// The parties, each named once.
+pub(super) fn parties_of(names: Vec<String>) -> Result<Vec<NodeId>, Status> {
+    let parties: Vec<NodeId> = names
+        .iter()
+        .map(|name| id_of("party", name))
+        .collect::<Result<_, _>>()?;
+    let mut seen = BTreeSet::new();
+    match parties.iter().find(|party| !seen.insert(*party)) {
+        Some(twice) => Err(Status::invalid_argument(format!(
+            "{twice} is named twice\nname each party once"
+        ))),
+        None => Ok(parties),
+    }
 }
 
-fn id_of<'a, T: TryFrom<&'a str, Error = crate::message::IdError>>(
+pub(super) fn id_of<'a, T: TryFrom<&'a str, Error = crate::message::IdError>>(
     what: &str,
     text: &'a str,
 ) -> Result<T, Status> {

@@ -28,7 +28,7 @@ impl What {
             | CallError::Quarantined { .. }
             | CallError::TooLarge { .. }
             | CallError::NoRoom { .. }
-            | CallError::NoInitiator { .. } => None,
+            | CallError::Lacks { .. } => None,
         }
     }
 }

@@ -54,11 +54,12 @@ fn can_be_shown(manifest: &Manifest) {
         contract,
         kinds,
         initiates,
+        protocols,
         capabilities,
         limits: _,
     } = manifest;
     let mut texts = vec![name, version, licence, description, contract];
-    for list in [authors, kinds, initiates] {
+    for list in [authors, kinds, initiates, protocols] {
         texts.extend(list);
     }
     texts.extend(

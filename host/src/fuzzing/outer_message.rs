@@ -56,6 +56,7 @@ fn asked_by(message: &ToNode) -> (Option<RequestId>, Option<ResearcherId>) {
         ToNode::SecaggSetup(setup) | ToNode::ServerKeySetup(setup) => {
             (setup.request_id, Some(setup.researcher_id))
         }
+        ToNode::ProtocolRun(run) => (run.request_id, Some(run.researcher_id)),
         ToNode::Overlay(outer) => (None, Some(outer.researcher_id)),
         ToNode::Other {
             request_id,

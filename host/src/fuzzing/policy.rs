@@ -54,6 +54,13 @@ fn lines_are_there(policy: &Policy, text: &str) {
                 assert!(is_line_of(line, text), "line {line}: {setting:?}");
             }
         }
+        for name in entry.inputs.keys() {
+            let line = entry.input_line(name);
+            assert!(
+                line.is_some_and(|line| is_line_of(line, text)),
+                "{name}: {line:?}"
+            );
+        }
     }
 }
 
@@ -140,6 +147,7 @@ fn entry_says_the_same(one: &Entry, other: &Entry) -> bool {
         && one.signed_by == other.signed_by
         && one.scope == other.scope
         && one.limits == other.limits
+        && one.inputs == other.inputs
         && one.next == other.next
         && one.previous == other.previous
 }

@@ -46,6 +46,13 @@ impl Plugin {
         if let Err(error) = self.can_read(message.fields.len()) {
             return Called::new(Usage::default(), Err(error));
         }
+        let Some(indices) = &self.handler else {
+            let lacks = CallError::Lacks {
+                plugin: self.name().into(),
+                what: "treats no messages",
+            };
+            return Called::new(Usage::default(), Err(lacks));
+        };
         let work = || Work::Message(traced::incoming(&envelope, &message));
         let mut store = self.store(services, Subject::Message(envelope.clone()), work);
         store.data_mut().call_begins(|| Entry::Handle);
@@ -53,7 +60,7 @@ impl Plugin {
         store.data_mut().may_wait_until = Some(bounds.deadline);
         let call = async {
             let instance = self.instantiate(&mut store).await?;
-            let guest = self.handler.load(&mut store, &instance)?;
+            let guest = indices.load(&mut store, &instance)?;
             let outcome = guest.call_handle(&mut store, &envelope, &message).await?;
             Ok((guest, outcome))
         };

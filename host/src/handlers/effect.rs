@@ -101,6 +101,9 @@ pub enum Refused {
     /// A key that cannot be stored under.
     #[error("a key of {0} bytes: it has 1 to {LONGEST_KEY}")]
     Key(usize),
+    /// A round that cannot be gathered.
+    #[error("a gather in which {0}")]
+    Gather(&'static str),
     /// The result lacks a party.
     #[error("the result does not name every other party once")]
     Incomplete,
@@ -146,6 +149,7 @@ fn permitted(
         .map(|effect| match subject {
             Subject::Message(_) => of_message(effect, plugin),
             Subject::Run(run) => of_run(effect, plugin, run),
+            Subject::Part(_) => Err(Refused::OutOfPlace("an effect of a message or a set-up")),
         })
         .collect::<Result<Vec<_>, _>>()?;
     for (name, single) in SINGLE {
@@ -174,7 +178,7 @@ fn of_message(effect: types::Effect, plugin: &Plugin) -> Result<Effect, Refused>
             granted(plugin, "set-peer-key", Capability::ChannelKeys)?;
             Ok(Effect::SetPeerKey(pem))
         }
-        types::Effect::Store(entry) => stored(entry, plugin),
+        types::Effect::Store(entry) => stored(entry, plugin).map(Effect::Store),
         types::Effect::Publish(_) => Err(Refused::OutOfPlace("publish")),
         types::Effect::Establish(_) => Err(Refused::OutOfPlace("establish")),
     }
@@ -208,7 +212,7 @@ fn of_run(effect: types::Effect, plugin: &Plugin, run: &RunState) -> Result<Effe
             every_other_party(shares, run)
                 .map(|shares| Effect::Establish(SecaggResult::ServerKey(shares)))
         }
-        types::Effect::Store(entry) => stored(entry, plugin),
+        types::Effect::Store(entry) => stored(entry, plugin).map(Effect::Store),
         types::Effect::Reply(_) => Err(Refused::OutOfPlace("reply")),
         types::Effect::Deliver(_) => Err(Refused::OutOfPlace("deliver")),
         types::Effect::SetPeerKey(_) => Err(Refused::OutOfPlace("set-peer-key")),
@@ -223,14 +227,15 @@ fn granted(plugin: &Plugin, effect: &'static str, capability: Capability) -> Res
     }
 }
 
-fn stored(entry: types::Entry, plugin: &Plugin) -> Result<Effect, Refused> {
+/// A change of an entry that the plugin may make.
+pub(super) fn stored(entry: types::Entry, plugin: &Plugin) -> Result<Entry, Refused> {
     granted(plugin, "store", Capability::Store)?;
     let types::Entry { key, value } = entry;
     if !(1..=LONGEST_KEY).contains(&key.len()) {
         return Err(Refused::Key(key.len()));
     }
     let value = value.map(Body::from);
-    Ok(Effect::Store(Entry { key, value }))
+    Ok(Entry { key, value })
 }
 
 /// A message of one of the plugin's own kinds, with fields that are its own.

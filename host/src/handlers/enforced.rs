@@ -97,7 +97,7 @@ async fn handle_and_finalize_end_when_their_time_is_up_whatever_they_do() {
     let (found, _) = stopped(endless, &[(Limit::HandleWallMs, 20)]).await;
     assert_eq!(found, hit(Limit::HandleWallMs, 20));
     let waiting = Guest {
-        imports: r#"(import "backchannel:n2n/material@0.1.0" "wait" (func $wait (param i32 i32 i32)))"#,
+        imports: r#"(import "backchannel:n2n/material@0.1.1" "wait" (func $wait (param i32 i32 i32)))"#,
         handle: "(loop $again (call $wait (i32.const 0) (i32.const 3) (i32.const 64)) (br $again))",
         ..Guest::default()
     };
@@ -266,7 +266,7 @@ async fn an_entry_is_stored_where_that_is_granted_and_its_key_can_be_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn randomness_is_drawn_in_small_pieces() {
-    let import = r#"(import "backchannel:n2n/random@0.1.0" "bytes" (func $bytes (param i32 i32)))"#;
+    let import = r#"(import "backchannel:n2n/random@0.1.1" "bytes" (func $bytes (param i32 i32)))"#;
     let drawing = |count: u32, refused: u32| {
         format!(
             "(call $bytes (i32.const {count}) (i32.const 64)) \

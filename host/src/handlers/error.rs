@@ -76,7 +76,7 @@ pub enum LoadError {
     #[error("the component was not compiled: {0}")]
     Compiling(String),
     /// Exports something else than the contract asks for.
-    #[error("the component does not fit the contract backchannel:n2n@0.1.0: {0}")]
+    #[error("the component does not fit the contract backchannel:n2n@0.1: {0}")]
     WrongWorld(String),
     /// Two plugins have one name.
     #[error("there are two plugins named {0}")]
@@ -194,11 +194,13 @@ pub enum CallError {
         /// Of what there is no more.
         why: String,
     },
-    /// The plugin begins no exchanges.
-    #[error("{plugin} begins no exchanges")]
-    NoInitiator {
+    /// The plugin is not made for this.
+    #[error("{plugin} {what}")]
+    Lacks {
         /// The plugin.
         plugin: String,
+        /// What it does not do, such as "begins no exchanges".
+        what: &'static str,
     },
 }
 
@@ -214,7 +216,7 @@ impl CallError {
             | Self::Quarantined { plugin, .. }
             | Self::TooLarge { plugin, .. }
             | Self::NoRoom { plugin, .. }
-            | Self::NoInitiator { plugin } => plugin,
+            | Self::Lacks { plugin, .. } => plugin,
         }
     }
 

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use super::part_secrets::PartSecrets;
+use super::state::{CallState, PartState, Subject};
 use super::{
     Assurance, Called, Capability, Effect, Envelope, Found, Limit, Message, Plugin, Runtime,
     Services, Terms,
 };
+use crate::inputs::{Input, Kind, Source};
 use crate::message::NodeId;
+use crate::randomness::Randomness;
 
 /// A guest's parts, each WAT.
 #[derive(Clone, Copy)]
@@ -38,7 +42,7 @@ impl Default for Guest<'_> {
 
 /// `log.write`, by which a test calls imports: `(call $log (i32.const 1) (i32.const AT) (i32.const LENGTH))`.
 pub(super) const LOG: &str =
-    r#"(import "backchannel:n2n/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
+    r#"(import "backchannel:n2n/log@0.1.1" "write" (func $log (param i32 i32 i32)))"#;
 
 impl Guest<'_> {
     pub(super) fn component(&self) -> Vec<u8> {
@@ -52,7 +56,7 @@ impl Guest<'_> {
         let text = format!(
             r#"(module
               {imports}
-              (import "[export]backchannel:n2n/handler@0.1.0" "[resource-new]outcome" (func $new (param i32) (result i32)))
+              (import "[export]backchannel:n2n/handler@0.1.1" "[resource-new]outcome" (func $new (param i32) (result i32)))
               (memory (export "memory") 1)
               (global $free (mut i32) (i32.const 4096))
               {module}
@@ -63,13 +67,13 @@ impl Guest<'_> {
                 (if (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 65536)))
                   (then (drop (memory.grow (i32.const 8)))))
                 (local.get $at))
-              (func (export "backchannel:n2n/handler@0.1.0#handle")
+              (func (export "backchannel:n2n/handler@0.1.1#handle")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 {handle}
                 (i32.store8 (i32.const 20) (i32.const 1))
                 (i32.store (i32.const 24) (call $new (i32.const 7)))
                 (i32.const 16))
-              (func (export "backchannel:n2n/handler@0.1.0#[static]outcome.finalize") (param i32) (result i32)
+              (func (export "backchannel:n2n/handler@0.1.1#[static]outcome.finalize") (param i32) (result i32)
                 {finalize}))"#
         );
         let mut core = wat::parse_str(text).expect("a module");
@@ -85,7 +89,7 @@ impl Guest<'_> {
         let mut component = encoder.encode().expect("a component");
         let capabilities = Capability::ALL.map(|capability| (capability.name(), ""));
         let manifest = serde_json::json!({
-            "name": "guest", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.0", "kinds": ["Kind"],
+            "name": "guest", "version": "1.0.0", "licence": "Apache-2.0", "contract": "0.1.1", "kinds": ["Kind"],
             "capabilities": BTreeMap::from(capabilities),
         });
         let manifest = manifest.to_string();
@@ -120,20 +124,55 @@ pub(super) fn services() -> Services {
     Services::blank(&node, 1).expect("a store")
 }
 
-/// Lets `plugin` begin on a message with `fields`.
-pub(super) async fn handle(plugin: &Arc<Plugin>, fields: Vec<u8>) -> Called<Option<Found>> {
-    let envelope = Envelope {
+/// What an instance of `plugin` has to do with in a part of a run, which grants it inputs of these values, two at least.
+pub(super) fn part(
+    plugin: &Plugin,
+    kind: Kind,
+    inputs: &[(&str, Vec<String>)],
+    seed: u64,
+) -> CallState {
+    let inputs = inputs.iter().map(|(name, values)| {
+        let input = Input::new(Source::Values(values.clone()), kind, Some(2));
+        (name.parse().expect("a name"), input.expect("in range"))
+    });
+    part_with(&plugin.with_inputs(inputs.collect()), seed)
+}
+
+/// And with the inputs that `plugin` has been granted.
+pub(super) fn part_with(plugin: &Plugin, seed: u64) -> CallState {
+    let mut services = services();
+    services.randomness = Randomness::from_seed(seed);
+    let subject = Subject::Part(Box::new(PartState {
+        own: NodeId::try_from("me").expect("valid"),
+        parties: Vec::new(),
+        secrets: PartSecrets::new(plugin, "overlap", "run"),
+    }));
+    CallState::new(plugin, services, subject, || panic!("nobody listens"))
+}
+
+/// And in the treatment of a message.
+pub(super) fn no_part(plugin: &Plugin) -> CallState {
+    let subject = Subject::Message(envelope());
+    CallState::new(plugin, services(), subject, || panic!("nobody listens"))
+}
+
+fn envelope() -> Envelope {
+    Envelope {
         researcher_id: "R".into(),
         source: "peer".into(),
         setup: false,
         assurance: Assurance::ChannelKey,
-    };
+    }
+}
+
+/// Lets `plugin` begin on a message with `fields`.
+pub(super) async fn handle(plugin: &Arc<Plugin>, fields: Vec<u8>) -> Called<Option<Found>> {
     let message = Message {
         kind: "Kind".into(),
         request_id: None,
         fields,
     };
-    plugin.handle(services(), envelope, message).await
+    plugin.handle(services(), envelope(), message).await
 }
 
 /// Lets `plugin` treat a message to its end.

@@ -259,6 +259,12 @@ impl Limits {
         usize::try_from(self.get(limit) << unit).unwrap_or(usize::MAX)
     }
 
+    /// The most that a guest is given to read at once, in bytes. A guest that reads makes copies: what would not fit then is not begun, or
+    /// any peer could make any plugin trap.
+    pub(super) fn most_to_read(&self) -> usize {
+        self.bytes(Limit::MemoryMib) / 4
+    }
+
     /// A limit that counts.
     pub(super) fn count(&self, limit: Limit) -> usize {
         usize::try_from(self.get(limit)).unwrap_or(usize::MAX)

@@ -11,6 +11,9 @@ use super::{Capability, Limit, Limits, LoadError};
 /// The name of the custom section.
 const SECTION: &str = "backchannel:manifest";
 
+/// The kinds by which hosts carry what parties hand each other.
+const HOSTS_OWN: [&str; 2] = ["RoundRequest", "RoundReply"];
+
 /// Texts in a manifest are shown to operators: no longer than this.
 const LONGEST_TEXT: usize = 1024;
 
@@ -32,10 +35,14 @@ pub struct Manifest {
     /// The contract it was built for.
     pub contract: String,
     /// The message kinds it treats.
+    #[serde(default)]
     pub kinds: Vec<String>,
     /// The researcher's requests that it begins exchanges for.
     #[serde(default)]
     pub initiates: Vec<String>,
+    /// The protocols that it runs together with other parties.
+    #[serde(default)]
+    pub protocols: Vec<String>,
     /// The capabilities it uses, by name, each with the author's reason or an empty text.
     #[serde(default)]
     pub capabilities: BTreeMap<String, String>,
@@ -104,6 +111,7 @@ impl Manifest {
             .kinds
             .iter()
             .chain(&self.initiates)
+            .chain(&self.protocols)
             .chain(&self.authors);
         if !texts.into_iter().chain(lists).all(|text| is_line(text)) {
             return bad("a text is empty, too long or holds control characters");
@@ -115,8 +123,15 @@ impl Manifest {
         {
             return bad("the description or a reason is too long or holds control characters");
         }
-        if self.kinds.is_empty() {
-            return bad("it names no message kind");
+        if self.kinds.is_empty() && self.protocols.is_empty() {
+            return bad("it names no message kind and no protocol");
+        }
+        if self
+            .kinds
+            .iter()
+            .any(|kind| HOSTS_OWN.contains(&kind.as_str()))
+        {
+            return bad("it names a message kind that is the host's own");
         }
         if self.capabilities().count() != self.capabilities.len() {
             return bad("it declares a capability that does not exist");
@@ -172,6 +187,7 @@ mod tests {
             contract: "0.1.0".into(),
             kinds: vec!["A".into()],
             initiates: vec![],
+            protocols: vec![],
             capabilities: BTreeMap::new(),
             limits: BTreeMap::new(),
         };
@@ -183,7 +199,7 @@ mod tests {
         for (name, component) in backchannel_artifacts::ALL {
             let manifest = Manifest::read(component).expect("a manifest");
             assert_eq!(&manifest.name, name);
-            assert!(!manifest.kinds.is_empty());
+            assert!(!manifest.kinds.is_empty() || !manifest.protocols.is_empty());
         }
     }
 }

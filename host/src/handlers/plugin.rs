@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::exports::backchannel::n2n::{handler, initiator};
+use super::bindings::exports::backchannel::n2n::{handler, initiator, rounds};
 use super::capabilities::{self, Capability};
 use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
 use super::{
     CallError, CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms,
 };
+use crate::inputs::Inputs;
 use crate::trace::Work;
 
 /// A plugin, ready to treat messages.
@@ -27,8 +28,9 @@ pub struct Plugin {
     memory: Arc<AtomicUsize>,
     runtime: Runtime,
     instance: InstancePre<CallState>,
-    pub(super) handler: handler::GuestIndices,
+    pub(super) handler: Option<handler::GuestIndices>,
     pub(super) initiator: Option<initiator::GuestIndices>,
+    pub(super) rounds: Option<rounds::GuestIndices>,
     taken_back: CancellationToken,
 }
 
@@ -68,12 +70,15 @@ impl Plugin {
             capability.link(&mut linker).map_err(wrong)?;
         }
         let instance = linker.instantiate_pre(&compiled).map_err(wrong)?;
-        let handler = handler::GuestIndices::new(&instance).map_err(wrong)?;
-        let initiator = if manifest.initiates.is_empty() {
-            None
-        } else {
-            Some(initiator::GuestIndices::new(&instance).map_err(wrong)?)
-        };
+        let handler = (!manifest.kinds.is_empty())
+            .then(|| handler::GuestIndices::new(&instance).map_err(wrong))
+            .transpose()?;
+        let initiator = (!manifest.initiates.is_empty())
+            .then(|| initiator::GuestIndices::new(&instance).map_err(wrong))
+            .transpose()?;
+        let rounds = (!manifest.protocols.is_empty())
+            .then(|| rounds::GuestIndices::new(&instance).map_err(wrong))
+            .transpose()?;
         Ok(Self {
             name: manifest.name.as_str().into(),
             manifest,
@@ -84,6 +89,7 @@ impl Plugin {
             instance,
             handler,
             initiator,
+            rounds,
             taken_back: CancellationToken::new(),
         })
     }
@@ -100,8 +106,16 @@ impl Plugin {
             instance: self.instance.clone(),
             handler: self.handler.clone(),
             initiator: self.initiator.clone(),
+            rounds: self.rounds.clone(),
             taken_back: CancellationToken::new(),
         }
+    }
+
+    /// The same plugin at another node of this process, which grants it these inputs.
+    pub fn with_inputs(&self, inputs: Inputs) -> Self {
+        let mut other = self.at_another_node();
+        other.terms.inputs = inputs;
+        other
     }
 
     /// Reads a component's manifest after the checks that need no compiler: [`Surface::read`].
@@ -172,10 +186,9 @@ impl Plugin {
         self.runtime.ticking()
     }
 
-    /// Whether the plugin can be given so much to read. A guest that reads makes copies: what would not fit then is not
-    /// begun, or any peer could make any plugin trap.
+    /// Whether the plugin can be given so much to read.
     pub(super) fn can_read(&self, bytes: usize) -> Result<(), CallError> {
-        if bytes <= self.limits().bytes(Limit::MemoryMib) / 4 {
+        if bytes <= self.limits().most_to_read() {
             return Ok(());
         }
         Err(CallError::TooLarge {

@@ -85,9 +85,14 @@ impl Plugins {
         self.current().for_kind(kind).cloned()
     }
 
-    /// The plugin that would treat messages or requests of this kind, and is switched off now.
+    /// The plugin that would treat messages or requests of this kind or run this protocol, and is switched off now.
     pub fn off(&self, kind: &str) -> Option<String> {
         self.current().off(kind).map(str::to_owned)
+    }
+
+    /// The plugin that runs this protocol now.
+    pub fn for_protocol(&self, protocol: &str) -> Option<Arc<Plugin>> {
+        self.current().for_protocol(protocol).cloned()
     }
 
     /// The plugin that begins the exchange which this researcher's request asks for now.
@@ -101,7 +106,8 @@ impl Plugins {
 pub struct PluginSet {
     by_kind: BTreeMap<String, Arc<Plugin>>,
     by_request: BTreeMap<String, Arc<Plugin>>,
-    /// Kinds and requests of plugins that are switched off, with the plugins' names.
+    by_protocol: BTreeMap<String, Arc<Plugin>>,
+    /// Kinds, requests and protocols of plugins that are switched off, with the plugins' names.
     off: BTreeMap<String, String>,
 }
 
@@ -134,6 +140,19 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     },
 ];
 
+/// Plugins that come with the host and are installed and approved as any other: protocols of several parties.
+pub const ENCLOSED: [(&str, &[u8]); 3] = [
+    (
+        "common-randomness",
+        backchannel_artifacts::COMMON_RANDOMNESS,
+    ),
+    (
+        "secure-aggregation",
+        backchannel_artifacts::SECURE_AGGREGATION,
+    ),
+    ("patient-overlap", backchannel_artifacts::PATIENT_OVERLAP),
+];
+
 impl PluginSet {
     /// Loads the built-in plugins on their own terms, from the cache of compiled code where it has them.
     pub fn built_in(runtime: &Runtime, cache: Option<&CompiledCode>) -> Result<Self, LoadError> {
@@ -162,7 +181,8 @@ impl PluginSet {
                 .find_map(|kind| Some((kind.clone(), by.get(kind)?.name().to_owned())))
         };
         let taken = taken(&manifest.kinds, &self.by_kind)
-            .or_else(|| taken(&manifest.initiates, &self.by_request));
+            .or_else(|| taken(&manifest.initiates, &self.by_request))
+            .or_else(|| taken(&manifest.protocols, &self.by_protocol));
         if let Some((kind, first)) = taken {
             return Err(LoadError::TwoForOneKind {
                 kind,
@@ -176,17 +196,21 @@ impl PluginSet {
         for kind in &manifest.initiates {
             self.by_request.insert(kind.clone(), plugin.clone());
         }
+        for protocol in &manifest.protocols {
+            self.by_protocol.insert(protocol.clone(), plugin.clone());
+        }
         Ok(())
     }
 
-    /// Remembers the kinds of a plugin that is switched off, so that whoever asks for one hears that.
+    /// Remembers the kinds and protocols of a plugin that is switched off, so that whoever asks for one hears that.
     pub fn switch_off(&mut self, manifest: &Manifest) {
-        for kind in manifest.kinds.iter().chain(&manifest.initiates) {
+        let all = manifest.kinds.iter().chain(&manifest.initiates);
+        for kind in all.chain(&manifest.protocols) {
             self.off.insert(kind.clone(), manifest.name.clone());
         }
     }
 
-    /// The plugin that would treat messages or requests of this kind and is switched off.
+    /// The plugin that would treat messages or requests of this kind or run this protocol, and is switched off.
     pub fn off(&self, kind: &str) -> Option<&str> {
         self.off.get(kind).map(String::as_str)
     }
@@ -198,6 +222,7 @@ impl PluginSet {
             if !may_run(name) {
                 only.by_kind.retain(|_, other| other.name() != name);
                 only.by_request.retain(|_, other| other.name() != name);
+                only.by_protocol.retain(|_, other| other.name() != name);
                 only.switch_off(plugin.manifest());
             }
         }
@@ -221,13 +246,14 @@ impl PluginSet {
         Self {
             by_kind: there(&self.by_kind),
             by_request: there(&self.by_request),
+            by_protocol: there(&self.by_protocol),
             off: self.off.clone(),
         }
     }
 
     /// The plugin of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Plugin>> {
-        self.by_kind.values().find(|plugin| plugin.name() == name)
+        self.all_by_any().find(|plugin| plugin.name() == name)
     }
 
     /// The plugin that treats messages of this kind.
@@ -242,10 +268,19 @@ impl PluginSet {
 
     /// All plugins, by name.
     pub fn all(&self) -> BTreeMap<&str, &Arc<Plugin>> {
-        self.by_kind
-            .values()
+        self.all_by_any()
             .map(|plugin| (plugin.name(), plugin))
             .collect()
+    }
+
+    /// The plugin that runs this protocol.
+    pub fn for_protocol(&self, protocol: &str) -> Option<&Arc<Plugin>> {
+        self.by_protocol.get(protocol)
+    }
+
+    /// Each as often as it treats or runs something. What only begins exchanges treats their answers too.
+    fn all_by_any(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.by_kind.values().chain(self.by_protocol.values())
     }
 }
 

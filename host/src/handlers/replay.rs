@@ -155,7 +155,7 @@ mod tests {
     /// Asks its store for the key `no` and finds something.
     fn asking() -> Arc<Plugin> {
         let guest = Guest {
-            imports: r#"(import "backchannel:n2n/store@0.1.0" "get" (func $get (param i32 i32 i32)))"#,
+            imports: r#"(import "backchannel:n2n/store@0.1.1" "get" (func $get (param i32 i32 i32)))"#,
             module: r#"(data (i32.const 1000) "no")"#,
             handle: "(call $get (i32.const 1000) (i32.const 2) (i32.const 2000))",
             ..Guest::default()

@@ -60,10 +60,11 @@ impl Run {
     pub async fn begin(plugin: &Arc<Plugin>, services: Services, setup: &Setup) -> Called<Self> {
         let name = plugin.name();
         let Some(indices) = &plugin.initiator else {
-            let none = CallError::NoInitiator {
+            let lacks = CallError::Lacks {
                 plugin: name.into(),
+                what: "begins no exchanges",
             };
-            return Called::new(Usage::default(), Err(none));
+            return Called::new(Usage::default(), Err(lacks));
         };
         let subject = Subject::Run(Box::new(RunState {
             run: setup.run.to_string(),
@@ -178,7 +179,7 @@ impl Run {
     fn state(&self) -> Option<&RunState> {
         match &self.store.data().subject {
             Subject::Run(run) => Some(run),
-            Subject::Message(_) => None,
+            Subject::Message(_) | Subject::Part(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 
 use time::Date;
 
-use super::Setup;
+use super::{Setup, Start};
 use crate::message::{ExperimentId, NodeId, ResearcherId};
 
 /// For whom, for what and until when a plugin may work. `None` is no limit.
@@ -29,6 +29,9 @@ pub enum OutOfScope {
     /// For another experiment.
     #[error("it may not work for the experiment {0}")]
     Experiment(ExperimentId),
+    /// For none.
+    #[error("it may work for some experiments only, and a protocol belongs to none")]
+    NoExperiment,
     /// With another node.
     #[error("it may not work with the node {0}")]
     Party(NodeId),
@@ -42,7 +45,7 @@ impl OutOfScope {
     pub fn setting(&self) -> &'static str {
         match self {
             Self::Researcher(_) => "researchers",
-            Self::Experiment(_) => "experiments",
+            Self::Experiment(_) | Self::NoExperiment => "experiments",
             Self::Party(_) => "parties",
             Self::Past(_) => "until",
         }
@@ -85,6 +88,17 @@ impl Scope {
             return Err(OutOfScope::Experiment(setup.experiment.clone()));
         }
         let mut others = setup.parties.iter().filter(|party| **party != setup.own);
+        others.try_for_each(|party| self.admits_party(party))
+    }
+
+    /// Whether the plugin may take part in a protocol on the day `today`. It belongs to no experiment, so a plugin that is limited to
+    /// some takes part in none.
+    pub fn admits_part(&self, start: &Start, today: Date) -> Result<(), OutOfScope> {
+        self.admits(&start.researcher, today)?;
+        if self.experiments.is_some() {
+            return Err(OutOfScope::NoExperiment);
+        }
+        let mut others = start.parties.iter().filter(|party| **party != start.own);
         others.try_for_each(|party| self.admits_party(party))
     }
 

@@ -8,11 +8,13 @@ use p256::SecretKey;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
+use super::part_secrets::PartSecrets;
 use super::recorder::{Account, Answered};
 use super::runtime::{MEMORIES, TICK, Ticking};
 use super::traced::Traced;
 use super::{
-    Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Strain, Usage,
+    Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Refused, Strain,
+    Usage,
 };
 use crate::audit::Audit;
 use crate::channels::Channels;
@@ -94,6 +96,26 @@ impl Drop for Memory {
 pub(super) enum Subject {
     Message(Envelope),
     Run(Box<RunState>),
+    Part(Box<PartState>),
+}
+
+/// The host's half of a part in a protocol.
+pub(super) struct PartState {
+    pub(super) own: NodeId,
+    pub(super) parties: Vec<NodeId>,
+    pub(super) secrets: PartSecrets,
+}
+
+impl PartState {
+    /// The party of this name, which is not this node.
+    pub(super) fn other_party(&self, name: &str) -> Result<NodeId, Refused> {
+        let parties = self.parties.iter();
+        let mut others = parties.filter(|party| **party != self.own);
+        let found = others.find(|party| party.as_str() == name);
+        found
+            .cloned()
+            .ok_or_else(|| Refused::NotAParty(name.into()))
+    }
 }
 
 /// The host's half of a run: the secrets that the guest must not see.
@@ -155,6 +177,11 @@ impl CallState {
         self.host_calls = self.limits.get(Limit::HostCalls);
         self.log_lines = self.limits.get(Limit::LogLines);
         self.log_bytes = self.limits.bytes(Limit::LogKib);
+    }
+
+    /// Notes an input that the guest is given.
+    pub(super) fn has_used_input(&mut self, name: &str, rows: usize) {
+        self.usage.inputs.insert(name.to_owned(), rows);
     }
 
     /// Notes a limit that cut something off and did not stop the guest.

@@ -11,7 +11,7 @@ use super::{Limit, Limits, LoadError, Manifest};
 
 /// The version of `backchannel:n2n` that this host speaks. Later versions of the line only add, so it speaks earlier ones
 /// of the same line too.
-const CONTRACT: Version = Version::new(0, 1, 0);
+const CONTRACT: Version = Version::new(0, 1, 1);
 
 /// How deep components may nest. Toolchains nest two; to validate them takes time that grows with the square.
 const DEEPEST: usize = 100;
@@ -38,7 +38,7 @@ impl Surface {
         check_contract(&manifest, &outer.exports)?;
         let mut found = Vec::new();
         for (import, is_interface) in outer.imports {
-            if import == capabilities::TYPES {
+            if capabilities::is_types(&import) {
                 continue;
             }
             let capability = Capability::of_import(&import).filter(|_| is_interface);
@@ -177,10 +177,14 @@ fn check_contract(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErr
             host: CONTRACT,
         });
     }
-    let mut needed = vec!["handler"];
-    if !manifest.initiates.is_empty() {
-        needed.push("initiator");
-    }
+    let needed = [
+        ("handler", !manifest.kinds.is_empty()),
+        ("initiator", !manifest.initiates.is_empty()),
+        ("rounds", !manifest.protocols.is_empty()),
+    ];
+    let needed = needed
+        .into_iter()
+        .filter_map(|(interface, is_needed)| is_needed.then_some(interface));
     for interface in needed {
         let name = format!("backchannel:n2n/{interface}@{built}");
         if !exports.contains(&name) {
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn refuses_contracts_of_another_time() {
         for (contract, new) in [
-            ("0.1.1", true),
+            ("0.1.2", true),
             ("0.2.0", true),
             ("1.0.0", true),
             ("0.0.9", false),

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::{Capability, Limit, Limits, LoadError, Scope, Surface};
+use crate::inputs::Inputs;
 
 /// On what terms a plugin is loaded: what its operator allows it, how much of it, and for whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Terms {
     pub limits: Limits,
     /// Whose messages it treats and whose runs it drives.
     pub scope: Scope,
+    /// What its runs may use of the node's data.
+    pub inputs: Inputs,
 }
 
 impl Terms {
@@ -40,6 +43,7 @@ impl Terms {
             grants: declared.map(|(capability, _)| capability).collect(),
             limits,
             scope: Scope::default(),
+            inputs: Inputs::new(),
         })
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct Usage {
     pub effect_bytes: usize,
     /// The grants it used: imports that it called, effects that it asked for.
     pub grants: BTreeSet<Capability>,
+    /// The inputs that it was given, by name, and how many rows each had.
+    pub inputs: BTreeMap<String, usize>,
     /// Limits it came to: the one that stopped it, and those that only cut something off, such as the log's.
     pub hits: BTreeSet<LimitHit>,
 }
@@ -43,6 +45,7 @@ impl AddAssign<&Self> for Usage {
         self.effects += other.effects;
         self.effect_bytes += other.effect_bytes;
         self.grants.extend(&other.grants);
+        self.inputs.extend(other.inputs.clone());
         self.hits.extend(&other.hits);
     }
 }
@@ -87,6 +90,7 @@ mod tests {
             effects: 1,
             effect_bytes: 10,
             grants: [Capability::Log].into(),
+            inputs: [("ages".to_owned(), 20)].into(),
             hits: [hit].into(),
         };
         let mut both = call.clone();

@@ -115,6 +115,10 @@ id! {
     SecaggId
 }
 id! {
+    /// The name of a run of a plugin's protocol among several parties.
+    RunId
+}
+id! {
     /// The name of the experiment that a run is for.
     ExperimentId
 }

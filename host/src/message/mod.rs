@@ -5,7 +5,7 @@
 //! refuse more, the error says so (`stricter_than_reference`).
 //!
 //! Reading order: [`ids`], [`integer`], [`value`], [`decode`], then the messages: [`overlay`], [`inner`], [`researcher`],
-//! [`replies`].
+//! [`replies`], [`protocol_run`].
 
 pub mod decode;
 pub mod ids;
@@ -13,6 +13,7 @@ pub mod inner;
 pub mod integer;
 mod message_id;
 pub mod overlay;
+pub mod protocol_run;
 mod record;
 pub mod replies;
 pub mod researcher;
@@ -20,11 +21,14 @@ mod text;
 pub mod value;
 
 pub use decode::DecodeError;
-pub use ids::{ExperimentId, FederationId, IdError, NodeId, RequestId, ResearcherId, SecaggId};
+pub use ids::{
+    ExperimentId, FederationId, IdError, NodeId, RequestId, ResearcherId, RunId, SecaggId,
+};
 pub use inner::Inner;
 pub use integer::{Integer, IntegerTooLong};
 pub use message_id::{MessageId, NotAMessageId};
 pub use overlay::OverlayMessage;
+pub use protocol_run::{ProtocolOutcome, ProtocolRun, ProtocolRunReply};
 pub use record::MessageError;
 pub(crate) use record::{check_version, is_reserved};
 pub use replies::{SecaggReply, ToResearcher};

@@ -1,7 +1,7 @@
 //! What all messages share: a map of named fields that carries its class and the protocol version.
 
 use super::ids::{self, IdError};
-use super::{DecodeError, Integer, PROTOCOL_VERSION, RequestId, ResearcherId, Value};
+use super::{DecodeError, Integer, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, Value};
 
 const VERSION_FIELD: &str = "protocol_version";
 const TYPE_FIELD: &str = "__type_message__";
@@ -219,6 +219,17 @@ impl Record {
             Value::List(items) => Ok(items),
             _ => Err(self.wrong_type(field, "a list")),
         }
+    }
+
+    pub(super) fn node_ids(&mut self, field: &'static str) -> Result<Vec<NodeId>, MessageError> {
+        let mut ids = Vec::new();
+        for id in self.list(field)? {
+            let Value::Str(id) = id else {
+                return Err(self.wrong_content(field, "a list of node ids"));
+            };
+            ids.push(NodeId::try_from(id).map_err(|error| self.bad_id(field, error))?);
+        }
+        Ok(ids)
     }
 
     /// All fields must have been taken.

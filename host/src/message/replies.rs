@@ -1,7 +1,9 @@
 //! What a node says to a researcher.
 
 use super::record::{MessageError, Record, write_researcher as write};
-use super::{Integer, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggId, Value};
+use super::{
+    Integer, NodeId, OverlayMessage, ProtocolRunReply, RequestId, ResearcherId, SecaggId, Value,
+};
 
 /// How a run's set-up or its deletion went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,8 @@ pub enum ToResearcher {
         /// The error's code, such as `FB301`.
         errnum: Option<String>,
     },
+    /// Answers `ProtocolRun`.
+    ProtocolRunReply(ProtocolRunReply),
     /// An outer message to another node, to be passed on.
     Overlay(OverlayMessage),
 }
@@ -169,6 +173,7 @@ impl ToResearcher {
                 ];
                 write("ErrorMessage", request_id, researcher_id, own)
             }
+            Self::ProtocolRunReply(reply) => reply.encode(),
             Self::Overlay(message) => message.encode(),
         }
     }
@@ -215,6 +220,7 @@ impl ToResearcher {
                 extra_msg: record.text("extra_msg")?,
                 errnum: record.optional_text("errnum")?,
             },
+            ProtocolRunReply::CLASS => Self::ProtocolRunReply(ProtocolRunReply::read(&mut record)?),
             "OverlayMessage" => return OverlayMessage::from_record(record).map(Self::Overlay),
             class => return Err(MessageError::UnexpectedClass(class.to_owned())),
         };

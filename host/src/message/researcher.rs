@@ -1,7 +1,9 @@
 //! What a researcher says to a node.
 
 use super::record::{self, MessageError, Record, write_researcher as write};
-use super::{ExperimentId, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggId, Value};
+use super::{
+    ExperimentId, NodeId, OverlayMessage, ProtocolRun, RequestId, ResearcherId, SecaggId, Value,
+};
 
 /// A request to set keys up among parties.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub enum ToNode {
         /// The experiment it was for.
         experiment_id: Option<ExperimentId>,
     },
+    /// Run a plugin's protocol with other parties.
+    ProtocolRun(ProtocolRun),
     /// An outer message of another node.
     Overlay(OverlayMessage),
     /// Anything else, such as a `TrainRequest`: to be answered with an error.
@@ -127,6 +131,7 @@ impl ToNode {
                 ];
                 write("SecaggDeleteRequest", request_id, researcher_id, own)
             }
+            Self::ProtocolRun(run) => run.encode(),
             Self::Overlay(message) => message.encode(),
             Self::Other {
                 class,
@@ -183,6 +188,7 @@ impl ToNode {
                     }
                 },
             },
+            ProtocolRun::CLASS => Self::ProtocolRun(ProtocolRun::read(&mut record)?),
             "OverlayMessage" => return OverlayMessage::from_record(record).map(Self::Overlay),
             class => {
                 return Ok(Self::Other {
@@ -227,7 +233,7 @@ impl SetupRequest {
             researcher_id: record.id("researcher_id")?,
             secagg_id: record.id("secagg_id")?,
             experiment_id: record.id("experiment_id")?,
-            parties: parties(record)?,
+            parties: record.node_ids("parties")?,
         };
         if element(record)? == expected {
             Ok(setup)
@@ -254,20 +260,6 @@ fn tags(record: &mut Record) -> Result<Vec<String>, MessageError> {
         }
     }
     Ok(tags)
-}
-
-fn parties(record: &mut Record) -> Result<Vec<NodeId>, MessageError> {
-    let mut parties = Vec::new();
-    for party in record.list("parties")? {
-        match party {
-            Value::Str(party) => {
-                let id = NodeId::try_from(party);
-                parties.push(id.map_err(|error| record.bad_id("parties", error))?);
-            }
-            _ => return Err(record.wrong_content("parties", "a list of node ids")),
-        }
-    }
-    Ok(parties)
 }
 
 #[cfg(test)]

@@ -107,6 +107,9 @@ impl Opened {
         for name in plugins.plugins().current().all().keys() {
             record_loaded(&audit, plugins.plugins(), name);
         }
+        // Data that is not there is no reason not to start; and much of it takes a while to look at.
+        let looked_at = plugins.clone();
+        tokio::task::spawn_blocking(move || warn_of_inputs(&looked_at));
         let certificate = meet_researcher(&config, &store, &audit).await?;
         audit.record(Event::NodeStarted {
             researcher_address: config.researcher.to_string(),
@@ -341,6 +344,7 @@ impl Node {
             audit.record(Event::PolicyReloaded {
                 changes: changes.iter().map(ToString::to_string).collect(),
             });
+            warn_of_inputs(&self.plugins);
         }
         reloaded
     }
@@ -430,14 +434,24 @@ fn put_in_force(
     Ok(in_force)
 }
 
+fn warn_of_inputs(plugins: &InForce) {
+    for not_given in plugins.inputs_not_given() {
+        let todo = not_given.why.advice();
+        tracing::warn!("{not_given}; {todo}");
+    }
+}
+
 fn record_loaded(audit: &Audit, plugins: &Plugins, name: &str) {
     if let Some(plugin) = plugins.current().get(name) {
-        let grants = plugin.grants().iter();
+        let (grants, inputs) = (plugin.grants().iter(), plugin.terms().inputs.iter());
         audit.record(Event::PluginLoaded {
             plugin: name.to_owned(),
             version: plugin.manifest().version.clone(),
             digest: hex::encode(plugin.digest()),
             grants: grants.map(|grant| grant.name().to_owned()).collect(),
+            inputs: inputs
+                .map(|(name, input)| format!("{name}: {input}"))
+                .collect(),
         });
     }
 }

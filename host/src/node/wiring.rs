@@ -11,11 +11,15 @@ use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
 use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services, Strain};
+use crate::key_store::records::OpenRequest;
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
+use crate::open_requests::OpenRequests;
+use crate::parcels::Parcels;
 use crate::post::{Post, PostError};
 use crate::randomness::Randomness;
 use crate::requests::{REPLY_TIMEOUT, Requests};
+use crate::rounds::Rounds;
 use crate::router::Router;
 use crate::setups::Setups;
 use crate::tasks::Tasks;
@@ -57,9 +61,10 @@ pub(crate) struct Wiring {
     randomness: Randomness,
     router: Arc<Router>,
     setups: Arc<Setups>,
+    rounds: Arc<Rounds>,
     post: Arc<Post>,
     tasks: Tasks,
-    parts: [Tasks; 3],
+    parts: [Tasks; 4],
     stopping: CancellationToken,
 }
 
@@ -86,8 +91,8 @@ impl Wiring {
             strain,
         } = ground;
         let tasks = Tasks::default();
-        let parts = [(); 3].map(|()| tasks.of_another_part());
-        let [of_post, of_router, of_setups] = parts.clone();
+        let parts = [(); 4].map(|()| tasks.of_another_part());
+        let [of_post, of_router, of_setups, of_rounds] = parts.clone();
         let channels = Arc::new(Channels::load(store.clone(), chronicle.audit.clone())?);
         let requests = Requests::default();
         let services = Services {
@@ -110,21 +115,37 @@ impl Wiring {
             chronicle.clone(),
             of_post,
         ));
+        let parcels = Parcels::default();
+        let open_requests = OpenRequests::new(store.clone());
         let router = Arc::new(Router::new(
             id.clone(),
             plugins.clone(),
             services.clone(),
             requests.clone(),
+            parcels.clone(),
             post.clone(),
             chronicle.clone(),
             of_router,
         )?);
+        let rounds = Arc::new(Rounds::new(
+            id.clone(),
+            name.clone(),
+            plugins.clone(),
+            services.clone(),
+            parcels,
+            open_requests.clone(),
+            requests.clone(),
+            post.clone(),
+            chronicle.clone(),
+            of_rounds,
+        ));
         let setups = Arc::new(Setups::new(
             id,
             name,
             plugins.clone(),
             services,
             store,
+            open_requests.clone(),
             requests.clone(),
             post.clone(),
             randomness.clone(),
@@ -136,6 +157,8 @@ impl Wiring {
         let sorting = Sorting {
             router: router.clone(),
             setups: setups.clone(),
+            rounds: rounds.clone(),
+            open_requests,
             outbox,
             tasks: tasks.clone(),
         };
@@ -153,6 +176,7 @@ impl Wiring {
             randomness,
             router,
             setups,
+            rounds,
             post,
             tasks,
             parts,
@@ -165,6 +189,7 @@ impl Wiring {
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
         self.setups.stop().await;
+        self.rounds.stop().await;
         self.post.stop().await;
         self.router.stop().await;
     }
@@ -221,11 +246,13 @@ impl Wiring {
     }
 }
 
-/// Where a message goes: overlays to the router, the rest to the set-ups. Neither ever holds up the other.
+/// Where a message goes: overlays to the router, protocols to the rounds, the rest to the set-ups. Neither ever holds up the other.
 #[derive(Clone)]
 struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
+    rounds: Arc<Rounds>,
+    open_requests: OpenRequests,
     outbox: mpsc::Sender<Letter>,
     tasks: Tasks,
 }
@@ -249,6 +276,10 @@ impl Sorting {
         self.tasks.spawn(async move {
             let mut open = None;
             let answer = match request {
+                Ok(ToNode::ProtocolRun(run)) => {
+                    open.clone_from(&run.request_id);
+                    Some(sorting.rounds.answer(run).await)
+                }
                 Ok(request) => {
                     open = request.set_up().and_then(|setup| setup.request_id.clone());
                     sorting.setups.answer(request).await
@@ -263,8 +294,24 @@ impl Sorting {
 
     /// Answers what was left open when this node ended the last time.
     fn answer_left_open(&self) -> Result<(), StoreError> {
-        for (request, answer) in self.setups.left_open()? {
+        for (request, left) in self.open_requests.left()? {
             let sorting = self.clone();
+            let id = request.clone();
+            let answer = match left {
+                OpenRequest::SetUp {
+                    researcher,
+                    secagg_id,
+                } => self.setups.answer_left_open(id, researcher, &secagg_id),
+                OpenRequest::Protocol {
+                    researcher,
+                    protocol,
+                    run_id,
+                    parties,
+                } => {
+                    let run = (protocol, run_id);
+                    self.rounds.answer_left_open(id, researcher, run, parties)
+                }
+            };
             self.tasks
                 .spawn(async move { sorting.hand_over(answer, Some(request), None).await });
         }
@@ -284,7 +331,7 @@ impl Sorting {
         let _ = self.outbox.send(letter).await;
         drop(place);
         if let (Some(open), Ok(())) = (open, receipt.await) {
-            self.setups.answered(open).await;
+            self.open_requests.answered(open).await;
         }
     }
 }

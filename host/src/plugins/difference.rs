@@ -14,6 +14,8 @@ pub struct Difference {
     pub kinds: Vec<String>,
     /// Researcher's requests that it begins runs for and the approved one does not.
     pub initiates: Vec<String>,
+    /// Protocols that it runs and the approved one does not.
+    pub protocols: Vec<String>,
     /// It has the version of the approved one and is another file.
     pub same_version: bool,
 }
@@ -35,6 +37,7 @@ impl Difference {
             dropped: grants.difference(asks).copied().collect(),
             kinds: more(&new.kinds, &old.kinds),
             initiates: more(&new.initiates, &old.initiates),
+            protocols: more(&new.protocols, &old.protocols),
             same_version: new.version == old.version,
         }
     }
@@ -45,6 +48,7 @@ impl Difference {
             || !self.added.is_empty()
             || !self.kinds.is_empty()
             || !self.initiates.is_empty()
+            || !self.protocols.is_empty()
     }
 
     /// One line for each, in words.
@@ -64,6 +68,10 @@ impl Difference {
         lines.extend(
             requests
                 .map(|kind| format!("+ it would begin runs when a researcher asks with {kind}")),
+        );
+        let protocols = self.protocols.iter();
+        lines.extend(
+            protocols.map(|name| format!("+ it would take part in runs of the protocol {name}")),
         );
         lines.extend(
             self.dropped

@@ -46,6 +46,11 @@ impl Folder {
         Self(data.join(FOLDER))
     }
 
+    /// The data directory that it is in, where the policy is too.
+    pub fn data(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+
     /// Keeps a component with its signatures. What is there already is written again: it may have been damaged.
     pub fn install(&self, component: &[u8], signatures: &[Signature]) -> Result<Digest, Refusal> {
         let failed = |path: &Path| {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::{Loader, NotLoaded, ReloadError};
+use super::{Loader, NotGiven, NotLoaded, ReloadError};
 use crate::handlers::{PluginSet, Plugins};
 use crate::packages::Digest;
 use crate::policy::{PluginName, Policy, PolicyError, Setting};
@@ -37,7 +37,7 @@ pub enum What {
         /// The file from now on.
         to: Digest,
     },
-    /// The same file goes on with other limits, grants or scope.
+    /// The same file goes on with other grants, inputs, limits or scope.
     Terms,
     /// It treats nothing any more. What it had in work ended before it could do anything.
     Stopped,
@@ -84,6 +84,11 @@ impl InForce {
         let plugin: PluginName = plugin.parse().ok()?;
         let setting = Setting::of_key(setting)?;
         Some(self.policy().place(&plugin, setting).to_string())
+    }
+
+    /// The inputs that plugins could not be given now. Blocks: reads them all.
+    pub fn inputs_not_given(&self) -> Vec<NotGiven> {
+        NotGiven::all(&self.policy(), &self.data)
     }
 
     /// Reads the policy again and puts it in force: all of it, or nothing that gives. A plugin that it disables or does
@@ -150,7 +155,10 @@ impl fmt::Display for Change {
         match &self.what {
             What::Started(digest) => write!(f, "{plugin} treats its messages now, as {digest}"),
             What::Replaced { from, to } => write!(f, "{plugin} is {to} now, no longer {from}"),
-            What::Terms => write!(f, "{plugin} goes on with other grants, limits or scope"),
+            What::Terms => write!(
+                f,
+                "{plugin} goes on with other grants, inputs, limits or scope"
+            ),
             What::Stopped => write!(f, "{plugin} treats nothing any more"),
         }
     }

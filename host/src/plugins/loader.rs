@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::{Folder, NotLoaded, Refusal, Verified};
 use crate::handlers::{BUILT_IN, CompiledCode, Plugin, PluginSet, Runtime, Terms};
+use crate::inputs::Inputs;
 use crate::packages::Digest;
 use crate::policy::{Approval, Entry, KeyName, Policy};
 
@@ -42,6 +43,7 @@ impl Loader {
             let mut terms = Terms::granting(built_in.grants);
             if let Some(entry) = entry {
                 (terms.limits, terms.scope) = (entry.limits, entry.scope.clone());
+                terms.inputs = self.inputs(entry);
             }
             let on = entry.is_none_or(|entry| entry.enabled);
             match self.plugin(built_in.component, terms, running) {
@@ -80,8 +82,19 @@ impl Loader {
             grants: approval.grants.clone(),
             limits: entry.limits,
             scope: entry.scope.clone(),
+            inputs: self.inputs(entry),
         };
         self.plugin(&verified.component, terms, running)
+    }
+
+    /// Files that are not said where to be are beside the policy. Whether they are there is seen when they are asked for: data may
+    /// come and go while a node runs.
+    fn inputs(&self, entry: &Entry) -> Inputs {
+        let data = self.folder.data();
+        let inputs = entry.inputs.iter();
+        inputs
+            .map(|(name, input)| (name.clone(), input.within(data)))
+            .collect()
     }
 
     fn verified(

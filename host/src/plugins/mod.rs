@@ -10,6 +10,7 @@ mod difference;
 mod error;
 mod folder;
 mod in_force;
+mod inputs;
 mod loader;
 
 pub use candidate::{Candidate, Verified};
@@ -17,4 +18,5 @@ pub use difference::Difference;
 pub use error::{NotLoaded, Refusal, ReloadError};
 pub use folder::{Folder, Installed};
 pub use in_force::{Change, InForce, Kept, What};
+pub use inputs::NotGiven;
 pub use loader::Loader;

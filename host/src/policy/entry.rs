@@ -4,6 +4,7 @@ use toml::value::Datetime;
 
 use super::{KeyName, PluginName, Setting};
 use crate::handlers::{Capability, Limits, Scope};
+use crate::inputs::{InputName, Inputs};
 use crate::packages::Digest;
 
 /// What the policy says of one plugin.
@@ -23,11 +24,21 @@ pub struct Entry {
     pub scope: Scope,
     /// How much of everything it may use.
     pub limits: Limits,
+    /// What its runs may use of this node's data. Files are as they are written: a relative one is in the policy's folder.
+    pub inputs: Inputs,
     /// A version that was approved to come after this one.
     pub next: Option<Approval>,
     /// What was approved before, newest first.
     pub previous: Vec<Approval>,
     pub(super) lines: BTreeMap<Setting, usize>,
+    pub(super) input_lines: BTreeMap<InputName, usize>,
+}
+
+impl Entry {
+    /// The line of `policy.toml` that names an input, counted from 1.
+    pub fn input_line(&self, input: &InputName) -> Option<usize> {
+        self.input_lines.get(input).copied()
+    }
 }
 
 /// An operator's decision: this very file may do that.

@@ -8,6 +8,7 @@
 mod draft;
 mod entry;
 mod error;
+mod inputs;
 mod name;
 mod parse;
 mod place;

@@ -8,6 +8,7 @@ use time::{Date, Month};
 use toml::Spanned;
 use toml::value::Datetime;
 
+use super::inputs::InputTable;
 use super::{Approval, Entry, KeyName, PluginName, Policy, PolicyError, Setting};
 use crate::handlers::{BUILT_IN, Capability, Limit, Limits, Scope};
 use crate::packages::{Digest, PublicKey, Trust};
@@ -52,6 +53,8 @@ struct PluginTable {
     until: Option<Spanned<Datetime>>,
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, Spanned<u64>>,
+    #[serde(default)]
+    inputs: Vec<InputTable>,
     next: Option<ApprovalTable>,
     #[serde(default)]
     previous: Vec<ApprovalTable>,
@@ -127,15 +130,15 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
 }
 
 /// The text, to tell lines from spans.
-struct Lines<'a>(&'a str);
+pub(super) struct Lines<'a>(&'a str);
 
 impl Lines<'_> {
-    fn of(&self, span: &Range<usize>) -> usize {
+    pub(super) fn of(&self, span: &Range<usize>) -> usize {
         let before = self.0.get(..span.start).unwrap_or(self.0);
         before.matches('\n').count() + 1
     }
 
-    fn wrong(
+    pub(super) fn wrong(
         &self,
         span: &Range<usize>,
         why: impl Into<String>,
@@ -222,6 +225,7 @@ impl Lines<'_> {
         let signed_by = table.signed_by.map_or_else(Vec::new, Spanned::into_inner);
         let signed_by = signed_by.iter().map(|key| self.trusted(key, trust));
         let previous = table.previous.into_iter().map(|table| self.approval(table));
+        let (inputs, input_lines) = self.inputs(table.inputs)?;
         Ok(Entry {
             signed_by: signed_by.collect::<Result<_, _>>()?,
             next: table.next.map(|table| self.approval(table)).transpose()?,
@@ -235,7 +239,9 @@ impl Lines<'_> {
             approved,
             scope,
             limits,
+            inputs,
             lines,
+            input_lines,
         })
     }
 
@@ -302,7 +308,7 @@ impl Lines<'_> {
         Err(self.wrong(&span, why, "add the key, or take the name away"))
     }
 
-    fn name<T: std::str::FromStr<Err: ToString>>(
+    pub(super) fn name<T: std::str::FromStr<Err: ToString>>(
         &self,
         text: &Spanned<String>,
     ) -> Result<T, PolicyError> {
@@ -340,7 +346,7 @@ impl Lines<'_> {
         items.collect::<Result<_, _>>().map(Some)
     }
 
-    fn text(&self, text: Spanned<String>) -> Result<String, PolicyError> {
+    pub(super) fn text(&self, text: Spanned<String>) -> Result<String, PolicyError> {
         let bad = text.as_ref().is_empty()
             || text.as_ref().len() > LONGEST_TEXT
             || text.as_ref().chars().any(char::is_control);

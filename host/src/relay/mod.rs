@@ -33,7 +33,7 @@ use tonic::transport::{Server, ServerTlsConfig};
 
 pub use counts::{Counts, DropReason};
 pub use nodes::{MAX_NODES, MAX_TOTAL_BYTES, NodeStatus};
-pub use requests::{Answers, Failure, REPLY_LIMIT, Request, Run};
+pub use requests::{Answers, Failure, Protocol, REPLY_LIMIT, Request, Run};
 
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;

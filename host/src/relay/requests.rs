@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::message::{
-    ExperimentId, NodeId, RequestId, ResearcherId, SecaggId, SetupRequest, ToNode, ToResearcher,
+    ExperimentId, NodeId, ProtocolRun, ProtocolRunReply, RequestId, ResearcherId, RunId, SecaggId,
+    SetupRequest, ToNode, ToResearcher,
 };
 
 /// How long a researcher of the reference waits for replies.
@@ -36,6 +37,21 @@ pub enum Request {
         /// The experiment it was for.
         experiment_id: Option<ExperimentId>,
     },
+    /// Run a plugin's protocol (`ProtocolRunRequest`).
+    Protocol(Protocol),
+}
+
+/// A plugin's protocol to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protocol {
+    /// Its name, in the plugin's manifest.
+    pub name: String,
+    /// The run's name.
+    pub run_id: RunId,
+    /// Its parties, at least two; every one is asked.
+    pub parties: Vec<NodeId>,
+    /// One MessagePack map.
+    pub params: Vec<u8>,
 }
 
 /// A run to be set up.
@@ -78,6 +94,14 @@ impl Request {
                 element: *element,
                 experiment_id: experiment_id.clone(),
             },
+            Self::Protocol(protocol) => ToNode::ProtocolRun(ProtocolRun {
+                request_id,
+                researcher_id: researcher,
+                protocol: protocol.name.clone(),
+                run_id: protocol.run_id.clone(),
+                parties: protocol.parties.clone(),
+                params: protocol.params.clone(),
+            }),
         }
     }
 
@@ -88,6 +112,7 @@ impl Request {
             Self::PairSecrets(_) => "SecaggRequest",
             Self::ServerKey(_) => "AdditiveSSSetupRequest",
             Self::Delete { .. } => "SecaggDeleteRequest",
+            Self::Protocol(_) => ProtocolRun::CLASS,
         }
     }
 
@@ -98,6 +123,7 @@ impl Request {
             Self::PairSecrets(_) => "SecaggReply",
             Self::ServerKey(_) => "AdditiveSSSetupReply",
             Self::Delete { .. } => "SecaggDeleteReply",
+            Self::Protocol(_) => ProtocolRunReply::CLASS,
         }
     }
 }
@@ -133,6 +159,7 @@ pub(super) fn class_of(message: &ToResearcher) -> &'static str {
         ToResearcher::SecaggReply(_) => "SecaggReply",
         ToResearcher::AdditiveSSSetupReply { .. } => "AdditiveSSSetupReply",
         ToResearcher::SecaggDeleteReply(_) => "SecaggDeleteReply",
+        ToResearcher::ProtocolRunReply(_) => ProtocolRunReply::CLASS,
         ToResearcher::Error { .. } => "ErrorMessage",
         ToResearcher::Overlay(_) => "OverlayMessage",
     }
@@ -168,6 +195,11 @@ pub(super) fn ids_of(message: &ToResearcher) -> (Option<&RequestId>, &Researcher
         ToResearcher::SecaggReply(reply)
         | ToResearcher::SecaggDeleteReply(reply)
         | ToResearcher::AdditiveSSSetupReply { reply, .. } => (
+            reply.request_id.as_ref(),
+            &reply.researcher_id,
+            &reply.node_id,
+        ),
+        ToResearcher::ProtocolRunReply(reply) => (
             reply.request_id.as_ref(),
             &reply.researcher_id,
             &reply.node_id,

@@ -3,6 +3,7 @@ use crate::handlers::{CallError, Limit, OutOfScope};
 use crate::key_store::StoreError;
 use crate::message::NodeId;
 use crate::overlay::OpenError;
+use crate::parcels::NotOurs;
 use crate::post::PostError;
 use crate::requests::NotAsked;
 
@@ -37,6 +38,12 @@ pub enum Dropped {
     /// The peer's: no plugin treats its kind.
     #[error("FB324: no plugin treats messages of kind {0:?}")]
     UnknownKind(String),
+    /// The peer's: no plugin runs its protocol.
+    #[error("FB324: no plugin runs the protocol {0:?}")]
+    UnknownProtocol(String),
+    /// The peer's: a message about parcels that no host makes.
+    #[error("FB324: {0}")]
+    NotOurs(#[from] NotOurs),
     /// The operator's decision: its plugin is disabled.
     #[error("FB324: its plugin {0} is switched off")]
     Off(String),
@@ -73,6 +80,8 @@ impl Dropped {
             | Self::LargeFromStranger(_)
             | Self::Repeated
             | Self::UnknownKind(_)
+            | Self::UnknownProtocol(_)
+            | Self::NotOurs(_)
             | Self::Off(_)
             | Self::OutOfScope(..)
             | Self::NotAsked(_)
@@ -93,6 +102,8 @@ impl Dropped {
             Self::LargeFromStranger(_) => "large from strangers",
             Self::Repeated => "repeated",
             Self::UnknownKind(_) => "unknown kind",
+            Self::UnknownProtocol(_) => "unknown protocol",
+            Self::NotOurs(_) => "malformed",
             Self::Off(_) => "plugin off",
             Self::OutOfScope(..) => "out of scope",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",

@@ -9,6 +9,7 @@
 
 mod dropped;
 mod effects;
+mod parcels;
 mod rooms;
 mod seen;
 mod turns;
@@ -32,6 +33,7 @@ use crate::journeys::{End, Trip};
 use crate::key_store::{MessageDigest, StoreError};
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::overlay::{self, ChannelKeys, OpenError};
+use crate::parcels::{Answer, Ask, Parcels};
 use crate::post::{Occasion, Post};
 use crate::requests::Requests;
 use crate::tasks::{Tasks, blocking};
@@ -62,6 +64,7 @@ pub struct Router {
     services: Services,
     channels: Arc<Channels>,
     requests: Requests,
+    parcels: Parcels,
     post: Arc<Post>,
     chronicle: Chronicle,
     rooms: Rooms,
@@ -103,11 +106,16 @@ impl Sender {
 
 impl Router {
     /// A router for node `own`. Fails when the store cannot be read.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "built once, in the node's wiring"
+    )]
     pub fn new(
         own: NodeId,
         plugins: Plugins,
         services: Services,
         requests: Requests,
+        parcels: Parcels,
         post: Arc<Post>,
         chronicle: Chronicle,
         tasks: Tasks,
@@ -119,6 +127,7 @@ impl Router {
             seen: Arc::new(Seen::load(&services.store)?),
             services,
             requests,
+            parcels,
             post,
             chronicle,
             rooms: Rooms::new(),
@@ -220,6 +229,12 @@ impl Router {
         self.chronicle.metrics.received(&inner.kind);
         let request = inner.request_id.as_ref().map(ToString::to_string);
         trip.opened(&inner.kind, request, in_words(assurance));
+        if matches!(inner.kind.as_str(), Ask::KIND | Answer::KIND) {
+            let researcher = message.researcher_id.clone();
+            drop(message);
+            self.parcels(&researcher, inner, trip).await?;
+            return Ok(None);
+        }
         let plugin = self.plugin(&inner.kind)?;
         let today = self.services.clock.today();
         let scope = plugin.scope();

@@ -84,7 +84,7 @@ impl Stock {
         let here = guests.iter().filter(|(role, _)| role.is_at(node));
         let here: Vec<_> = here.collect();
         for (role, plugin) in &here {
-            take_part(&mut set, role.enabled, plugin)?;
+            take_part(&mut set, role.enabled, &granted(role, node, plugin))?;
         }
         for built_in in &BUILT_IN {
             let of_it = |role: &&Role| role.is_at(node) && role.is_of(built_in);
@@ -94,6 +94,10 @@ impl Stock {
                 .iter()
                 .any(|(_, guest)| share_kinds(guest.manifest(), plugin.manifest()));
             if !replaced {
+                let plugin = match role {
+                    Some(role) => granted(role, node, &plugin),
+                    None => plugin,
+                };
                 take_part(&mut set, role.is_none_or(|role| role.enabled), &plugin)?;
             }
         }
@@ -157,6 +161,15 @@ impl Role {
         }
         terms
     }
+}
+
+/// The plugin with the data that the node grants it.
+fn granted(role: &Role, node: &NodeId, plugin: &Arc<Plugin>) -> Arc<Plugin> {
+    let inputs = role.inputs_at(node);
+    if inputs.is_empty() {
+        return plugin.clone();
+    }
+    Arc::new(plugin.with_inputs(inputs))
 }
 
 fn take_part(set: &mut PluginSet, enabled: bool, plugin: &Arc<Plugin>) -> Result<(), CastError> {

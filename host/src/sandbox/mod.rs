@@ -34,7 +34,8 @@ pub use faults::{Faults, FaultsError};
 pub use invariants::{Invariant, Violation};
 pub use run::Verdict;
 pub use scenario::{
-    Ask, Component, Ended, Expected, Role, Scenario, ScenarioError, Scheme, SetUps, Start, Stored,
+    Ask, Component, Ended, Expected, Holding, Role, Scenario, ScenarioError, Scheme, SetUps, Start,
+    Stored,
 };
 pub use shrink::Shrunk;
 

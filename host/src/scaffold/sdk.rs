@@ -28,6 +28,7 @@ pub(super) const CONTRACT: &[Embedded] = embedded!(
     "wit/",
     "0.1/capabilities.wit",
     "0.1/handler.wit",
+    "0.1/rounds.wit",
     "0.1/types.wit",
     "0.1/worlds.wit",
 );
@@ -37,6 +38,7 @@ pub(super) const SOURCES: &[Embedded] = embedded!(
     "vendor/backchannel-sdk/",
     "guest-handlers/sdk/",
     "examples/echo.rs",
+    "examples/tally.rs",
     "src/bindings.rs",
     "src/bytes.rs",
     "src/capabilities.rs",
@@ -47,7 +49,13 @@ pub(super) const SOURCES: &[Embedded] = embedded!(
     "src/integer.rs",
     "src/lib.rs",
     "src/message.rs",
+    "src/part.rs",
+    "src/rounds.rs",
     "src/testing.rs",
+    "src/testing/capabilities.rs",
+    "src/testing/curve.rs",
+    "src/testing/network.rs",
+    "src/testing/played.rs",
 );
 
 /// The SDK's manifest, with what it takes from the workspace written out.

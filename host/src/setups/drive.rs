@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::runs::Outcome;
-use super::{SetupError, Setups};
+use super::{Outcome, SetupError, Setups};
 use crate::audit::{Event, SecaggSetup, Subject};
 use crate::handlers::{
     Body, CallError, Called, Datum, Effect, Entry, Outgoing, Plugin, Run, SecaggResult, Setup,

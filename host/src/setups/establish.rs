@@ -1,7 +1,6 @@
 //! The end of a set-up: the secrets are computed here, stored, and only then does the researcher hear of success.
 
-use super::runs::Outcome;
-use super::{SetupError, Setups};
+use super::{Outcome, SetupError, Setups};
 use crate::handlers::{Body, Entry, Plugin, Run, SecaggResult, Setup};
 use crate::key_store::StoreError;
 use crate::key_store::records::{ContextRecord, ContextSecret, Secret32};

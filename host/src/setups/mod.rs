@@ -6,8 +6,6 @@
 mod drive;
 mod error;
 mod establish;
-mod open;
-mod runs;
 
 use std::sync::Arc;
 
@@ -20,19 +18,28 @@ use crate::handlers::{Plugins, Services, Setup};
 use crate::key_store::KeyStore;
 use crate::key_store::records::OpenRequest;
 use crate::message::{
-    ExperimentId, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest, ToNode,
-    ToResearcher,
+    ExperimentId, Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest,
+    ToNode, ToResearcher,
 };
+use crate::open_requests::OpenRequests;
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::runs::{Entry, Names, Runs};
 use crate::tasks::{Tasks, blocking};
 use crate::transport::Malformed;
 pub use error::SetupError;
-use runs::{Entry, Outcome, Runs};
 
 /// Runs driven at a time; further ones wait, and count their waiting.
 const IN_WORK: usize = 64;
+
+/// How a set-up ended.
+#[derive(Clone, Debug)]
+enum Outcome {
+    PairSecrets,
+    ServerKey { reply_share: Integer },
+    Failed(String),
+}
 
 /// Answers a researcher in a node's name.
 pub struct Setups {
@@ -41,11 +48,12 @@ pub struct Setups {
     plugins: Plugins,
     services: Services,
     store: Arc<KeyStore>,
+    open_requests: OpenRequests,
     requests: Requests,
     post: Arc<Post>,
     randomness: Randomness,
     chronicle: Chronicle,
-    runs: Runs,
+    runs: Runs<Setup, Outcome>,
     work: Semaphore,
     tasks: Tasks,
     stopping: CancellationToken,
@@ -63,6 +71,7 @@ impl Setups {
         plugins: Plugins,
         services: Services,
         store: Arc<KeyStore>,
+        open_requests: OpenRequests,
         requests: Requests,
         post: Arc<Post>,
         randomness: Randomness,
@@ -75,11 +84,12 @@ impl Setups {
             plugins,
             services,
             store,
+            open_requests,
             requests,
             post,
             randomness,
             chronicle,
-            runs: Runs::default(),
+            runs: Runs::new(Names::Again),
             work: Semaphore::new(IN_WORK),
             tasks,
             stopping: CancellationToken::new(),
@@ -92,8 +102,8 @@ impl Setups {
         self.tasks.ended().await;
     }
 
-    /// The answer to a researcher's request; `None` for overlays, which are not for this part of the node, and for
-    /// what names no researcher.
+    /// The answer to a researcher's request; `None` for overlays and protocols, which are not for this part of the node, and
+    /// for what names no researcher.
     pub async fn answer(self: &Arc<Self>, request: ToNode) -> Option<ToResearcher> {
         match request {
             ToNode::Ping {
@@ -153,7 +163,7 @@ impl Setups {
                 );
                 Some(self.error(request_id, researcher_id?, "FB301", extra_msg))
             }
-            ToNode::Overlay(_) => None,
+            ToNode::Overlay(_) | ToNode::ProtocolRun(_) => None,
         }
     }
 
@@ -241,13 +251,13 @@ impl Setups {
             node_name: self.name.clone(),
             msg: Some(String::new()),
         };
-        let open = OpenRequest {
+        let open = OpenRequest::SetUp {
             researcher: researcher_id.clone(),
             secagg_id: secagg_id.clone(),
         };
-        let outcome = match self.open(request_id.as_ref(), open).await {
+        let outcome = match self.open_requests.open(request_id.as_ref(), open).await {
             Ok(()) => self.outcome(setup, request_id.as_ref()).await,
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => Outcome::Failed(SetupError::from(error).to_string()),
         };
         match outcome {
             Outcome::PairSecrets => ToResearcher::SecaggReply(reply),
@@ -260,12 +270,12 @@ impl Setups {
     }
 
     async fn outcome(self: &Arc<Self>, setup: Setup, request: Option<&RequestId>) -> Outcome {
-        let ending = match self.runs.enter(&setup, request) {
+        let ending = match self.runs.enter(setup.run.as_str(), &setup, request) {
             Entry::Begin(report) => {
                 let ending = report.ending();
                 let (setups, request) = (self.clone(), request.cloned());
                 self.tasks.spawn(async move {
-                    let outcome = match setups.check_new(request).await {
+                    let outcome = match setups.check_new(request.as_ref()).await {
                         Ok(()) => setups.drive(&setup).await,
                         Err(error) => Outcome::Failed(error.to_string()),
                     };
@@ -279,6 +289,25 @@ impl Setups {
         };
         let outcome = ending.outcome().await;
         outcome.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
+    }
+
+    /// The answer to a request that this node was killed over.
+    pub fn answer_left_open(
+        &self,
+        request_id: RequestId,
+        researcher_id: ResearcherId,
+        secagg_id: &SecaggId,
+    ) -> ToResearcher {
+        let why = "it ended before the set-up was done, and was started again";
+        self.failed_set_up(Some(request_id), researcher_id, secagg_id, why)
+    }
+
+    /// Refuses a request that this node has answered and that it does not remember the run of.
+    async fn check_new(&self, request: Option<&RequestId>) -> Result<(), SetupError> {
+        match self.open_requests.was_answered(request).await? {
+            true => Err(SetupError::AnsweredBefore),
+            false => Ok(()),
+        }
     }
 
     fn failed_set_up(

@@ -26,6 +26,11 @@ const SECRET_IMPORTS: [&str; 4] = [
     "store.get",
 ];
 
+/// What comes from these, or is given to them, is made of patients' data: not a byte of it is shown.
+const OF_PATIENTS: [&str; 3] = [INPUT, "blinding.ids", "blinding.points"];
+/// What hands a plugin the data themselves.
+const INPUT: &str = "inputs.vector";
+
 /// More secrets are not told apart: these took 171 MiB when that was measured.
 const MOST: usize = 1_000_000;
 /// So many bytes are hashed in search of the secrets in one message; a message of a peer can be made to need many more.
@@ -42,6 +47,8 @@ pub struct TooMany;
 /// Secret are random bytes, shares, what was prepared for a run, what a plugin has stored, and in messages every text or byte
 /// string of 16 bytes or more, and every integer as long, that is not a name of the session or a public key. Numbers, short
 /// texts and the fields' names stay, and the first byte or two of what is 32 bytes or longer.
+///
+/// An operator's data, and points made of them, are secret to the last byte; so is what a plugin that was given them writes to the log.
 pub struct Secrets {
     key: Hmac<Sha256>,
     handles: HashMap<[u8; 32], u32>,
@@ -79,6 +86,9 @@ impl Secrets {
         each_bytes(session, &mut |bytes| {
             *bytes = self.hidden(&bytes.stand_in(), &names);
         });
+        if has_read_an_input(session) {
+            hide_log(session);
+        }
         Ok(())
     }
 
@@ -197,6 +207,13 @@ impl Found<'_> {
     }
 
     fn host_call(&mut self, call: &HostCall) {
+        if OF_PATIENTS.contains(&call.import.as_str()) {
+            for value in call.given.iter().chain([&call.result]) {
+                if let Value::Bytes(bytes) = value {
+                    self.secrets.keep_whole(&bytes.stand_in());
+                }
+            }
+        }
         if SECRET_IMPORTS.contains(&call.import.as_str())
             && let Value::Bytes(bytes) = &call.result
         {
@@ -280,6 +297,31 @@ fn names(session: &Session) -> Vec<String> {
     names
 }
 
+fn host_calls(session: &Session) -> impl Iterator<Item = &HostCall> {
+    session.calls.iter().flat_map(|call| &call.host_calls)
+}
+
+/// Whether the plugin was given an operator's data in the clear.
+fn has_read_an_input(session: &Session) -> bool {
+    host_calls(session).any(|call| call.import == INPUT && matches!(call.result, Value::Bytes(_)))
+}
+
+/// Leaves out what it has written to the log, whatever the length: the handle is that of nothing else.
+fn hide_log(session: &mut Session) {
+    let calls = session
+        .calls
+        .iter_mut()
+        .flat_map(|call| &mut call.host_calls);
+    for call in calls.filter(|call| call.import == "log.write") {
+        if let Some(Value::Text(text)) = call.given.last() {
+            let length = text.len();
+            let left_out = Bytes::of(vec![Piece::Secret { id: 0, length }]);
+            call.given.pop();
+            call.given.push(Value::Bytes(left_out));
+        }
+    }
+}
+
 /// All bytes of a session, to be looked at or changed.
 pub fn each_bytes(session: &mut Session, with: &mut impl FnMut(&mut Bytes)) {
     if let Work::Message(incoming) = &mut session.work {
@@ -336,6 +378,8 @@ fn of_value(value: &mut Value, with: &mut impl FnMut(&mut Bytes)) {
 #[cfg(test)]
 mod tests {
     use super::super::{Cost, Incoming};
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const SHARE: &[u8] = b"\x11share that nobody else may see\x22";
@@ -399,6 +443,62 @@ mod tests {
             text.contains(&hex::encode("a run with a long name")),
             "{text}"
         );
+    }
+
+    #[test]
+    fn not_a_byte_of_patients_data_is_in_what_is_written_nor_what_is_logged_of_them() {
+        let call = |import: &str, given, result: &[u8]| HostCall {
+            import: import.into(),
+            given,
+            result: Value::Bytes(Bytes::from(result)),
+        };
+        let number = 57.25_f64.to_le_bytes();
+        let (ids, points, others) = ([2_u8; 33], [3_u8; 66], [4_u8; 66]);
+        let line = vec![Value::Text("info".into()), Value::Text("57.25".into())];
+        let mut hidden = session();
+        hidden.calls[0].host_calls = vec![
+            call("inputs.vector", vec![Value::Text("ages".into())], &number),
+            call("blinding.ids", vec![Value::Text("mrns".into())], &ids),
+            call(
+                "blinding.points",
+                vec![Value::Bytes(Bytes::from(&others[..]))],
+                &points,
+            ),
+            HostCall {
+                result: Value::None,
+                ..call("log.write", line.clone(), b"")
+            },
+        ];
+        let logged = HostCall {
+            result: Value::None,
+            ..call("log.write", line, b"")
+        };
+        let known = BTreeSet::new();
+
+        no_secrets().hide(&mut hidden).expect("few");
+
+        let text = serde_json::to_string(&hidden).expect("written");
+        for part in ["4c40", "0202", "0303", "0404", "57.25"] {
+            assert!(!text.contains(part), "{part}: {text}");
+        }
+        for name in ["ages", "mrns", "info"] {
+            assert!(text.contains(name), "{name}: {text}");
+        }
+        let replayed = &hidden.calls[0].host_calls[3];
+        assert!(replayed.asks_for_the_same(&logged, &known));
+    }
+
+    #[test]
+    fn what_is_logged_by_a_plugin_that_was_given_no_data_stays() {
+        let mut hidden = session();
+        hidden.calls[0].host_calls.push(HostCall {
+            import: "log.write".into(),
+            given: vec![Value::Text("info".into()), Value::Text("begun".into())],
+            result: Value::None,
+        });
+        no_secrets().hide(&mut hidden).expect("few");
+        let text = serde_json::to_string(&hidden).expect("written");
+        assert!(text.contains("begun"), "{text}");
     }
 
     #[test]

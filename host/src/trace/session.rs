@@ -293,6 +293,10 @@ impl Value {
             (Self::Bytes(own), Self::Bytes(other)) => {
                 own.may_be(&other.stand_in(), |id| known.contains(&id))
             }
+            // A line of the log that was left out.
+            (Self::Bytes(own), Self::Text(other)) => {
+                own.may_be(other.as_bytes(), |id| known.contains(&id))
+            }
             (Self::List(own), Self::List(other)) => {
                 own.len() == other.len()
                     && own

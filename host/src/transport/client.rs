@@ -328,6 +328,7 @@ fn researcher_of(message: &ToNode) -> Option<&ResearcherId> {
         | ToNode::List { researcher_id, .. }
         | ToNode::SecaggDelete { researcher_id, .. } => Some(researcher_id),
         ToNode::SecaggSetup(setup) | ToNode::ServerKeySetup(setup) => Some(&setup.researcher_id),
+        ToNode::ProtocolRun(run) => Some(&run.researcher_id),
         ToNode::Overlay(overlay) => Some(&overlay.researcher_id),
         ToNode::Other { researcher_id, .. } => researcher_id.as_ref(),
     }

@@ -3,6 +3,7 @@
 
 mod data;
 mod network;
+mod protocol;
 mod report;
 
 use std::collections::BTreeMap;
@@ -19,12 +20,13 @@ use crate::proto::control::node_client::NodeClient;
 use crate::proto::control::{CommitmentRequest, SetUpReply, StatusRequest};
 use crate::secure_sum::additive::commitments_sum_to_identity;
 use network::Network;
+use protocol::Protocol;
 use report::{Report, SecureSum, ServerKeys};
 
 /// Run a whole network on this machine: a relay, nodes, their set-ups and a secure sum.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  backchannel demo\n  backchannel demo --nodes 10 -o json\n  backchannel demo --data a.csv b.csv --column age"
+    after_help = "Examples:\n  backchannel demo\n  backchannel demo --nodes 10 -o json\n  backchannel demo --data a.csv b.csv --column age\n  backchannel demo --protocol patient-overlap"
 )]
 pub(super) struct Demo {
     /// How many nodes [default: one per file, or 3].
@@ -36,6 +38,9 @@ pub(super) struct Demo {
     /// The column whose mean is computed [default: radius_mean of the built-in data].
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
+    /// Show this protocol of several parties in place of the set-ups and the secure sum.
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["data", "column"])]
+    protocol: Option<Protocol>,
     /// Keep everything the processes wrote in this directory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -53,6 +58,12 @@ impl Demo {
             .clone()
             .unwrap_or_else(|| data::DEFAULT_COLUMN.to_owned());
         let folder = network::Folder::new(self.keep.clone())?;
+        let kept = self.keep.map(|path| path.display().to_string());
+        if let Some(protocol) = self.protocol {
+            let shown = protocol.run(nodes, folder.path(), kept).await?;
+            format.show(&shown);
+            return shown.verdict();
+        }
         let files = data::deal_out(&self.data, nodes, folder.path())?;
         // Read before anything is started: a bad file is the user's to know first.
         let numbers = files
@@ -62,14 +73,14 @@ impl Demo {
 
         let network = with_progress(
             "starting the processes",
-            Network::start(folder.path(), nodes),
+            Network::start(folder.path(), network::nodes(folder.path(), nodes)),
         )
         .await?;
         let outcome = Self::rounds(&network, &files, &column, &numbers).await;
         with_progress("stopping the processes", network.stop()).await;
         let mut report = outcome?;
         report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        report.kept = self.keep.map(|path| path.display().to_string());
+        report.kept = kept;
         format.show(&report);
         if report.ok {
             Ok(())

@@ -76,8 +76,8 @@ struct Ready {
 }
 
 impl Network {
-    /// Starts a relay and `count` nodes, and waits until all nodes poll.
-    pub(super) async fn start(folder: &Path, count: usize) -> Result<Self, Problem> {
+    /// Starts a relay and `nodes`, and waits until all nodes poll.
+    pub(super) async fn start(folder: &Path, nodes: Vec<NodeProcess>) -> Result<Self, Problem> {
         let relay = folder.join("relay");
         let mut started = Started::default();
         let mut command = program(folder, "relay")?;
@@ -92,12 +92,6 @@ impl Network {
             ])
             .arg(&relay);
         let relay_at = started.until_ready(vec![command]).await?.remove(0).address;
-        let nodes: Vec<_> = (1..=count)
-            .map(|at| NodeProcess {
-                id: format!("hospital-{at}"),
-                data: folder.join(format!("node-{at}")),
-            })
-            .collect();
         let commands = nodes
             .iter()
             .map(|node| {
@@ -172,6 +166,15 @@ impl Network {
     }
 }
 
+/// So many nodes, not started yet.
+pub(super) fn nodes(folder: &Path, count: usize) -> Vec<NodeProcess> {
+    let node = |at| NodeProcess {
+        id: format!("hospital-{at}"),
+        data: folder.join(format!("node-{at}")),
+    };
+    (1..=count).map(node).collect()
+}
+
 /// Processes so far; killed when dropped, should a later one fail.
 #[derive(Default)]
 struct Started {
@@ -225,14 +228,18 @@ fn program(folder: &Path, name: &str) -> Result<Command, Problem> {
             "check free space and permissions",
         )
     };
-    let path = std::env::current_exe().map_err(failed)?;
     let log = std::fs::File::create(folder.join(format!("{name}.log"))).map_err(failed)?;
-    let mut command = Command::new(path);
+    let mut command = command().map_err(failed)?;
     command
         .args(["-o", "json", "--log", "info"])
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(log)
-        .kill_on_drop(true);
+        .stderr(log);
+    Ok(command)
+}
+
+/// This program.
+pub(super) fn command() -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.stdin(Stdio::null()).kill_on_drop(true);
     Ok(command)
 }

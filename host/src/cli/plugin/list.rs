@@ -48,6 +48,8 @@ struct Row {
     /// Those that are not the default, each with the line that sets it.
     limits: Vec<String>,
     scope: Vec<String>,
+    /// What its runs may use of this node's data, each with the line that grants it.
+    inputs: Vec<String>,
     signed_by: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approved: Option<String>,
@@ -208,6 +210,11 @@ impl Row {
                 .map(|ids| texts(&mut ids.iter().map(ToString::to_string))),
         );
         note(Setting::Until, until.map(|until| vec![until.to_string()]));
+        let inputs = entry.inputs.iter().map(|(name, input)| {
+            let line = entry.input_line(name).unwrap_or_default();
+            format!("{name}: {input} (policy.toml:{line})")
+        });
+        self.inputs = inputs.collect();
     }
 
     /// What the file says of itself, and who signed it.
@@ -267,6 +274,9 @@ impl fmt::Display for Shown {
             line("grants", &row.grants.join(", "))?;
             line("limits", &row.limits.join(", "))?;
             line("scope", &row.scope.join("; "))?;
+            row.inputs
+                .iter()
+                .try_for_each(|input| line("input", input))?;
             match (row.standing, row.signed_by.as_slice()) {
                 ("built-in", _) => {}
                 (_, []) => line("signed by", "nobody that this node trusts")?,

@@ -1,9 +1,13 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::change::{Done, load, not_loaded, take_over, wrong_policy};
 use super::{Format, Problem};
+use crate::cli::output::foreign;
+use crate::plugins::NotGiven;
 use crate::policy::Policy;
 use crate::proto::control::ReloadRequest;
 
@@ -13,6 +17,15 @@ pub(in crate::cli) struct Reload {
     /// The node's data directory.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Reloaded {
+    #[serde(flatten)]
+    done: Done,
+    /// Inputs that plugins could not be given now, and what to do.
+    warnings: Vec<String>,
 }
 
 impl Reload {
@@ -27,7 +40,22 @@ impl Reload {
             }
         }
         let done = "policy.toml can be used".to_owned();
-        format.show(&Done::new("", done, taken_over));
+        let not_given = NotGiven::all(&policy, &self.data);
+        let warnings = not_given
+            .iter()
+            .map(|input| format!("{input}; {}", input.why.advice()));
+        format.show(&Reloaded {
+            done: Done::new("", done, taken_over),
+            warnings: warnings.collect(),
+        });
         Ok(())
+    }
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.done)?;
+        let mut warnings = self.warnings.iter();
+        warnings.try_for_each(|warning| write!(f, "\nwarning: {}", foreign(warning)))
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Format, Problem};
 pub(super) use aggregate::{Sum, aggregate};
 pub(super) use protect::protect;
-pub(super) use set_up::set_up;
+pub(super) use set_up::{outcome, set_up};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Secagg {

@@ -186,7 +186,8 @@ fn shown(answers: &[Answer]) -> Vec<ShownAnswer> {
         .collect()
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
+/// What became of a party's part, in words that follow its name.
+pub(in crate::cli) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Done => "done",
         Outcome::Failed => "failed",

@@ -230,6 +230,7 @@ fn manifest() -> Corpus {
         contract: "0.1.0".into(),
         kinds: vec!["SiteGreeting".into()],
         initiates: vec!["SecaggRequest".into()],
+        protocols: vec![],
         capabilities: Capability::ALL
             .map(|one| (one.name().into(), "why".into()))
             .into(),
@@ -305,6 +306,17 @@ until = 2027-12-31
 memory-mib = 64
 handle-cpu-ms = 500
 
+[[plugin.overlap.inputs]] # since ticket 9
+name = "patients"
+file = "cohort.csv"
+column = "mrn"
+kind = "ids"
+min-rows = 50
+[[plugin.overlap.inputs]]
+name = "ages"
+file = "/data/ages.json"
+kind = "numbers"
+
 [plugin.overlap.next]
 digest = "sha256:0000000000000000000000000000000000000000000000000000000000000002"
 grants = []
@@ -331,6 +343,7 @@ fn bundle() -> Corpus {
         contract: "0.1.0".into(),
         kinds: vec!["Overlap".into()],
         initiates: vec![],
+        protocols: vec![],
         capabilities: [("log".into(), String::new())].into(),
         limits: BTreeMap::new(),
     };

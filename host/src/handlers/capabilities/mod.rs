@@ -1,7 +1,9 @@
 //! What a plugin may import: a capability is a WIT interface, one file each.
 
 mod agreement;
+mod blinding;
 mod channel_keys;
+mod inputs;
 mod log;
 mod material;
 mod random;
@@ -32,14 +34,28 @@ pub enum Capability {
     Store,
     /// Draw random bytes.
     Random,
+    /// Read, in runs, numbers that the policy grants.
+    Inputs,
+    /// Compare, in runs, ids that the policy grants, and see none.
+    Blinding,
 }
 
-/// Imported by every component for its types; allows nothing.
-pub(super) const TYPES: &str = "backchannel:n2n/types@0.1.0";
+/// Whether an import is the one that every component has for its types; it allows nothing.
+pub(super) fn is_types(import: &str) -> bool {
+    interface(import) == Some("types")
+}
+
+/// The interface of this contract that an import names, such as `log` in `backchannel:n2n/log@0.1.0`. Later versions of the line
+/// only add, so any 0.1.x names the same.
+fn interface(import: &str) -> Option<&str> {
+    let (name, version) = import.strip_prefix("backchannel:n2n/")?.split_once('@')?;
+    version.strip_prefix("0.1.")?;
+    Some(name)
+}
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Log,
         Self::Material,
         Self::ChannelKeys,
@@ -47,6 +63,8 @@ impl Capability {
         Self::Sharing,
         Self::Store,
         Self::Random,
+        Self::Inputs,
+        Self::Blinding,
     ];
 
     /// Its name, in grants and in the WIT package.
@@ -59,6 +77,8 @@ impl Capability {
             Self::Sharing => "sharing",
             Self::Store => "store",
             Self::Random => "random",
+            Self::Inputs => "inputs",
+            Self::Blinding => "blinding",
         }
     }
 
@@ -82,14 +102,18 @@ impl Capability {
                 "keep data of its own on this node's disk across messages and restarts, and read it again; other plugins' and the node's own it cannot see"
             }
             Self::Random => "draw random bytes from this node's generator",
+            Self::Inputs => {
+                "read, in runs with other parties, the numbers that this node's policy grants it by name, and tell others what it makes of them"
+            }
+            Self::Blinding => {
+                "compare, in runs with other parties, the ids that this node's policy grants it by name; it sees none, but can find out whether one that it guesses is among them"
+            }
         }
     }
 
-    /// The capability that an import belongs to, such as `backchannel:n2n/log@0.1.0`. Later versions of the line only
-    /// add, so any 0.1.x is the same capability.
+    /// The capability that an import belongs to, such as `backchannel:n2n/log@0.1.0`.
     pub fn of_import(import: &str) -> Option<Self> {
-        let (name, version) = import.strip_prefix("backchannel:n2n/")?.split_once('@')?;
-        version.strip_prefix("0.1.")?;
+        let name = interface(import)?;
         Self::ALL
             .into_iter()
             .find(|capability| capability.name() == name)
@@ -108,6 +132,8 @@ impl Capability {
             Self::Sharing => n2n::sharing::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
             Self::Store => n2n::store::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
             Self::Random => n2n::random::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Inputs => n2n::inputs::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
+            Self::Blinding => n2n::blinding::add_to_linker::<_, HasSelf<_>>(linker, |state| state),
         }
     }
 }

@@ -299,6 +299,7 @@ fn request_of(answer: &ToResearcher) -> Option<&RequestId> {
         ToResearcher::SecaggReply(reply)
         | ToResearcher::SecaggDeleteReply(reply)
         | ToResearcher::AdditiveSSSetupReply { reply, .. } => reply.request_id.as_ref(),
+        ToResearcher::ProtocolRunReply(reply) => reply.request_id.as_ref(),
         ToResearcher::Overlay(_) => None,
     }
 }

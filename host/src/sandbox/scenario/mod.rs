@@ -19,6 +19,7 @@ pub use error::ScenarioError;
 use super::faults::{Faults, Planned};
 use super::hits::Hit;
 use crate::handlers::{Capability, Limit};
+use crate::inputs::{Input, InputName, Inputs};
 use crate::message::{NodeId, SecaggId, Value};
 
 /// When all faults end, if a scenario does not say.
@@ -69,8 +70,21 @@ pub struct Role {
     pub grants: Option<BTreeSet<Capability>>,
     /// Limits other than those that plugins begin with.
     pub limits: Vec<(Limit, u64)>,
+    /// Data that its nodes grant it.
+    pub inputs: Vec<Holding>,
     /// Without it, nobody treats its kinds.
     pub enabled: bool,
+}
+
+/// Data that nodes grant a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// What it asks for them by.
+    pub name: InputName,
+    /// Where; at all nodes that have the plugin if it is not said.
+    pub nodes: Option<BTreeSet<NodeId>>,
+    /// Which.
+    pub input: Input,
 }
 
 /// Where a plugin comes from.
@@ -209,12 +223,27 @@ impl Role {
             nodes: None,
             grants: None,
             limits: Vec::new(),
+            inputs: Vec::new(),
             enabled: true,
         }
     }
 
     /// Whether it is at that node.
     pub(super) fn is_at(&self, node: &NodeId) -> bool {
+        self.nodes.as_ref().is_none_or(|nodes| nodes.contains(node))
+    }
+
+    /// What that node grants it.
+    pub(super) fn inputs_at(&self, node: &NodeId) -> Inputs {
+        let here = self.inputs.iter().filter(|holding| holding.is_at(node));
+        here.map(|holding| (holding.name.clone(), holding.input.clone()))
+            .collect()
+    }
+}
+
+impl Holding {
+    /// Whether that node has it.
+    fn is_at(&self, node: &NodeId) -> bool {
         self.nodes.as_ref().is_none_or(|nodes| nodes.contains(node))
     }
 }

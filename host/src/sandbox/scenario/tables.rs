@@ -35,7 +35,21 @@ pub(super) struct PluginTable {
     pub(super) grants: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     pub(super) limits: BTreeMap<Spanned<String>, Spanned<u64>>,
+    #[serde(default)]
+    pub(super) inputs: Vec<Spanned<InputTable>>,
     pub(super) enabled: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct InputTable {
+    pub(super) name: Spanned<String>,
+    pub(super) nodes: Option<Vec<Spanned<String>>>,
+    pub(super) kind: Spanned<String>,
+    pub(super) values: Option<Vec<Spanned<toml::Value>>>,
+    pub(super) file: Option<String>,
+    pub(super) column: Option<String>,
+    pub(super) min_rows: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,11 @@
 //! A [`Scenario`] as the text that [`Scenario::parse`] reads.
 
 use std::fmt;
+use std::path::Path;
 
 use super::values::{self, quoted};
-use super::{Ask, Component, Expected, Role, Scenario, SetUps, Start, numbered};
+use super::{Ask, Component, Expected, Holding, Role, Scenario, SetUps, Start, numbered};
+use crate::inputs::{Kind, Source};
 use crate::message::{NodeId, SecaggId};
 use crate::sandbox::faults::{Fate, Planned};
 use crate::sandbox::hits::{Hit, Which};
@@ -85,11 +87,43 @@ impl Role {
             let limits: Vec<_> = limits.collect();
             writeln!(f, "limits = {{ {} }}", limits.join(", "))?;
         }
-        if self.enabled {
-            Ok(())
-        } else {
-            writeln!(f, "enabled = false")
+        if !self.enabled {
+            writeln!(f, "enabled = false")?;
         }
+        self.inputs.iter().try_for_each(|holding| holding.write(f))
+    }
+}
+
+impl Holding {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[[plugin.inputs]]")?;
+        writeln!(f, "name = {}", quoted(self.name.as_str()))?;
+        if let Some(nodes) = &self.nodes {
+            writeln!(f, "nodes = {}", list(nodes.iter().map(NodeId::as_str)))?;
+        }
+        let input = &self.input;
+        writeln!(f, "kind = {}", quoted(input.kind.name()))?;
+        let file = |f: &mut fmt::Formatter<'_>, path: &Path| {
+            writeln!(f, "file = {}", quoted(&path.display().to_string()))
+        };
+        match &input.source {
+            Source::Column { file: path, column } => {
+                file(f, path)?;
+                writeln!(f, "column = {}", quoted(column))?;
+            }
+            Source::Vector(path) => file(f, path)?,
+            Source::Values(values) => {
+                let values = values.iter().map(String::as_str);
+                match input.kind {
+                    Kind::Ids => writeln!(f, "values = {}", list(values))?,
+                    Kind::Numbers => {
+                        let values: Vec<_> = values.collect();
+                        writeln!(f, "values = [{}]", values.join(", "))?;
+                    }
+                }
+            }
+        }
+        writeln!(f, "min-rows = {}", input.least_rows())
     }
 }
 

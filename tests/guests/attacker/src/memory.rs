@@ -43,7 +43,7 @@ pub fn failure_of_megabytes() -> Failure {
     Failure::refused("long ".repeat(4 << 20))
 }
 
-#[link(wasm_import_module = "[export]backchannel:n2n/handler@0.1.0")]
+#[link(wasm_import_module = "[export]backchannel:n2n/handler@0.1.1")]
 unsafe extern "C" {
     #[link_name = "[resource-new]outcome"]
     fn new_outcome(representation: u32) -> u32;

@@ -2,6 +2,7 @@
 
 mod expected;
 mod faults;
+mod inputs;
 mod plugins;
 
 use std::collections::BTreeSet;

@@ -43,6 +43,7 @@ impl Reading<'_> {
             nodes: self.some_nodes(table.nodes)?,
             grants: grants.transpose()?,
             limits,
+            inputs: self.inputs(table.inputs)?,
             enabled: table.enabled.unwrap_or(true),
         })
     }

@@ -8,15 +8,15 @@
 /// <reference path="./interfaces/backchannel-n2n-sharing.d.ts" />
 /// <reference path="./interfaces/backchannel-n2n-store.d.ts" />
 /// <reference path="./interfaces/backchannel-n2n-types.d.ts" />
-declare module 'backchannel:n2n/protocol@0.1.0' {
-  export type * as BackchannelN2nAgreement010 from 'backchannel:n2n/agreement@0.1.0'; // import backchannel:n2n/agreement@0.1.0
-  export type * as BackchannelN2nChannelKeys010 from 'backchannel:n2n/channel-keys@0.1.0'; // import backchannel:n2n/channel-keys@0.1.0
-  export type * as BackchannelN2nLog010 from 'backchannel:n2n/log@0.1.0'; // import backchannel:n2n/log@0.1.0
-  export type * as BackchannelN2nMaterial010 from 'backchannel:n2n/material@0.1.0'; // import backchannel:n2n/material@0.1.0
-  export type * as BackchannelN2nRandom010 from 'backchannel:n2n/random@0.1.0'; // import backchannel:n2n/random@0.1.0
-  export type * as BackchannelN2nSharing010 from 'backchannel:n2n/sharing@0.1.0'; // import backchannel:n2n/sharing@0.1.0
-  export type * as BackchannelN2nStore010 from 'backchannel:n2n/store@0.1.0'; // import backchannel:n2n/store@0.1.0
-  export type * as BackchannelN2nTypes010 from 'backchannel:n2n/types@0.1.0'; // import backchannel:n2n/types@0.1.0
-  export * as initiator from 'backchannel:n2n/initiator@0.1.0'; // export backchannel:n2n/initiator@0.1.0
-  export * as handler from 'backchannel:n2n/handler@0.1.0'; // export backchannel:n2n/handler@0.1.0
+declare module 'backchannel:n2n/protocol@0.1.1' {
+  export type * as BackchannelN2nAgreement010 from 'backchannel:n2n/agreement@0.1.1'; // import backchannel:n2n/agreement@0.1.1
+  export type * as BackchannelN2nChannelKeys010 from 'backchannel:n2n/channel-keys@0.1.1'; // import backchannel:n2n/channel-keys@0.1.1
+  export type * as BackchannelN2nLog010 from 'backchannel:n2n/log@0.1.1'; // import backchannel:n2n/log@0.1.1
+  export type * as BackchannelN2nMaterial010 from 'backchannel:n2n/material@0.1.1'; // import backchannel:n2n/material@0.1.1
+  export type * as BackchannelN2nRandom010 from 'backchannel:n2n/random@0.1.1'; // import backchannel:n2n/random@0.1.1
+  export type * as BackchannelN2nSharing010 from 'backchannel:n2n/sharing@0.1.1'; // import backchannel:n2n/sharing@0.1.1
+  export type * as BackchannelN2nStore010 from 'backchannel:n2n/store@0.1.1'; // import backchannel:n2n/store@0.1.1
+  export type * as BackchannelN2nTypes010 from 'backchannel:n2n/types@0.1.1'; // import backchannel:n2n/types@0.1.1
+  export * as initiator from 'backchannel:n2n/initiator@0.1.1'; // export backchannel:n2n/initiator@0.1.1
+  export * as handler from 'backchannel:n2n/handler@0.1.1'; // export backchannel:n2n/handler@0.1.1
 }

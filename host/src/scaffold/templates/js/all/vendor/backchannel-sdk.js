@@ -4,7 +4,7 @@
 // Fields of messages are MessagePack maps: `fields` reads one strictly, `outgoing` writes one in its shortest form, as signatures
 // cover the bytes. Nothing here needs a package.
 
-/** @import { Envelope, Message, Outgoing, Failure } from 'backchannel:n2n/types@0.1.0' */
+/** @import { Envelope, Message, Outgoing, Failure } from 'backchannel:n2n/types@0.1.1' */
 
 /** How deep arrays and maps may nest. */
 const DEEPEST = 32;

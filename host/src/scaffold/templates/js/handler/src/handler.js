@@ -2,7 +2,7 @@
 // Answers each MyHandlerRequest with a greeting, and hands each MyHandlerReply to whoever asked.
 import { authenticated, explained, fields, outgoing, unknownKind } from '../vendor/backchannel-sdk.js';
 
-/** @import { Effect, Envelope, Message } from 'backchannel:n2n/types@0.1.0' */
+/** @import { Effect, Envelope, Message } from 'backchannel:n2n/types@0.1.1' */
 
 /** What `handle` found, on its way to `finalize`: whom to greet, or how this node was greeted. */
 class Outcome {

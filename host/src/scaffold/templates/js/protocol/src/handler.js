@@ -1,9 +1,9 @@
 // @ts-check
 // Agrees on one pair secret with each other party of a run; this half treats the messages, `initiator.js` begins the runs.
-import { wait } from 'backchannel:n2n/material@0.1.0';
+import { wait } from 'backchannel:n2n/material@0.1.1';
 import { authenticated, explained, fields, outgoing, unknownKind } from '../vendor/backchannel-sdk.js';
 
-/** @import { Effect, Envelope, Message } from 'backchannel:n2n/types@0.1.0' */
+/** @import { Effect, Envelope, Message } from 'backchannel:n2n/types@0.1.1' */
 
 /** What `handle` found, on its way to `finalize`: the effects that come of it. */
 class Outcome {

@@ -1,9 +1,9 @@
 // @ts-check
 // A run of this node's own, from the researcher's request on.
-import { publicKey } from 'backchannel:n2n/agreement@0.1.0';
+import { publicKey } from 'backchannel:n2n/agreement@0.1.1';
 import { explained, fields, malformed, outgoing } from '../vendor/backchannel-sdk.js';
 
-/** @import { Answer, Setup, Step } from 'backchannel:n2n/initiator@0.1.0' */
+/** @import { Answer, Setup, Step } from 'backchannel:n2n/initiator@0.1.1' */
 
 /** One value lives for one run, and is dropped when it ends. */
 class Run {

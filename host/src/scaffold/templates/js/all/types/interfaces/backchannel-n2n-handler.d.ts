@@ -1,5 +1,5 @@
 /// <reference path="./backchannel-n2n-types.d.ts" />
-declare module 'backchannel:n2n/handler@0.1.0' {
+declare module 'backchannel:n2n/handler@0.1.1' {
   /**
    * The first half: reads, checks and waits for what the message needs, and changes nothing outside its own instance. It may be
    * cancelled at any point of waiting, and then it has had no effect at all. Limits: 1 s of CPU, 32 s in all.
@@ -9,10 +9,10 @@ declare module 'backchannel:n2n/handler@0.1.0' {
    * `none`: nothing to be done, and no reply. On failure likewise, with a line in the node's log.
    */
   export function handle(envelope: Envelope, message: Message): Outcome | undefined;
-  export type Envelope = import('backchannel:n2n/types@0.1.0').Envelope;
-  export type Message = import('backchannel:n2n/types@0.1.0').Message;
-  export type Effect = import('backchannel:n2n/types@0.1.0').Effect;
-  export type Failure = import('backchannel:n2n/types@0.1.0').Failure;
+  export type Envelope = import('backchannel:n2n/types@0.1.1').Envelope;
+  export type Message = import('backchannel:n2n/types@0.1.1').Message;
+  export type Effect = import('backchannel:n2n/types@0.1.1').Effect;
+  export type Failure = import('backchannel:n2n/types@0.1.1').Failure;
   
   export class Outcome {
     /**

@@ -1,8 +1,8 @@
 /// <reference path="./backchannel-n2n-types.d.ts" />
-declare module 'backchannel:n2n/initiator@0.1.0' {
-  export type Outgoing = import('backchannel:n2n/types@0.1.0').Outgoing;
-  export type Effect = import('backchannel:n2n/types@0.1.0').Effect;
-  export type Failure = import('backchannel:n2n/types@0.1.0').Failure;
+declare module 'backchannel:n2n/initiator@0.1.1' {
+  export type Outgoing = import('backchannel:n2n/types@0.1.1').Outgoing;
+  export type Effect = import('backchannel:n2n/types@0.1.1').Effect;
+  export type Failure = import('backchannel:n2n/types@0.1.1').Failure;
   /**
    * A researcher's request to set something up among parties.
    */

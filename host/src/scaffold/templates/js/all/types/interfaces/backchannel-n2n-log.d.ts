@@ -1,4 +1,4 @@
-declare module 'backchannel:n2n/log@0.1.0' {
+declare module 'backchannel:n2n/log@0.1.1' {
   /**
    * Writes one line.
    */

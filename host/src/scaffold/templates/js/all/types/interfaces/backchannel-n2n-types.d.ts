@@ -1,4 +1,4 @@
-declare module 'backchannel:n2n/types@0.1.0' {
+declare module 'backchannel:n2n/types@0.1.1' {
   /**
    * How sure the host is that `envelope.source` really sent the message.
    * # Variants
