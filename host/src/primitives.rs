@@ -102,6 +102,15 @@ impl HmacSha256 {
     }
 }
 
+/// Appends a field to what will be hashed, authenticated or mixed into a key: its length in 4 bytes, big-endian, then its bytes.
+/// So no two lists of fields are the same text.
+pub fn put(text: &mut Vec<u8>, field: &[u8]) {
+    // No field is longer than a message, which stays below 2³² bytes.
+    let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
+    text.extend_from_slice(&length.to_be_bytes());
+    text.extend_from_slice(field);
+}
+
 /// Both ids as UTF-8, the smaller one (by code point) first, without a separator: what Fed-BioMed derives the keys of a
 /// pair from.
 pub fn sorted_ids(a: &str, b: &str) -> Vec<u8> {

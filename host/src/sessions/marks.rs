@@ -8,10 +8,9 @@
 use zeroize::Zeroizing;
 
 use super::SALT_BYTES;
-use super::fields::put;
 use super::frame::MAC_BYTES;
 use super::prologue::Limits;
-use crate::primitives::{HmacSha256, hkdf_sha256};
+use crate::primitives::{HmacSha256, hkdf_sha256, put};
 
 /// The keys of codes between two nodes.
 pub(super) struct Marks {

@@ -34,7 +34,6 @@
 //! - Nothing is sealed after 15 minutes, so that all that is sealed arrives within the 20, although a relay may hold it for 5.
 
 mod bucket;
-mod fields;
 mod frame;
 mod handshake;
 mod hello;

@@ -6,6 +6,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::primitives::put;
+
 /// The smallest class, in bytes: the key and share messages of the reference's protocols fit.
 pub(super) const LEAST: usize = 512;
 
@@ -14,7 +16,7 @@ const LENGTH_BYTES: usize = 4;
 /// `content` after its length, with zeros up to its class.
 pub(super) fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut padded = Zeroizing::new(Vec::with_capacity(padded_bytes(content.len())));
-    super::fields::put(&mut padded, content);
+    put(&mut padded, content);
     padded.resize(padded_bytes(content.len()), 0);
     padded
 }

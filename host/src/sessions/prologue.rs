@@ -1,8 +1,8 @@
 //! What both ends of a handshake must have the same idea of, although it is not sent.
 
-use super::fields::put;
 use super::frame::SUITE;
 use crate::message::{FederationId, NodeId, ResearcherId};
+use crate::primitives::put;
 
 /// The highest suite that a peer may offer beside this one: so many later builds can talk to this one.
 const LAST_OFFERED: u8 = 4;

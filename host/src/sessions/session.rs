@@ -17,7 +17,6 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::fields::put;
 use super::frame::{Index, Kind, Nonce};
 use super::key_tree::{KeyTree, MOST_MESSAGES, WINDOW};
 use super::padding::{pad, unpad};
@@ -25,7 +24,7 @@ use super::{Hello, Refused, SALT_BYTES, TAG_BYTES};
 use crate::message::{NodeId, OverlayMessage, ResearcherId};
 use crate::noise::{AwaitingReply, Transport};
 use crate::primitives::{
-    chacha20_poly1305_open, chacha20_poly1305_seal, hkdf_sha256, hkdf_sha256_expand,
+    chacha20_poly1305_open, chacha20_poly1305_seal, hkdf_sha256, hkdf_sha256_expand, put,
 };
 
 /// So many messages after its beginning, a session is to be replaced.
