@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 49] = [
+const LAYERS: [(&str, &[&str]); 52] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -28,9 +28,10 @@ const LAYERS: [(&str, &[&str]); 49] = [
     ("noise", &["primitives"]),
     ("sessions", &["message", "primitives", "noise"]),
     ("overlay", &["message", "randomness", "primitives"]),
+    ("identity", &["message", "randomness", "primitives"]),
     (
         "key_store",
-        &["message", "randomness", "files", "primitives"],
+        &["message", "randomness", "files", "primitives", "identity"],
     ),
     (
         "channels",
@@ -84,7 +85,24 @@ const LAYERS: [(&str, &[&str]); 49] = [
         ],
     ),
     ("packages", &["files", "handlers"]),
-    ("policy", &["files", "inputs", "handlers", "packages"]),
+    (
+        "policy",
+        &["message", "files", "inputs", "handlers", "packages"],
+    ),
+    ("roster", &["message", "identity", "packages"]),
+    (
+        "peers",
+        &[
+            "message",
+            "randomness",
+            "sessions",
+            "identity",
+            "key_store",
+            "packages",
+            "policy",
+            "roster",
+        ],
+    ),
     (
         "plugins",
         &["files", "inputs", "handlers", "packages", "policy"],
@@ -231,9 +249,14 @@ const LAYERS: [(&str, &[&str]); 49] = [
         &[
             "message",
             "randomness",
+            "clock",
             "files",
             "proto",
+            "identity",
             "key_store",
+            "packages",
+            "policy",
+            "peers",
             "secure_sum",
             "plugins",
             "transport",
@@ -261,6 +284,7 @@ const LAYERS: [(&str, &[&str]); 49] = [
             "handlers",
             "packages",
             "policy",
+            "roster",
             "plugins",
             "transport",
             "node",
@@ -294,16 +318,19 @@ const LAYERS: [(&str, &[&str]); 49] = [
             "handlers",
             "packages",
             "policy",
+            "roster",
             "transport",
         ],
     ),
 ];
 
 /// Libraries that a layer does without: what it is for would be in the wrong place.
-const WITHOUT: [(&str, &[&str]); 7] = [
+const WITHOUT: [(&str, &[&str]); 9] = [
     ("message", &["tokio", "tonic", "wasmtime", "redb", "p256"]),
     ("noise", &["tokio", "tonic", "wasmtime", "redb"]),
     ("sessions", &["tokio", "tonic", "wasmtime", "redb"]),
+    ("identity", &["tokio", "tonic", "wasmtime", "redb"]),
+    ("roster", &["tokio", "tonic", "wasmtime", "redb"]),
     ("overlay", &["tokio", "tonic", "wasmtime", "redb"]),
     ("transport", &["wasmtime", "redb", "p256", "chacha20"]),
     ("relay", &["wasmtime", "redb", "p256", "chacha20"]),

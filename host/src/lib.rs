@@ -23,11 +23,12 @@
 //!   [`primitives`]. [`noise`]: a key exchange between who knows each other. [`sessions`]: suite 2, what they
 //!   say to each other then.
 //! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
-//! - [`key_store`]: what survives a restart. [`channels`]: which keys are used with which peer.
+//! - [`identity`]: the key that a node is known by. [`key_store`]: what survives a restart. [`channels`]: which keys are used with which
+//!   peer.
 //! - [`inputs`]: data that an operator grants a plugin. [`curve`]: its ids, compared without being shown.
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
-//!   `plugins`: what runs of that.
+//!   `plugins`: what runs of that. [`roster`]: a federation's signed list of nodes. `peers`: whom a node believes.
 //! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
 //!   several parties, who hand each other `parcels`. `runs`: each run once. `open_requests`: a killed node's answers.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
@@ -80,6 +81,7 @@ pub mod fuzz;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
+pub mod identity;
 pub mod inputs;
 mod journeys;
 pub mod key_store;
@@ -92,6 +94,7 @@ mod open_requests;
 pub mod overlay;
 pub mod packages;
 mod parcels;
+mod peers;
 mod plugins;
 mod policy;
 mod post;
@@ -102,6 +105,7 @@ pub mod relay;
 pub mod replay;
 pub mod report;
 mod requests;
+pub mod roster;
 mod rounds;
 mod router;
 mod runs;

@@ -11,6 +11,7 @@ mod plugins;
 mod report;
 mod secagg;
 mod sim;
+mod whom;
 
 /// The work was begun and failed.
 const FAILED: i32 = 1;
@@ -49,6 +50,14 @@ fn every_command_shows_an_example() {
         "secagg aggregate",
         "secagg delete",
         "import fedbiomed",
+        "identity show",
+        "identity export",
+        "peer list",
+        "peer pin",
+        "peer unpin",
+        "roster sign",
+        "roster verify",
+        "roster apply",
         "test",
         "new",
         "build",

@@ -42,6 +42,9 @@ fn nothing_that_a_node_tells_holds_one_of_its_secrets() {
     let mut keep = |name: &str, out: Vec<u8>| outputs.push((name.to_owned(), out));
     for words in [
         &["status"][..],
+        &["identity", "show"],
+        &["identity", "export"],
+        &["peer", "list"],
         &["explain"],
         &["plugin", "top"],
         &["plugin", "list"],
@@ -69,6 +72,8 @@ fn nothing_that_a_node_tells_holds_one_of_its_secrets() {
     let id = NodeId::try_from("a").expect("an id");
     let store = KeyStore::open(&copy, &id, &Randomness::from_seed(0)).expect("a store");
     secrets.push(("the seed".into(), store.seed().as_bytes().to_vec()));
+    let identity = store.identity(&Randomness::from_seed(0)).expect("a key");
+    secrets.push(("the identity key".into(), identity.to_bytes().to_vec()));
     for (peer, channel) in &kept.channels {
         secrets.push((format!("channel {peer}"), channel.own.as_bytes().to_vec()));
     }
@@ -82,7 +87,11 @@ fn nothing_that_a_node_tells_holds_one_of_its_secrets() {
             ContextSecret::ServerKey(key) => secrets.push((format!("context {id}"), key.clone())),
         }
     }
-    assert_eq!(secrets.len(), 4, "seed, channel, pair secret, server key");
+    assert_eq!(
+        secrets.len(),
+        5,
+        "seed, identity, channel, pair secret, server key"
+    );
     for (whose, secret) in &secrets {
         for spelling in spellings(secret) {
             for (name, output) in &outputs {

@@ -246,6 +246,63 @@ pub enum Event {
         /// And now.
         key: String,
     },
+    /// An operator has confirmed a peer's identity key.
+    PeerPinned {
+        /// Whose.
+        peer: String,
+        /// The public key.
+        key: String,
+        /// Who did it.
+        by: String,
+    },
+    /// An operator took that back.
+    PeerUnpinned {
+        /// Whose.
+        peer: String,
+        /// The public key.
+        key: String,
+        /// Who did it.
+        by: String,
+    },
+    /// A pin was refused: it contradicts the roster, an earlier pin or the fingerprint.
+    PinRefused {
+        /// Whose.
+        peer: String,
+        /// Why.
+        why: String,
+        /// Who asked for it.
+        by: String,
+    },
+    /// A roster is in force.
+    RosterApplied {
+        /// Of which federation.
+        federation: String,
+        /// Its version.
+        version: u64,
+        /// SHA-256 of the file, hex.
+        digest: String,
+        /// Names of the keys whose signatures on it are good.
+        signed_by: Vec<String>,
+        /// How many nodes it has.
+        nodes: usize,
+        /// How many of them the one before had not.
+        added: usize,
+        /// How many are in it no more.
+        removed: usize,
+        /// How many have another key than before.
+        changed: usize,
+        /// Who did it.
+        by: String,
+    },
+    /// A roster was refused, and the one before stays.
+    RosterRefused {
+        /// SHA-256 of the file, hex.
+        digest: String,
+        /// Why.
+        why: String,
+        /// Who asked for it.
+        by: String,
+    },
     /// A set-up for secure aggregation began.
     SecaggSetupStart(SecaggSetup),
     /// It ended.
@@ -412,6 +469,8 @@ impl Event {
         match self {
             Self::PluginRefused { .. }
             | Self::PolicyRefused { .. }
+            | Self::PinRefused { .. }
+            | Self::RosterRefused { .. }
             | Self::EffectRefused { .. }
             | Self::MessageRefused { .. } => "refused",
             Self::PluginQuarantined { .. }

@@ -9,6 +9,7 @@ mod daemon;
 mod demo;
 mod explain;
 mod fuzz;
+mod identity;
 mod import;
 mod log_limit;
 mod logs;
@@ -16,12 +17,14 @@ mod new;
 mod node;
 mod output;
 mod page;
+mod peer;
 mod plugin;
 mod problem;
 mod project;
 mod relay;
 mod replay;
 mod report;
+mod roster;
 mod run;
 mod secagg;
 mod sim;
@@ -31,6 +34,7 @@ mod test;
 mod top;
 mod tried;
 mod trust;
+mod whom;
 mod written;
 
 use std::process::ExitCode;
@@ -77,6 +81,15 @@ enum Command {
     /// What was decided, allowed, refused and limited on a node: check it, look at it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Show and export what a node is known by.
+    #[command(subcommand)]
+    Identity(identity::Identity),
+    /// See and decide which keys a node takes for its peers'.
+    #[command(subcommand)]
+    Peer(peer::Peer),
+    /// A federation's signed list of nodes and their keys: sign it, verify it, have a node believe it.
+    #[command(subcommand)]
+    Roster(roster::Roster),
     /// Set up secure aggregation, and use it.
     #[command(subcommand)]
     Secagg(secagg::Secagg),
@@ -156,6 +169,9 @@ impl Cli {
                 Command::Explain(explain) => explain.run(format).await,
                 Command::Logs(logs) => logs.run(format).await,
                 Command::Audit(audit) => audit.run(format),
+                Command::Identity(identity) => identity.run(format).await,
+                Command::Peer(peer) => peer.run(format).await,
+                Command::Roster(roster) => roster.run(format).await,
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Run(run) => run.run(format).await,
                 Command::New(new) => new.run(format),

@@ -61,14 +61,23 @@ pub(super) fn failed(what: &str, status: &tonic::Status) -> Problem {
         let why = "it ended before it answered";
         return Problem::new(Exit::Unreachable, what, why, todo);
     }
-    let (why, todo) = status
-        .message()
-        .split_once('\n')
-        .unwrap_or((status.message(), ""));
+    // A server that does not know the request says nothing more.
+    let said = match status.code() {
+        Code::Unimplemented => {
+            "what runs there does not do this: it is a relay, or another version"
+        }
+        _ => status.message(),
+    };
+    let (why, todo) = said.split_once('\n').unwrap_or((said, ""));
     let (exit, default) = match status.code() {
         Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => (
             Exit::Input,
             "check the arguments against `backchannel status`",
+        ),
+        Code::PermissionDenied => (Exit::Refused, "look at its log"),
+        Code::Unimplemented => (
+            Exit::Input,
+            "name the data directory of a node that this program runs",
         ),
         Code::Unavailable => (Exit::Unreachable, "check that it is running"),
         _ => (Exit::Failed, "look at its log"),

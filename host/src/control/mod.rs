@@ -7,6 +7,7 @@ mod protect;
 mod protocol;
 mod relay;
 mod seen;
+mod whom;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +22,7 @@ use tonic::transport::{Channel, Endpoint, Server, Uri};
 
 pub use node::NodeControl;
 pub use relay::{RelayControl, researcher_key};
+pub use whom::Whom;
 
 use crate::proto::control::node_server::NodeServer;
 use crate::proto::control::relay_server::RelayServer;

@@ -5,7 +5,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::protect::{ProtectionContext, server_key};
-use super::seen;
+use super::{Whom, seen};
 use crate::audit::Event;
 use crate::key_store::StoreError;
 use crate::logs::Logs;
@@ -14,9 +14,11 @@ use crate::node::Node;
 use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
-    CommitmentReply, CommitmentRequest, Context, ExplainReply, ExplainRequest, LogLine,
-    LogsRequest, NodeStatus, Plugin, ProtectReply, ProtectRequest, ProtectValuesReply,
-    ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest, TopReply, TopRequest,
+    ApplyRosterReply, ApplyRosterRequest, CommitmentReply, CommitmentRequest, Context,
+    ExplainReply, ExplainRequest, IdentityReply, IdentityRequest, LogLine, LogsRequest, NodeStatus,
+    PeersReply, PeersRequest, PinReply, PinRequest, Plugin, ProtectReply, ProtectRequest,
+    ProtectValuesReply, ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest, TopReply,
+    TopRequest, UnpinReply, UnpinRequest,
 };
 use crate::secure_sum::quantize::Quantization;
 
@@ -30,6 +32,15 @@ impl NodeControl {
     /// For a running node, whose log goes to `logs`.
     pub fn new(node: Arc<Node>, logs: Logs) -> Self {
         Self { node, logs }
+    }
+
+    /// Does something about whom the node believes.
+    async fn whom<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Whom) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let whom = Whom::new(self.node.store().clone(), self.node.data().to_owned())?;
+        working(move || work(&whom)).await
     }
 }
 
@@ -237,6 +248,35 @@ impl node_server::Node for NodeControl {
             })
         })
         .await
+    }
+
+    async fn identity(
+        &self,
+        _: Request<IdentityRequest>,
+    ) -> Result<Response<IdentityReply>, Status> {
+        self.whom(Whom::identity).await
+    }
+
+    async fn peers(&self, _: Request<PeersRequest>) -> Result<Response<PeersReply>, Status> {
+        self.whom(Whom::peers).await
+    }
+
+    async fn pin(&self, request: Request<PinRequest>) -> Result<Response<PinReply>, Status> {
+        let request = request.into_inner();
+        self.whom(move |whom| whom.pin(&request)).await
+    }
+
+    async fn unpin(&self, request: Request<UnpinRequest>) -> Result<Response<UnpinReply>, Status> {
+        let request = request.into_inner();
+        self.whom(move |whom| whom.unpin(&request)).await
+    }
+
+    async fn apply_roster(
+        &self,
+        request: Request<ApplyRosterRequest>,
+    ) -> Result<Response<ApplyRosterReply>, Status> {
+        let request = request.into_inner();
+        self.whom(move |whom| whom.apply_roster(&request)).await
     }
 }
 

@@ -12,6 +12,7 @@ mod manifest;
 mod outer_message;
 mod overlay_open;
 mod policy;
+mod roster;
 #[cfg(test)]
 mod seeds;
 mod sessions;
@@ -24,6 +25,7 @@ pub use manifest::manifest;
 pub use outer_message::outer_message;
 pub use overlay_open::overlay_open;
 pub use policy::policy;
+pub use roster::roster;
 pub use sessions::{first_handshake, second_handshake, session_close, session_data};
 pub use trace::trace;
 
@@ -31,7 +33,7 @@ pub use trace::trace;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("bundle", bundle),
     ("chunk_reassembly", chunk_reassembly),
     ("first_handshake", first_handshake),
@@ -40,6 +42,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("outer_message", outer_message),
     ("overlay_open", overlay_open),
     ("policy", policy),
+    ("roster", roster),
     ("second_handshake", second_handshake),
     ("session_close", session_close),
     ("session_data", session_data),

@@ -133,6 +133,9 @@ fn done(result: Result<(), PolicyError>) -> Option<()> {
 /// Whether two policies say the same, perhaps on other lines.
 fn says_the_same(one: &Policy, other: &Policy) -> bool {
     one.trust == other.trust
+        && one.consortium == other.consortium
+        && one.channels.suite_1 == other.channels.suite_1
+        && one.channels.trust_on_first_use == other.channels.trust_on_first_use
         && one.entries().count() == other.entries().count()
         && one
             .entries()

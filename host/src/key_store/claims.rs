@@ -19,13 +19,18 @@ use crate::message::SecaggId;
 /// How many rounds were claimed, in `ABOUT`.
 const CLAIMS: &str = "claims";
 
-/// The note of a store. Locked while a round is claimed: the last note is the highest.
-pub(super) struct Note(Mutex<Option<PathBuf>>);
+/// A note of a store: a number that only goes up. Locked while it does: the last note is the highest.
+pub(super) struct Note(pub(super) Mutex<Option<PathBuf>>);
 
 impl Note {
-    /// Beside the store at `path`.
-    pub(super) fn beside(path: &Path) -> Self {
+    /// Of rounds, beside the store at `path`.
+    pub(super) fn of_claims(path: &Path) -> Self {
         Self(Mutex::new(Some(path.with_extension("claims"))))
+    }
+
+    /// Of rosters, beside the store at `path`.
+    pub(super) fn of_rosters(path: &Path) -> Self {
+        Self(Mutex::new(Some(path.with_extension("roster"))))
     }
 
     /// None: for stores that nobody can exchange.
@@ -107,7 +112,8 @@ fn set_claims(transaction: &WriteTransaction, claims: u64) -> Result<(), StoreEr
     Ok(())
 }
 
-fn noted(path: &Path) -> Result<Option<u64>, StoreError> {
+/// What a note says; `None` when there is none.
+pub(super) fn noted(path: &Path) -> Result<Option<u64>, StoreError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,5 +1,5 @@
-//! What survives a restart: the node's seed, its channels, its secagg contexts, the researcher's certificate and its
-//! requests that have no answer yet, and what plugins store.
+//! What survives a restart: the node's seed and identity key, its channels, its secagg contexts, the researcher's certificate and its
+//! requests that have no answer yet, which peers' keys it believes, and what plugins store.
 //!
 //! One [redb] file in the data directory, mode 0600. Every change is committed and synced before the caller goes on,
 //! so a key is on disk before anything is signed or sealed with it. Values are MessagePack records ([`records`]).
@@ -10,10 +10,12 @@ mod claims;
 mod database;
 mod error;
 mod file;
+mod identity;
 mod open_requests;
 mod plugins;
 mod quiet_panic;
 pub mod records;
+mod rosters;
 mod simulated;
 mod treated;
 mod watched;
@@ -29,8 +31,10 @@ use crate::randomness::Randomness;
 use claims::Note;
 use database::Database;
 pub use error::StoreError;
+pub use identity::{FirstUseRecord, MetRecord, PinRecord};
 pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
+pub use rosters::RosterRecord;
 use simulated::{Memory, Simulated};
 pub use treated::MessageDigest;
 
@@ -47,8 +51,10 @@ type Entry = (String, Zeroizing<Vec<u8>>);
 /// An open key store. Calls block for a disk sync (about 0.2 ms on an SSD) when they write.
 pub struct KeyStore {
     database: Database,
+    owner: NodeId,
     seed: Seed,
     note: Note,
+    roster_note: Note,
 }
 
 impl KeyStore {
@@ -70,7 +76,8 @@ impl KeyStore {
             }
             Err(error) => return Err(error.into()),
         }
-        Self::from_database(file::open(path)?, Some(node), Note::beside(path))
+        let notes = [Note::of_claims(path), Note::of_rosters(path)];
+        Self::from_database(file::open(path)?, Some(node), notes)
     }
 
     /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
@@ -78,14 +85,15 @@ impl KeyStore {
         if !path.try_exists()? {
             return Ok(None);
         }
-        Self::from_database(file::open(path)?, None, Note::beside(path)).map(Some)
+        let notes = [Note::of_claims(path), Note::of_rosters(path)];
+        Self::from_database(file::open(path)?, None, notes).map(Some)
     }
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
         let database = Database::open("memory", Memory::new())?;
         initialise(database.begin_write()?, node, randomness)?;
-        Self::from_database(database, Some(node), Note::none())
+        Self::from_database(database, Some(node), [(); 2].map(|()| Note::none()))
     }
 
     /// Makes a store on a simulated disk, in the steps that [`Self::open`] takes under a temporary name.
@@ -109,13 +117,13 @@ impl KeyStore {
             return Err(StoreError::Unreadable("the file is empty".into()));
         }
         let database = Database::open("simulated", Simulated(disk))?;
-        Self::from_database(database, Some(node), Note::none())
+        Self::from_database(database, Some(node), [(); 2].map(|()| Note::none()))
     }
 
     fn from_database(
         database: Database,
         node: Option<&NodeId>,
-        note: Note,
+        [note, roster_note]: [Note; 2],
     ) -> Result<Self, StoreError> {
         let transaction = database.begin_read()?;
         let about = match transaction.open_table(ABOUT) {
@@ -136,6 +144,9 @@ impl KeyStore {
                 owner: String::from_utf8_lossy(&owner).into_owned(),
             });
         }
+        let owner = std::str::from_utf8(&owner).ok();
+        let owner = owner.and_then(|owner| NodeId::try_from(owner).ok());
+        let owner = owner.ok_or_else(|| StoreError::Damaged("the node's id".into()))?;
         let seed = Seed::try_from(value("seed")?.as_slice())
             .map_err(|_| StoreError::Damaged("seed".into()))?;
         drop(about);
@@ -147,11 +158,18 @@ impl KeyStore {
         transaction.commit()?;
         let store = Self {
             database,
+            owner,
             seed,
             note,
+            roster_note,
         };
         store.check_claims()?;
         Ok(store)
+    }
+
+    /// The node that it is of.
+    pub fn owner(&self) -> &NodeId {
+        &self.owner
     }
 
     /// The node's seed, drawn when the store was made. Channel keys and the key of the compilation cache derive from it.

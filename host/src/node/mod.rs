@@ -171,6 +171,9 @@ impl Node {
     pub fn open(config: NodeConfig) -> Result<Opened, NodeError> {
         let randomness = Randomness::from_system()?;
         let store = Arc::new(open_store(&config.data, &config.id, &randomness)?);
+        // Drawn at the first start: peers must be told of it before anything can be sealed with it.
+        let identity = store.identity(&randomness);
+        identity.map_err(|source| NodeError::store(&config.data, source))?;
         let component = Component {
             component_id: config.id.to_string(),
             component_name: config.name.clone(),
@@ -301,6 +304,11 @@ impl Node {
         families
     }
 
+    /// Its data directory.
+    pub(crate) fn data(&self) -> &Path {
+        &self.config.data
+    }
+
     pub(crate) fn store(&self) -> &Arc<KeyStore> {
         &self.store
     }
@@ -394,11 +402,17 @@ pub(crate) fn open_store(
         .map_err(|source| NodeError::store(data, source))
 }
 
+/// Opens the key store of a node that does not run; `None` when the data directory has none.
+pub(crate) fn open_stopped(data: &Path) -> Result<Option<KeyStore>, NodeError> {
+    KeyStore::open_existing(&error::store_path(data))
+        .map_err(|source| NodeError::store(data, source))
+}
+
 /// What a running node does to a plugin's state in its store, done to that of a node that does not run: ends the
 /// quarantine of `release`, deletes what `forget` has stored. Empty names are nobody's.
 pub(crate) fn tidy_stopped(data: &Path, release: &str, forget: &str) -> Result<(), NodeError> {
     let failed = |source| NodeError::store(data, source);
-    let Some(store) = KeyStore::open_existing(&error::store_path(data)).map_err(failed)? else {
+    let Some(store) = open_stopped(data)? else {
         return Ok(());
     };
     if !release.is_empty() {

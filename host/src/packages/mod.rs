@@ -25,9 +25,11 @@ pub(crate) use bundle::unpack;
 pub use digest::{Digest, NotADigest};
 pub use error::{BundleError, NotBundled, PackageError};
 pub use key::{KeyError, KeyId, NotAKey, PublicKey, SigningKey};
-pub use package::{Package, read_file, read_notes, read_signature, write_new, write_signature};
+pub use package::{
+    Package, read_file, read_notes, read_signature, signatures_beside, write_new, write_signature,
+};
 pub use registry::{Access, Registry, RegistryError};
 pub use signature::{NotASignature, NotSigned, Signature};
 pub use statement::{NotAStatement, Role, Statement};
 pub use trust::{Trust, TrustError};
-pub use vouch::{NotVouched, Rejected, Rejection, Signed, Vouched, vouch};
+pub use vouch::{NotVouched, Rejected, Rejection, Signed, Vouched, signers, vouch};

@@ -53,15 +53,7 @@ impl Package {
         if bundle::is_one(&bytes) {
             return Ok(bundle::unpack(&bytes)?);
         }
-        let paths = signature_files(file)?;
-        if paths.len() > MOST_SIGNATURES {
-            return Err(PackageError::TooManySignatures(paths.len()));
-        }
-        let signatures = paths
-            .iter()
-            .map(|path| read_signature(path))
-            .collect::<Result<_, _>>()?;
-        Ok(Self::new(bytes, signatures, None))
+        Ok(Self::new(bytes, signatures_beside(file)?, None))
     }
 
     /// Writes the component to `file`, and its signatures and notes beside it; gives all their paths. A component that is there is not
@@ -183,6 +175,15 @@ pub fn read_signature(path: &Path) -> Result<Signature, PackageError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Reads the signatures beside a file: `FILE.minisig` and `FILE.*.minisig`.
+pub fn signatures_beside(file: &Path) -> Result<Vec<Signature>, PackageError> {
+    let paths = signature_files(file)?;
+    if paths.len() > MOST_SIGNATURES {
+        return Err(PackageError::TooManySignatures(paths.len()));
+    }
+    paths.iter().map(|path| read_signature(path)).collect()
 }
 
 /// Reads notes.

@@ -56,6 +56,12 @@ impl Signature {
         Ok(text.parse()?)
     }
 
+    /// Signs a file that says all about itself, such as a roster; `comment` is for people.
+    pub fn of_file(file: &[u8], comment: &str, key: &SigningKey) -> Result<Self, NotSigned> {
+        let text = key.sign(file, comment, comment)?;
+        Ok(text.parse()?)
+    }
+
     /// The id of the key that made it, as it says itself.
     pub fn key(&self) -> KeyId {
         self.key

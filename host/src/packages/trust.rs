@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::PublicKey;
 
-/// Whom a node's operator trusts to vouch for plugins, and how many of them it takes.
+/// Whom a node's operator trusts to vouch for something, plugins or rosters, and how many of them it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     require: usize,
@@ -14,7 +14,7 @@ pub struct Trust {
 pub enum TrustError {
     /// More signatures required than keys that could make them.
     #[error(
-        "{require} signatures are required, and {keys} keys are trusted: no plugin can ever have them"
+        "{require} signatures are required, and {keys} keys are trusted: nothing can ever have them"
     )]
     OutOfReach {
         /// The signatures required.

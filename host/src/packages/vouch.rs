@@ -250,25 +250,11 @@ pub(super) fn examine<'t>(
     trust: &'t Trust,
     now: SystemTime,
 ) -> Result<Result<(&'t PublicKey, Signed), Rejected>, NotVouched> {
+    let (signer, trusted) = match key_of(file, signature, trust)? {
+        Ok((signer, trusted)) => (signer.clone(), trusted),
+        Err(rejected) => return Ok(Err(rejected)),
+    };
     let key = signature.key();
-    // Ids are not unique by force: every trusted key of this id is tried.
-    let candidates = || {
-        trust
-            .keys()
-            .iter()
-            .filter(|(_, trusted)| trusted.id() == key)
-    };
-    let Some((first, _)) = candidates().next() else {
-        let signer = format!("key {key}");
-        let why = Rejection::UnknownKey;
-        return Ok(Err(Rejected { signer, why }));
-    };
-    let Some((signer, trusted)) = candidates().find(|(_, trusted)| signature.is_by(trusted, file))
-    else {
-        let signer = first.clone();
-        return Err(NotVouched::Wrong { signer });
-    };
-    let signer = signer.clone();
     let reject = |why| {
         Ok(Err(Rejected {
             signer: signer.clone(),
@@ -297,6 +283,60 @@ pub(super) fn examine<'t>(
             statement,
         },
     )))
+}
+
+/// The trusted key that made a signature over `file`, with its name.
+fn key_of<'t>(
+    file: &[u8],
+    signature: &Signature,
+    trust: &'t Trust,
+) -> Result<Result<(&'t String, &'t PublicKey), Rejected>, NotVouched> {
+    let key = signature.key();
+    // Ids are not unique by force: every trusted key of this id is tried.
+    let candidates = || {
+        let keys = trust.keys().iter();
+        keys.filter(|(_, trusted)| trusted.id() == key)
+    };
+    let Some((first, _)) = candidates().next() else {
+        let signer = format!("key {key}");
+        let why = Rejection::UnknownKey;
+        return Ok(Err(Rejected { signer, why }));
+    };
+    match candidates().find(|(_, trusted)| signature.is_by(trusted, file)) {
+        Some(found) => Ok(Ok(found)),
+        None => Err(NotVouched::Wrong {
+            signer: first.clone(),
+        }),
+    }
+}
+
+/// The names, sorted, of the trusted keys that have signed a file which says all about itself, such as a roster; as many as `trust` requires, each
+/// once. What a signature's comment says does not count, so minisign's own do as well. Nothing of the file is parsed.
+pub fn signers(
+    file: &[u8],
+    signatures: &[Signature],
+    trust: &Trust,
+) -> Result<Vec<String>, NotVouched> {
+    let (mut counted, mut rejected) = (Vec::new(), Vec::new());
+    for signature in signatures {
+        match key_of(file, signature, trust)? {
+            Ok((signer, _)) if counted.contains(signer) => rejected.push(Rejected {
+                signer: signer.clone(),
+                why: Rejection::Repeated,
+            }),
+            Ok((signer, _)) => counted.push(signer.clone()),
+            Err(why) => rejected.push(why),
+        }
+    }
+    if counted.len() < trust.require() {
+        return Err(NotVouched::TooFew {
+            required: trust.require(),
+            counted,
+            rejected,
+        });
+    }
+    counted.sort();
+    Ok(counted)
 }
 
 fn date(time: OffsetDateTime) -> String {
@@ -517,5 +557,31 @@ mod tests {
         ] {
             assert!(bad.parse::<Signature>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_file_that_says_all_is_signed_by_as_many_different_keys_as_required() {
+        let signed = |key: usize, file: &[u8]| {
+            Signature::of_file(file, "heart-eu 7", &KEYS[key]).expect("signed")
+        };
+        let file = &b"version = 7"[..];
+        let (kim, lee, stranger) = (signed(0, file), signed(1, file), signed(2, file));
+        let names = |signatures: &[Signature]| signers(file, signatures, &trust(2));
+
+        let twice = names(&[kim.clone(), kim.clone(), stranger]).expect_err("one key");
+        let rejected = match twice {
+            NotVouched::TooFew { rejected, .. } => rejected,
+            other => panic!("{other}"),
+        };
+        let why: Vec<_> = rejected.into_iter().map(|rejected| rejected.why).collect();
+        assert_eq!(why, [Rejection::Repeated, Rejection::UnknownKey]);
+        let other = signed(1, b"version = 8");
+        assert!(
+            matches!(names(&[kim.clone(), other]), Err(NotVouched::Wrong { signer }) if signer == "dr-lee")
+        );
+        assert_eq!(
+            names(&[lee, kim]),
+            Ok(vec!["dr-kim".to_owned(), "dr-lee".to_owned()])
+        );
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Without the file, the built-in plugins run with what they need, and nothing else does.
 
+mod channels;
 mod draft;
 mod entry;
 mod error;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use crate::handlers::BUILT_IN;
 use crate::packages::{Digest, Trust};
+pub use channels::{ChannelRules, Suite1};
 pub use draft::Draft;
 pub use entry::{Approval, Entry};
 pub use error::PolicyError;
@@ -28,11 +30,15 @@ pub use place::{Place, Setting};
 /// Its name in the data directory.
 pub const FILE: &str = "policy.toml";
 
-/// What an operator allows which plugin.
+/// What an operator allows: which plugin what, and whom to believe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Whose signatures count.
+    /// Whose signatures on plugins count.
     pub trust: Trust,
+    /// Whose signatures on rosters count.
+    pub consortium: Trust,
+    /// Who may be talked to in which suite.
+    pub channels: ChannelRules,
     entries: BTreeMap<PluginName, Entry>,
 }
 

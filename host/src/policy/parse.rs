@@ -8,10 +8,11 @@ use time::{Date, Month};
 use toml::Spanned;
 use toml::value::Datetime;
 
+use super::channels::{ChannelsTable, RosterTable};
 use super::inputs::InputTable;
 use super::{Approval, Entry, KeyName, PluginName, Policy, PolicyError, Setting};
 use crate::handlers::{BUILT_IN, Capability, Limit, Limits, Scope};
-use crate::packages::{Digest, PublicKey, Trust};
+use crate::packages::{Digest, Trust};
 
 /// The format that this program reads.
 const VERSION: i64 = 1;
@@ -24,6 +25,10 @@ struct PolicyTable {
     version: Option<Spanned<i64>>,
     #[serde(default)]
     trust: TrustTable,
+    #[serde(default)]
+    roster: RosterTable,
+    #[serde(default)]
+    channels: ChannelsTable,
     #[serde(default)]
     plugin: BTreeMap<Spanned<String>, PluginTable>,
 }
@@ -125,6 +130,8 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
     });
     Ok(Policy {
         entries: entries.collect::<Result<_, _>>()?,
+        consortium: lines.roster(table.roster)?,
+        channels: lines.channels(table.channels)?,
         trust,
     })
 }
@@ -159,15 +166,7 @@ impl Lines<'_> {
         // A rule that makes no sense is told with the line that asks for it.
         let rule = table.require.as_ref().map(Spanned::span);
         let rule = rule.or_else(|| table.keys.keys().next().map(Spanned::span));
-        let mut keys = BTreeMap::new();
-        for (name, key) in table.keys {
-            let name: KeyName = self.name(&name)?;
-            let key: PublicKey = self.value(&key, "copy the key again, from its owner")?;
-            keys.insert(name.into(), key);
-        }
-        Trust::new(require, keys).map_err(|error| {
-            self.wrong(&rule.unwrap_or_default(), error.to_string(), error.advice())
-        })
+        self.trusted_keys(require, table.keys, &rule.unwrap_or_default())
     }
 
     fn entry(
@@ -315,7 +314,7 @@ impl Lines<'_> {
         self.value(text, "write a name of that kind")
     }
 
-    fn value<T: std::str::FromStr<Err: ToString>>(
+    pub(super) fn value<T: std::str::FromStr<Err: ToString>>(
         &self,
         text: &Spanned<String>,
         todo: &str,

@@ -70,6 +70,9 @@ pub use prologue::Limits;
 pub use refused::Refused;
 use session::Way;
 
+/// The highest suite that this program has.
+pub const HIGHEST_SUITE: u8 = frame::SUITE;
+
 /// Length of a salt, in bytes.
 const SALT_BYTES: usize = 32;
 /// What an outer message has beside what is sealed, at most, in bytes: ids, names of fields, salt, nonce, header and tag.

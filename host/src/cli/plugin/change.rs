@@ -24,7 +24,7 @@ use crate::proto::control::{ReloadReply, ReloadRequest};
 pub(in crate::cli) struct Operator {
     /// The node's data directory.
     #[arg(long, value_name = "DIR")]
-    pub(super) data: PathBuf,
+    pub(in crate::cli) data: PathBuf,
     /// Who decides, for the records [default: the user].
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -87,7 +87,7 @@ impl Operator {
     }
 
     /// Who decides: as said, or the person behind `sudo`, or the user.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::cli) fn name(&self) -> String {
         let variable = |name| {
             let value: Option<String> = std::env::var(name).ok();
             value.filter(|name| !name.is_empty())

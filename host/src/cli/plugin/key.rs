@@ -112,7 +112,7 @@ impl Show {
 }
 
 /// Unlocks the secret key in `file`.
-pub(super) fn unlock(
+pub(in crate::cli) fn unlock(
     what: &str,
     file: &Path,
     passphrase: &PassphraseSource,

@@ -20,7 +20,12 @@ mod trust;
 mod upgrade;
 mod verify;
 
+pub(super) use change::Operator;
 use clap::Subcommand;
+pub(super) use key::unlock;
+pub(super) use passphrase::PassphraseSource;
+pub(super) use sign::date;
+pub(super) use trust::TrustSource;
 
 use super::output::foreign;
 use super::top::Top;
@@ -108,7 +113,7 @@ fn not_loadable(what: &str, error: &LoadError) -> Problem {
     Problem::new(Exit::Refused, what, why, error.advice())
 }
 
-fn not_read(what: &str, error: &PackageError) -> Problem {
+pub(super) fn not_read(what: &str, error: &PackageError) -> Problem {
     let exit = match error {
         PackageError::Bundle(_) => Exit::Refused,
         _ => Exit::Input,

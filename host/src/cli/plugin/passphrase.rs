@@ -14,7 +14,7 @@ const VARIABLE: &str = "BACKCHANNEL_PASSPHRASE";
 const LONGEST: usize = 1024 + 2;
 
 #[derive(Debug, Args)]
-pub(super) struct PassphraseSource {
+pub(in crate::cli) struct PassphraseSource {
     /// A file whose first line is the passphrase [default: BACKCHANNEL_PASSPHRASE, else it is asked for].
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,

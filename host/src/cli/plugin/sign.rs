@@ -146,7 +146,7 @@ fn instant(text: &str, after_midnight: Duration) -> Result<OffsetDateTime, Strin
 }
 
 /// A time as people and files have it.
-pub(super) fn date(time: OffsetDateTime) -> String {
+pub(in crate::cli) fn date(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 

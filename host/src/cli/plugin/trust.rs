@@ -12,7 +12,7 @@ use crate::policy::Policy;
 /// Against whose keys signatures are held.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
-pub(super) struct TrustSource {
+pub(in crate::cli) struct TrustSource {
     /// A public key: its file, or the key itself. Can be given again.
     #[arg(long, value_name = "FILE|RW…", conflicts_with = "data")]
     key: Vec<String>,
@@ -25,10 +25,20 @@ pub(super) struct TrustSource {
 }
 
 impl TrustSource {
+    /// The keys that are given, or those that a policy trusts with plugins.
     pub(super) fn get(&self, what: &str) -> Result<Trust, Problem> {
+        self.get_for(what, |policy| policy.trust)
+    }
+
+    /// The keys that are given, or those of a policy that `trusted` says.
+    pub(in crate::cli) fn get_for(
+        &self,
+        what: &str,
+        trusted: impl FnOnce(Policy) -> Trust,
+    ) -> Result<Trust, Problem> {
         if let Some(data) = &self.data {
             let policy = Policy::read(data).map_err(|error| wrong_policy(what, error))?;
-            return Ok(policy.trust);
+            return Ok(trusted(policy));
         }
         let mut keys = BTreeMap::new();
         for key in &self.key {

@@ -276,8 +276,55 @@ fn policy() -> Corpus {
     ])
 }
 
+fn roster() -> Corpus {
+    let text = |text: &str| text.as_bytes().to_vec();
+    let alone = ROSTER.split_once("[[node]]").expect("nodes").0;
+    Corpus::from([
+        ("two".into(), text(ROSTER)),
+        ("empty".into(), text(alone)),
+        ("twice".into(), text(&ROSTER.replace("\"b\"", "\"a\""))),
+        (
+            "later".into(),
+            text(&ROSTER.replace("format = 1", "format = 2")),
+        ),
+        (
+            "no-point".into(),
+            text(&ROSTER.replace("p256:03", "p256:05")),
+        ),
+    ])
+}
+
+/// The keys are G and 2·G of P-256.
+const ROSTER: &str = r#"format = 1
+federation = "heart-eu"
+version = 7
+issued = 2026-11-20T08:00:00Z
+expires = 2027-05-31T02:00:00.5+02:00
+minimum-suite = 2
+
+[[node]]
+id = "b"
+site = "Hospital B, Köln"
+key = "p256:036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+
+[[node]]
+id = "a"
+site = "Hospital A"
+key = "p256:037cf27b188d034f7e8a52380304b51ac3c08969e277f21b35a60b48fc47669978"
+minimum-suite = 1
+"#;
+
 const ALL_OF_A_POLICY: &str = r#"# ours
 version = 1 # one
+
+[roster]
+threshold = 1
+[roster.keys]
+dr-kim = "RWTk7BxvSVhF1RneBTtEQWskMNo1772WLJqiS8h33yGYKWIKg6TJjtms"
+
+[channels]
+suite-1 = ["b", "c"]
+trust-on-first-use = false
 
 [trust]
 require = 1
@@ -389,6 +436,7 @@ fn the_corpora_hold_what_our_encoders_write() {
         ("outer_message", outer_message()),
         ("overlay_open", overlay_open()),
         ("policy", policy()),
+        ("roster", roster()),
         ("trace", trace::trace()),
     ]
     .into_iter()
