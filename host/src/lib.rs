@@ -111,6 +111,7 @@ mod router;
 mod runs;
 pub mod sandbox;
 pub mod scaffold;
+pub mod secure_channels;
 pub mod secure_sum;
 pub mod sessions;
 mod setups;

@@ -106,6 +106,14 @@ id! {
     /// The name of a federation: of the nodes that know each other's identity keys from one list.
     FederationId
 }
+
+/// Of nodes whose peers are known one by one, and from no list.
+impl Default for FederationId {
+    fn default() -> Self {
+        Self("unlisted".to_owned())
+    }
+}
+
 id! {
     /// What a reply carries to be matched to its request.
     RequestId

@@ -11,6 +11,7 @@ mod recording;
 mod trust;
 mod wiring;
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,11 +25,14 @@ use crate::chronicle::Chronicle;
 use crate::clock::Clock;
 use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime, Strain};
 use crate::key_store::{KeyStore, StoreError};
-use crate::message::{NodeId, ResearcherId};
+use crate::message::{FederationId, NodeId, ResearcherId};
 use crate::metrics::Family;
 use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
+use crate::primitives::derive_secret_key;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::secure_channels::Identities;
+use crate::sessions::Hello;
 use crate::transport::{
     Certificate, Fingerprint, Link, ServerAddress, Transport, TransportConfig, TransportState,
 };
@@ -79,6 +83,17 @@ pub struct Connection {
     pub connected: bool,
     /// One line for people.
     pub text: String,
+}
+
+/// Who a node is, by the seed in its store. It knows nobody yet, and so talks in suite 1.
+fn identities(store: &KeyStore) -> Identities {
+    let label = b"backchannel identity 1";
+    Identities {
+        own: derive_secret_key(store.seed().as_bytes(), label),
+        federation: FederationId::default(),
+        hello: Hello::default(),
+        peers: BTreeMap::new(),
+    }
 }
 
 /// A node that holds its data directory, and nobody knows of yet.
@@ -133,6 +148,7 @@ impl Opened {
             id: config.id.clone(),
             name: config.name.clone(),
             store: store.clone(),
+            identities: identities(&store),
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
             clock,

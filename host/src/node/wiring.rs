@@ -2,6 +2,7 @@
 //! part of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
@@ -21,6 +22,7 @@ use crate::randomness::Randomness;
 use crate::requests::{REPLY_TIMEOUT, Requests};
 use crate::rounds::Rounds;
 use crate::router::Router;
+use crate::secure_channels::{Identities, SecureChannels};
 use crate::setups::Setups;
 use crate::tasks::Tasks;
 use crate::transport::{Letter, Malformed};
@@ -30,6 +32,9 @@ const MOST_REQUESTS: usize = 1000;
 /// Messages between whoever carries them and the node, each way.
 const BETWEEN: usize = 1000;
 
+/// How often keys that are too old are looked for.
+const TIDIED_EVERY: Duration = Duration::from_secs(60);
+
 /// What a node stands on.
 pub(crate) struct Ground {
     /// Its id.
@@ -38,6 +43,8 @@ pub(crate) struct Ground {
     pub(crate) name: String,
     /// What survives a restart.
     pub(crate) store: Arc<KeyStore>,
+    /// Who it is to its peers, and who they are.
+    pub(crate) identities: Identities,
     /// Its handlers.
     pub(crate) plugins: Plugins,
     /// All keys, ids and nonces come from here.
@@ -83,6 +90,7 @@ impl Wiring {
             id,
             name,
             store,
+            identities,
             plugins,
             randomness,
             clock,
@@ -94,6 +102,12 @@ impl Wiring {
         let parts = [(); 4].map(|()| tasks.of_another_part());
         let [of_post, of_router, of_setups, of_rounds] = parts.clone();
         let channels = Arc::new(Channels::load(store.clone(), chronicle.audit.clone())?);
+        let secure = Arc::new(SecureChannels::new(
+            id.clone(),
+            identities,
+            clock.clone(),
+            randomness.clone(),
+        ));
         let requests = Requests::default();
         let services = Services {
             channels: channels.clone(),
@@ -108,6 +122,7 @@ impl Wiring {
         let post = Arc::new(Post::new(
             id.clone(),
             channels.clone(),
+            secure.clone(),
             requests.clone(),
             plugins.clone(),
             outbox.clone(),
@@ -121,6 +136,7 @@ impl Wiring {
             id.clone(),
             plugins.clone(),
             services.clone(),
+            secure.clone(),
             requests.clone(),
             parcels.clone(),
             post.clone(),
@@ -167,6 +183,10 @@ impl Wiring {
         let until = stopping.clone();
         tasks.spawn(async move {
             until.run_until_cancelled(sorting.run(inbox)).await;
+        });
+        let until = stopping.clone();
+        tasks.spawn(async move {
+            until.run_until_cancelled(tidied(secure)).await;
         });
         let wiring = Self {
             channels,
@@ -243,6 +263,14 @@ impl Wiring {
     pub(crate) fn killer(&self) -> impl FnOnce() + Send + 'static {
         let tasks = self.tasks.clone();
         move || tasks.kill()
+    }
+}
+
+/// Erases the keys of sessions that are too old.
+async fn tidied(secure: Arc<SecureChannels>) {
+    loop {
+        tokio::time::sleep(TIDIED_EVERY).await;
+        secure.tidy();
     }
 }
 

@@ -1,6 +1,8 @@
-//! The way out: seals what this node has to say to a peer, after making sure that their channel is ready.
+//! The way out: seals what this node has to say to a peer, after making sure that their channel is ready. Peers whose identity key is
+//! known are talked to in suite 2 (`secure`), others in suite 1.
 
 mod renewal;
+mod secure;
 mod set_up;
 
 use std::collections::HashMap;
@@ -14,13 +16,17 @@ use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::handlers::{Outgoing, Plugins};
 use crate::journeys::End;
-use crate::message::{Inner, MessageId, NodeId, RequestId, ResearcherId, ToResearcher};
+use crate::message::{
+    Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, ToResearcher,
+};
 use crate::overlay::{self, ChannelKeys};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::secure_channels::SecureChannels;
 use crate::tasks::Tasks;
 use crate::transport::Letter;
 use renewal::Renewal;
+pub use secure::HANDSHAKE;
 pub use set_up::Occasion;
 use set_up::UnderWay;
 
@@ -28,6 +34,7 @@ use set_up::UnderWay;
 pub struct Post {
     own: NodeId,
     channels: Arc<Channels>,
+    secure: Arc<SecureChannels>,
     requests: Requests,
     plugins: Plugins,
     outbox: mpsc::Sender<Letter>,
@@ -67,6 +74,7 @@ impl Post {
     pub fn new(
         own: NodeId,
         channels: Arc<Channels>,
+        secure: Arc<SecureChannels>,
         requests: Requests,
         plugins: Plugins,
         outbox: mpsc::Sender<Letter>,
@@ -77,6 +85,7 @@ impl Post {
         Self {
             own,
             channels,
+            secure,
             requests,
             plugins,
             outbox,
@@ -103,7 +112,7 @@ impl Post {
         });
     }
 
-    /// Answers a message of `to` on the channel that it came on; the answer's id.
+    /// Answers a message of `to` in the suite that it came in; the answer's id.
     pub async fn reply(
         &self,
         researcher: &ResearcherId,
@@ -111,14 +120,19 @@ impl Post {
         request_id: Option<RequestId>,
         outgoing: Outgoing,
     ) -> Result<MessageId, PostError> {
+        let inner = self.inner(to, request_id, outgoing)?;
+        if self.secure.knows(to) {
+            let sealed = self.seal_securely(researcher, &inner).await?;
+            return self.hand_over(sealed, &inner).await;
+        }
         let silent = || PostError::ChannelSilent(to.clone());
         let keys = self.channels.keys(to).ok_or_else(silent)?;
-        self.seal_and_hand_over(&keys, researcher, to, request_id, outgoing, false)
+        self.seal_and_hand_over(&keys, researcher, &inner, false)
             .await
     }
 
-    /// Sends a request of this node's on the channel with `to`, which is set up first if need be (up to 30 s). Sends it
-    /// again if the peer turns out to have a new key before it has answered.
+    /// Sends a request of this node's. Its channel with `to` is set up first if need be, or its session (up to 30 s). Sends it
+    /// again if the peer turns out to have lost what it read it with before it has answered.
     pub async fn ask(
         self: &Arc<Self>,
         researcher: &ResearcherId,
@@ -126,13 +140,17 @@ impl Post {
         id: RequestId,
         outgoing: Outgoing,
     ) -> Result<MessageId, PostError> {
+        if self.secure.knows(to) {
+            return self.ask_securely(researcher, to, id, outgoing).await;
+        }
         self.requests.keep(&id, researcher, &outgoing);
         let keys = self.channel(researcher, to, Occasion::OwnMessage).await?;
-        self.seal_and_hand_over(&keys, researcher, to, Some(id), outgoing, false)
+        let inner = self.inner(to, Some(id), outgoing)?;
+        self.seal_and_hand_over(&keys, researcher, &inner, false)
             .await
     }
 
-    /// Sends a message that belongs to a channel set-up, under the published key.
+    /// Sends a message that belongs to a channel set-up of suite 1, under the published key.
     pub async fn send_setup(
         &self,
         researcher: &ResearcherId,
@@ -141,31 +159,40 @@ impl Post {
         outgoing: Outgoing,
     ) -> Result<MessageId, PostError> {
         let keys = self.channels.published();
-        self.seal_and_hand_over(keys, researcher, to, request_id, outgoing, true)
+        let inner = self.inner(to, request_id, outgoing)?;
+        self.seal_and_hand_over(keys, researcher, &inner, true)
             .await
+    }
+
+    fn inner(
+        &self,
+        to: &NodeId,
+        request_id: Option<RequestId>,
+        outgoing: Outgoing,
+    ) -> Result<Inner, PostError> {
+        let Outgoing { kind, fields } = outgoing;
+        Inner::new(self.own.clone(), to.clone(), request_id, kind, fields)
+            .map_err(|error| PostError::NotAMessage(error.to_string()))
     }
 
     async fn seal_and_hand_over(
         &self,
         keys: &ChannelKeys,
         researcher: &ResearcherId,
-        to: &NodeId,
-        request_id: Option<RequestId>,
-        outgoing: Outgoing,
+        inner: &Inner,
         setup: bool,
     ) -> Result<MessageId, PostError> {
-        let wrong = |error: &dyn std::error::Error| PostError::NotAMessage(error.to_string());
-        let Outgoing { kind, fields } = outgoing;
-        let inner = Inner::new(self.own.clone(), to.clone(), request_id, kind, fields)
-            .map_err(|error| wrong(&error))?;
-        let sealed = overlay::seal(
-            keys,
-            researcher,
-            &inner,
-            setup,
-            &mut self.randomness.clone(),
-        )
-        .map_err(|error| wrong(&error))?;
+        let mut randomness = self.randomness.clone();
+        let sealed = overlay::seal(keys, researcher, inner, setup, &mut randomness)
+            .map_err(|error| PostError::NotAMessage(error.to_string()))?;
+        self.hand_over(sealed, inner).await
+    }
+
+    async fn hand_over(
+        &self,
+        sealed: OverlayMessage,
+        inner: &Inner,
+    ) -> Result<MessageId, PostError> {
         let request = inner.request_id.as_ref().map(ToString::to_string);
         let journey = self
             .chronicle
@@ -175,7 +202,7 @@ impl Post {
         self.chronicle.metrics.sent(&inner.kind);
         let handed_over = self.outbox.send(ToResearcher::Overlay(sealed).into()).await;
         handed_over.map_err(|_| PostError::Stopping)?;
-        tracing::debug!(%id, peer = %to, kind = inner.kind, "sent");
+        tracing::debug!(%id, peer = %inner.dest, kind = inner.kind, "sent");
         journey.end(End::Done);
         Ok(id)
     }

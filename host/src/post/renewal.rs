@@ -120,6 +120,8 @@ impl Post {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tokio::sync::mpsc;
 
     use super::*;
@@ -129,11 +131,13 @@ mod tests {
     use crate::clock::Clock;
     use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
-    use crate::message::{Inner, OverlayMessage, ToResearcher, Value};
+    use crate::message::{FederationId, Inner, OverlayMessage, ToResearcher, Value};
     use crate::overlay::{self, ChannelKeys};
     use crate::primitives;
     use crate::randomness::Randomness;
     use crate::requests::{REPLY_TIMEOUT, Requests};
+    use crate::secure_channels::{Identities, SecureChannels};
+    use crate::sessions::Hello;
     use crate::tasks::Tasks;
     use crate::transport::Letter;
 
@@ -159,14 +163,23 @@ mod tests {
         let runtime = Runtime::new().expect("an engine");
         let plugins = Plugins::new(PluginSet::built_in(&runtime, None).expect("plugins"));
         let (outbox, sent) = mpsc::channel(1000);
+        let clock = Clock::of_system();
+        let nobody = Identities {
+            own: primitives::derive_secret_key(&[9; 32], b"identity"),
+            federation: FederationId::default(),
+            hello: Hello::default(),
+            peers: BTreeMap::new(),
+        };
+        let secure = SecureChannels::new(own.clone(), nobody, clock.clone(), randomness.clone());
         let post = Post::new(
             own,
             channels,
+            Arc::new(secure),
             Requests::default(),
             plugins,
             outbox,
             randomness,
-            Chronicle::new(Audit::none(), Clock::of_system()),
+            Chronicle::new(Audit::none(), clock),
             Tasks::default(),
         );
         Desk {

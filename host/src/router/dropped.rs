@@ -6,6 +6,7 @@ use crate::overlay::OpenError;
 use crate::parcels::NotOurs;
 use crate::post::PostError;
 use crate::requests::NotAsked;
+use crate::sessions::Refused;
 
 /// Why a message was dropped. The peer hears nothing; the operator gets a counter, and a line as far as the log's limit goes.
 /// The counter's name is the line's `cause`.
@@ -26,6 +27,12 @@ pub enum Dropped {
     /// The peer's or the relay's: it cannot be opened.
     #[error("FB324: {0}")]
     Unopened(#[from] OpenError),
+    /// The peer's or the relay's: it is not of a session with the peer, nor of a handshake.
+    #[error("FB324: {0}")]
+    Refused(#[from] Refused),
+    /// The relay's, or a peer's that does not know this node's identity key: a suite that a relay can break into.
+    #[error("FB324: of suite 1, from a node whose identity key is known")]
+    Downgrade,
     /// Somebody's who pretends to be this node.
     #[error("FB324: sent in this node's own name")]
     OwnName,
@@ -76,6 +83,7 @@ impl Dropped {
             | Self::Deadline
             | Self::NotForUs(_)
             | Self::Unopened(_)
+            | Self::Downgrade
             | Self::OwnName
             | Self::LargeFromStranger(_)
             | Self::Repeated
@@ -86,6 +94,7 @@ impl Dropped {
             | Self::OutOfScope(..)
             | Self::NotAsked(_)
             | Self::Channel(_) => true,
+            Self::Refused(refused) => refused.is_somebodys_doing(),
             Self::Stopping | Self::Call(_) | Self::NotStored(_) | Self::Unsent(_) => false,
         }
     }
@@ -98,6 +107,8 @@ impl Dropped {
             Self::Stopping => "stopping",
             Self::NotForUs(_) => "not for us",
             Self::Unopened(_) => "cannot be opened",
+            Self::Refused(refused) => refused.name(),
+            Self::Downgrade => "suite 1 refused",
             Self::OwnName => "in own name",
             Self::LargeFromStranger(_) => "large from strangers",
             Self::Repeated => "repeated",

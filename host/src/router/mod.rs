@@ -9,6 +9,7 @@
 
 mod dropped;
 mod effects;
+mod opening;
 mod parcels;
 mod rooms;
 mod seen;
@@ -31,14 +32,15 @@ use crate::handlers::{
 };
 use crate::journeys::{End, Trip};
 use crate::key_store::{MessageDigest, StoreError};
-use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId};
-use crate::overlay::{self, ChannelKeys, OpenError};
+use crate::message::{NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::parcels::{Answer, Ask, Parcels};
-use crate::post::{Occasion, Post};
+use crate::post::Post;
 use crate::requests::Requests;
-use crate::tasks::{Tasks, blocking};
+use crate::secure_channels::SecureChannels;
+use crate::tasks::Tasks;
 use crate::witness::{self, Witness, version_of};
 pub use dropped::Dropped;
+use opening::Content;
 use rooms::{Place, Rooms, Standing};
 use seen::Seen;
 
@@ -52,8 +54,6 @@ const IN_WORK: usize = 1000;
 const AT_A_TIME: usize = IN_WORK + 100;
 /// Messages that could not be opened and wait to hear whether their sender has a new key. Most are forged.
 const DOUBTFUL: usize = 16;
-/// From this size on, opening a message (some 2 ms per MiB) is left to a thread that may block.
-const LARGE: usize = 256 << 10;
 /// How long a node that stops waits for what may not be cancelled.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -63,6 +63,7 @@ pub struct Router {
     plugins: Plugins,
     services: Services,
     channels: Arc<Channels>,
+    secure: Arc<SecureChannels>,
     requests: Requests,
     parcels: Parcels,
     post: Arc<Post>,
@@ -114,6 +115,7 @@ impl Router {
         own: NodeId,
         plugins: Plugins,
         services: Services,
+        secure: Arc<SecureChannels>,
         requests: Requests,
         parcels: Parcels,
         post: Arc<Post>,
@@ -126,6 +128,7 @@ impl Router {
             channels: services.channels.clone(),
             seen: Arc::new(Seen::load(&services.store)?),
             services,
+            secure,
             requests,
             parcels,
             post,
@@ -176,7 +179,7 @@ impl Router {
         if message.source == self.own {
             return Err(Dropped::OwnName);
         }
-        let standing = if self.post.awaits(&message.source) {
+        let standing = if self.secure.knows(&message.source) || self.post.awaits(&message.source) {
             Standing::Known
         } else if message.setup {
             Standing::SetUp
@@ -221,11 +224,14 @@ impl Router {
         trip: &Trip,
     ) -> Result<Option<Handled>, Dropped> {
         let message = Arc::new(message);
-        let (inner, digest) = self.open(&message).await?;
-        let assurance = match digest {
-            Some(_) => Assurance::ChannelKey,
-            None => Assurance::PublishedKey,
+        let Some(content) = self.open(&message, trip).await? else {
+            return Ok(None);
         };
+        let Content {
+            inner,
+            digest,
+            assurance,
+        } = content;
         self.chronicle.metrics.received(&inner.kind);
         let request = inner.request_id.as_ref().map(ToString::to_string);
         trip.opened(&inner.kind, request, in_words(assurance));
@@ -339,50 +345,6 @@ impl Router {
         })
     }
 
-    /// The message inside, and by what it is known again: nothing under the published key.
-    async fn open(
-        &self,
-        message: &Arc<OverlayMessage>,
-    ) -> Result<(Inner, Option<MessageDigest>), Dropped> {
-        let (researcher, source) = (&message.researcher_id, &message.source);
-        if message.setup {
-            let inner = overlay::open(self.channels.published(), message)?;
-            if inner.kind == "ChannelSetupRequest" {
-                self.post.asked_for_own_key(researcher, source);
-            }
-            return Ok((inner, None));
-        }
-        let keys = match self.channels.keys(source) {
-            Some(keys) => keys,
-            None => {
-                let occasion = Occasion::StrangersMessage;
-                self.post.channel(researcher, source, occasion).await?
-            }
-        };
-        let inner = match open_with(&keys, message).await? {
-            Err(error) if error.may_be_another_key() => {
-                let new = self.renewed_keys(message, &keys).await;
-                open_with(&new.ok_or(error)?, message).await??
-            }
-            opened => opened?,
-        };
-        let digest = self.seen.first(&inner).ok_or(Dropped::Repeated)?;
-        Ok((inner, Some(digest)))
-    }
-
-    /// Has the sender of a message that cannot be opened asked for its key; the keys if it has another than in `known`.
-    async fn renewed_keys(
-        &self,
-        message: &OverlayMessage,
-        known: &Arc<ChannelKeys>,
-    ) -> Option<Arc<ChannelKeys>> {
-        let renewed = self.post.renew(&message.researcher_id, &message.source);
-        let _seat = self.doubtful.try_acquire().ok()?;
-        renewed.await;
-        let now = self.channels.keys(&message.source)?;
-        (!Arc::ptr_eq(&now, known)).then_some(now)
-    }
-
     fn report(&self, trip: &Trip, dropped: &Dropped) {
         let cause = dropped.name();
         self.chronicle.metrics.dropped(cause);
@@ -424,16 +386,4 @@ fn in_words(assurance: Assurance) -> &'static str {
         Assurance::ChannelKey => "channel key: whoever set the channel up sent it",
         Assurance::IdentityKey => "identity key: its sender is who it says",
     }
-}
-
-async fn open_with(
-    keys: &Arc<ChannelKeys>,
-    message: &Arc<OverlayMessage>,
-) -> Result<Result<Inner, OpenError>, Dropped> {
-    if message.overlay.len() < LARGE {
-        return Ok(overlay::open(keys, message));
-    }
-    let (keys, message) = (keys.clone(), message.clone());
-    let opened = blocking(move || overlay::open(&keys, &message));
-    opened.await.ok_or(Dropped::Stopping)
 }

@@ -16,6 +16,7 @@ mod evidence;
 mod faults;
 mod forger;
 mod hits;
+mod identities;
 mod invariants;
 mod network;
 mod record;

@@ -15,6 +15,7 @@ use super::copies::Copies;
 use super::disk::{Disk, Mounted};
 use super::faults::{Plan, Planned};
 use super::hits::Hits;
+use super::identities;
 use super::record::Record;
 use super::relay::Relay;
 use super::researcher::Researcher;
@@ -28,6 +29,7 @@ use crate::key_store::KeyStore;
 use crate::message::{IdError, NodeId};
 use crate::node::{Ground, Wiring};
 use crate::randomness::Randomness;
+use crate::secure_channels::Identities;
 use crate::tasks::unless_over;
 use crate::trace::What;
 
@@ -56,6 +58,7 @@ pub(super) struct SimulatedNode {
     pub(super) life: Option<Life>,
     plugins: PluginSet,
     lives: u32,
+    identities: Identities,
     /// Accidents that keep it from living.
     pub(super) down: u32,
     pub(super) copies: Copies,
@@ -108,10 +111,11 @@ impl Network {
         let draws_fates = seed ^ 0x0072_656c_6179;
         let (relay, answers) =
             Relay::new(record.clone(), plan, listed, draws_fates, &scenario.nodes);
-        let nodes = (0..).zip(&scenario.nodes).zip(sets);
-        let nodes = nodes.map(|((n, id), plugins)| {
+        let nodes = scenario.nodes.iter().zip(identities::of_nodes(scenario)?);
+        let nodes = (0..).zip(nodes).zip(sets);
+        let nodes = nodes.map(|((n, (id, identities)), plugins)| {
             let draws_of_disk = seed ^ 0x6469_736b ^ (n << 32);
-            SimulatedNode::new(id.clone(), plugins.clone(), draws_of_disk)
+            SimulatedNode::new(id.clone(), identities, plugins.clone(), draws_of_disk)
         });
         Ok(Self {
             record,
@@ -259,6 +263,7 @@ impl Network {
                 id: node.id.clone(),
                 name: node.id.to_string(),
                 store: store.clone(),
+                identities: node.identities.clone(),
                 plugins: plugins.clone(),
                 randomness,
                 clock: node.clock.clone(),
@@ -325,9 +330,10 @@ impl Network {
 }
 
 impl SimulatedNode {
-    fn new(id: NodeId, plugins: PluginSet, seed: u64) -> Self {
+    fn new(id: NodeId, identities: Identities, plugins: PluginSet, seed: u64) -> Self {
         Self {
             id,
+            identities,
             disk: Disk::new(seed),
             clock: Clock::simulated(),
             life: None,

@@ -20,7 +20,8 @@ pub(super) const SECOND_NOISE_BYTES: usize = PUBLIC_KEY_BYTES + SECOND_BYTES + T
 /// Length of the code by which a first handshake frame is known before anything is computed on a curve.
 pub(super) const MAC_BYTES: usize = 16;
 
-const MAGIC: [u8; 4] = *b"n2n2";
+/// What the frames of all suites from the second on begin with.
+pub(super) const MAGIC: [u8; 4] = *b"n2n2";
 const INDEX_BYTES: usize = 4;
 
 /// By what a node finds one of its sessions: it draws the number, and its peer puts it on what it sends. Never zero.

@@ -68,6 +68,7 @@ use hello::Timestamp;
 use peer::{Link, Peer, Stage};
 pub use prologue::Limits;
 pub use refused::Refused;
+pub use session::RENEWED_AFTER;
 use session::Way;
 
 /// The highest suite that this program has.
@@ -162,6 +163,11 @@ pub enum Opened {
     Closed,
 }
 
+/// Whether a message says that it is of a suite from the second on.
+pub fn is_frame(message: &OverlayMessage) -> bool {
+    message.overlay.starts_with(&frame::MAGIC)
+}
+
 impl Sessions {
     /// Of node `own`, whose `identity` is known to its peers of the federation, and which says `hello`.
     pub fn new(own: NodeId, identity: SecretKey, federation: FederationId, hello: Hello) -> Self {
@@ -188,6 +194,11 @@ impl Sessions {
     /// Forgets a peer and all sessions with it.
     pub fn forget(&mut self, peer: &NodeId) {
         self.peers.remove(peer);
+    }
+
+    /// Whether a peer's identity is known.
+    pub fn knows(&self, peer: &NodeId) -> bool {
+        self.peers.contains_key(peer)
     }
 
     /// Seals `content` for its receiver, to be relayed by `researcher`; or says that a handshake is due first.

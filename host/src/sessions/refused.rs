@@ -85,4 +85,12 @@ impl Refused {
     pub fn suggests_handshake(&self) -> bool {
         matches!(self, Self::UnknownSession | Self::Stale)
     }
+
+    /// Whether it takes somebody who forges, repeats or misdirects: it is not what restarts, crossing handshakes and losses come to.
+    pub fn is_somebodys_doing(&self) -> bool {
+        !matches!(
+            self,
+            Self::OursGoesFirst | Self::NotAwaited | Self::UnknownSession
+        )
+    }
 }

@@ -30,7 +30,7 @@ use crate::primitives::{
 /// So many messages after its beginning, a session is to be replaced.
 const RENEWED_AFTER_MESSAGES: u64 = 1 << 16;
 /// So old, a session is to be replaced.
-const RENEWED_AFTER: Duration = Duration::from_secs(10 * 60);
+pub const RENEWED_AFTER: Duration = Duration::from_secs(10 * 60);
 /// So old, nothing is sealed with it: its receiver opens messages for as long, and as long again as a relay may hold one.
 const SEALS_FOR: Duration = super::pair::OPENS_FOR.saturating_sub(super::pair::HELD);
 

@@ -41,6 +41,8 @@ pub(super) const HEALED: [(Scheme, &str); 2] =
 pub struct Scenario {
     /// The nodes, at least two.
     pub nodes: Vec<NodeId>,
+    /// How they talk.
+    pub suite: Suite,
     /// Plugins beside or in the place of the built-in ones, and built-in ones on other terms.
     pub plugins: Vec<Role>,
     /// What the researcher has set up, in order of time.
@@ -57,6 +59,16 @@ pub struct Scenario {
     pub heal: Duration,
     /// What must have come of it, beside what must always hold.
     pub expect: Expected,
+}
+
+/// How nodes talk to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Suite {
+    /// As nodes of Fed-BioMed do.
+    #[default]
+    One,
+    /// They know each other's identity keys, and talk in suite 2.
+    Two,
 }
 
 /// A plugin's part.
@@ -203,6 +215,7 @@ impl Scenario {
         });
         Self {
             nodes: numbered(nodes),
+            suite: Suite::default(),
             plugins: Vec::new(),
             starts: starts.collect(),
             asks: Vec::new(),

@@ -9,6 +9,7 @@ use toml::Spanned;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Written {
     pub(super) nodes: Spanned<toml::Value>,
+    pub(super) suite: Option<Spanned<u64>>,
     pub(super) heal: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) plugin: Vec<Spanned<PluginTable>>,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::values::{self, quoted};
-use super::{Ask, Component, Expected, Holding, Role, Scenario, SetUps, Start, numbered};
+use super::{Ask, Component, Expected, Holding, Role, Scenario, SetUps, Start, Suite, numbered};
 use crate::inputs::{Kind, Source};
 use crate::message::{NodeId, SecaggId};
 use crate::sandbox::faults::{Fate, Planned};
@@ -17,6 +17,9 @@ impl fmt::Display for Scenario {
             writeln!(f, "nodes = {}", self.nodes.len())?;
         } else {
             writeln!(f, "nodes = {}", list(self.nodes.iter().map(NodeId::as_str)))?;
+        }
+        if self.suite == Suite::Two {
+            writeln!(f, "suite = 2")?;
         }
         writeln!(f, "heal = \"{}\"", shown(self.heal))?;
         self.plugins.iter().try_for_each(|role| role.write(f))?;
@@ -248,6 +251,7 @@ mod tests {
 
     /// Says everything that can be said.
     const FULL: &str = r#"nodes = ["a", "b", "c"]
+suite = 2
 heal = "90s"
 
 [[plugin]]

@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::spans::Source;
 use super::tables::{AskTable, StartTable, Written};
 use super::values;
-use super::{Ask, Ended, HEAL, HEALED, Scenario, ScenarioError, Scheme, Start, numbered};
+use super::{Ask, Ended, HEAL, HEALED, Scenario, ScenarioError, Scheme, Start, Suite, numbered};
 use crate::message::{NodeId, SecaggId};
 
 /// The most nodes: as many as a run can have parties.
@@ -53,6 +53,7 @@ impl Scenario {
             faults: reading.faults(written.faults)?,
             accidents: accidents.collect::<Result<_, _>>()?,
             hits: hits.collect::<Result<_, _>>()?,
+            suite: suite(source, written.suite.as_ref())?,
             heal: match &written.heal {
                 Some(heal) => source.time(heal)?,
                 None => HEAL,
@@ -63,6 +64,17 @@ impl Scenario {
         scenario.starts.sort_by_key(|start| start.at);
         scenario.accidents.sort_by_key(|planned| planned.at);
         Ok(scenario)
+    }
+}
+
+fn suite(source: Source<'_>, written: Option<&Spanned<u64>>) -> Result<Suite, ScenarioError> {
+    match written.map(|suite| (suite, *suite.as_ref())) {
+        None | Some((_, 1)) => Ok(Suite::One),
+        Some((_, 2)) => Ok(Suite::Two),
+        Some((place, other)) => {
+            let why = format!("there is no suite {other}");
+            Err(source.wrong(place, why, "write 1 or 2".to_owned()))
+        }
     }
 }
 
@@ -227,6 +239,7 @@ mod tests {
         for (lines, line, todo) in [
             (&["nodes = 1"][..], 1, "from 2 to 1000"),
             (&["nodes = [\"a\", \"a\"]"], 1, "a list of names"),
+            (&["nodes = 2", "suite = 3"], 2, "write 1 or 2"),
             (&["nodes = 2", "heals = \"1s\""], 2, "correct that line"),
             (&["nodes = 2", "heal = \"1.5s\""], 2, "500ms"),
             (&["nodes = 2", "[faults]", "dorp = 0.1"], 3, "--help"),

@@ -1,0 +1,101 @@
+//! Messages to peers whose identity key is known: suite 2, and the handshakes it takes.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Post, PostError};
+use crate::handlers::Outgoing;
+use crate::journeys::End;
+use crate::message::{
+    Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, ToResearcher,
+};
+use crate::requests::REPLY_TIMEOUT;
+
+/// What handshakes are called where messages are counted and listed.
+pub const HANDSHAKE: &str = "suite 2 handshake";
+
+impl Post {
+    /// Seals a message for a peer, after a handshake if need be (up to 30 s; lost ones are begun again).
+    pub(super) async fn seal_securely(
+        &self,
+        researcher: &ResearcherId,
+        inner: &Inner,
+    ) -> Result<OverlayMessage, PostError> {
+        let peer = &inner.dest;
+        let established = self.secure.established(peer, researcher);
+        let deadline = Instant::now() + REPLY_TIMEOUT;
+        loop {
+            // From now on it counts, although it is awaited only below.
+            let session = established.notified();
+            let sealed = self.secure.seal(researcher, inner);
+            let handing = sealed.map_err(|error| PostError::NotAMessage(error.to_string()))?;
+            if let Some(handshake) = handing.handshake {
+                self.hand_over_handshake(handshake).await?;
+            }
+            if let Some(message) = handing.message {
+                return Ok(message);
+            }
+            if Instant::now() >= deadline {
+                return Err(PostError::ChannelSilent(peer.clone()));
+            }
+            // Either way there is something new: a session, or time for another handshake.
+            let _ = timeout_at(handing.again.min(deadline), session).await;
+        }
+    }
+
+    /// Hands over what a handshake is made of.
+    pub async fn hand_over_handshake(&self, message: OverlayMessage) -> Result<(), PostError> {
+        self.chronicle.metrics.sent(HANDSHAKE);
+        let journey = self.chronicle.journeys.leaves(&message, HANDSHAKE, None);
+        let handed_over = self.outbox.send(ToResearcher::Overlay(message).into());
+        handed_over.await.map_err(|_| PostError::Stopping)?;
+        journey.end(End::Done);
+        Ok(())
+    }
+
+    /// To be told when there is a new session with a peer. If the peer may have forgotten the one before, and with it what it was asked,
+    /// its unanswered requests are sent again.
+    pub fn has_session(self: &Arc<Self>, researcher: &ResearcherId, peer: &NodeId) {
+        if !self.secure.is_established(peer, researcher) {
+            return;
+        }
+        let unanswered = self.requests.unanswered(peer).into_iter();
+        let unanswered = unanswered.filter(|(_, at, _)| at == researcher);
+        for (id, researcher, outgoing) in unanswered {
+            let (post, peer) = (self.clone(), peer.clone());
+            self.spawn(async move {
+                if let Err(error) = post.ask(&researcher, &peer, id, outgoing).await {
+                    tracing::warn!(%peer, "request not sent again: {error}");
+                }
+            });
+        }
+    }
+
+    /// Begins a handshake with a peer that seems to have forgotten its session.
+    pub async fn begin_session(
+        &self,
+        researcher: &ResearcherId,
+        peer: &NodeId,
+    ) -> Result<(), PostError> {
+        let begun = self.secure.begin(peer, researcher);
+        match begun.map_err(|error| PostError::NotAMessage(error.to_string()))? {
+            Some(handshake) => self.hand_over_handshake(handshake).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What a request says is kept once it is sealed: what still waits for a session is not sent twice.
+    pub(super) async fn ask_securely(
+        &self,
+        researcher: &ResearcherId,
+        to: &NodeId,
+        id: RequestId,
+        outgoing: Outgoing,
+    ) -> Result<MessageId, PostError> {
+        let inner = self.inner(to, Some(id.clone()), outgoing.clone())?;
+        let sealed = self.seal_securely(researcher, &inner).await?;
+        self.requests.keep(&id, researcher, &outgoing);
+        self.hand_over(sealed, &inner).await
+    }
+}

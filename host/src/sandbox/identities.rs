@@ -1,0 +1,38 @@
+//! The identity keys of simulated nodes: made of their names, as if each was restored from a backup when its disk is lost.
+
+use std::collections::BTreeMap;
+
+use super::scenario::{Scenario, Suite};
+use crate::message::{FederationId, IdError, NodeId};
+use crate::primitives::derive_secret_key;
+use crate::secure_channels::Identities;
+use crate::sessions::{Hello, Limits};
+
+/// What each node knows, in the order of the scenario: itself, and in suite 2 all others.
+pub(super) fn of_nodes(scenario: &Scenario) -> Result<Vec<Identities>, IdError> {
+    let federation: FederationId = "simulation".parse()?;
+    let key = |node: &NodeId| derive_secret_key(&[0; 32], node.as_str().as_bytes());
+    let limits = Limits {
+        highest: 2,
+        lowest: 2,
+    };
+    let nodes = match scenario.suite {
+        Suite::One => &[][..],
+        Suite::Two => &scenario.nodes,
+    };
+    let known: BTreeMap<_, _> = nodes
+        .iter()
+        .map(|node| (node.clone(), (key(node).public_key(), limits)))
+        .collect();
+    let each = scenario.nodes.iter().map(|node| {
+        let mut peers = known.clone();
+        peers.remove(node);
+        Identities {
+            own: key(node),
+            federation: federation.clone(),
+            hello: Hello::default(),
+            peers,
+        }
+    });
+    Ok(each.collect())
+}
