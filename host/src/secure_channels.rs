@@ -5,15 +5,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use p256::{PublicKey, SecretKey};
+use p256::SecretKey;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::message::{FederationId, Inner, NodeId, OverlayMessage, ResearcherId};
+use crate::message::{Inner, NodeId, OverlayMessage, ResearcherId};
 use crate::randomness::Randomness;
 use crate::sessions::{
-    Hello, Limits, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed, Sessions,
+    Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed, Sessions,
 };
 
 /// Who a node is, and whom it knows.
@@ -21,12 +21,10 @@ use crate::sessions::{
 pub struct Identities {
     /// Its own identity key.
     pub own: SecretKey,
-    /// The federation that these keys are of.
-    pub federation: FederationId,
     /// What it says of itself in handshakes.
     pub hello: Hello,
-    /// Its peers' identity keys, and how each is to be talked to. Others are talked to in suite 1.
-    pub peers: BTreeMap<NodeId, (PublicKey, Limits)>,
+    /// Whom it talks to in suite 2. It talks to others in suite 1.
+    pub peers: BTreeMap<NodeId, Known>,
 }
 
 /// The channels of one node that are secure against the relay.
@@ -61,12 +59,11 @@ impl SecureChannels {
     pub fn new(own: NodeId, identities: Identities, clock: Clock, randomness: Randomness) -> Self {
         let Identities {
             own: key,
-            federation,
             hello,
             peers,
         } = identities;
         let channels = Self {
-            sessions: Mutex::new(Sessions::new(own, key, federation, hello)),
+            sessions: Mutex::new(Sessions::new(own, key, hello)),
             began: Instant::now(),
             clock,
             randomness,
@@ -74,8 +71,8 @@ impl SecureChannels {
         };
         let now = channels.now();
         let mut sessions = channels.sessions();
-        for (peer, (identity, limits)) in peers {
-            sessions.know(peer, identity, limits, now);
+        for (peer, known) in peers {
+            sessions.know(peer, known, now);
         }
         drop(sessions);
         channels

@@ -5,14 +5,14 @@ use std::time::Duration;
 use backchannel::message::{Inner, Value};
 use backchannel::sessions::{Limits, Opened, Refused, SealError};
 
-use crate::stage::{LIMITS, Node, RETRY, Stage, first_moment, inner, node, public, researcher};
+use crate::stage::{LIMITS, Node, RETRY, Stage, first_moment, inner, known, node, researcher};
 
 /// What `b` says to a handshake of `a`, with the limits of each.
 fn answers(a_limits: Limits, b_limits: Limits) -> Result<Opened, Refused> {
     let now = first_moment();
     let [mut a, mut b] = [Node::new("a", 1), Node::new("b", 2)];
-    a.sessions.know(node("b"), public("b"), a_limits, now);
-    b.sessions.know(node("a"), public("a"), b_limits, now);
+    a.sessions.know(node("b"), known("b", a_limits), now);
+    b.sessions.know(node("a"), known("a", b_limits), now);
     let first = a.begin("b", now).expect("nothing under way");
     b.open(&first, now)
 }
@@ -45,7 +45,7 @@ fn a_suite_below_what_both_have_is_refused() {
 fn both_must_have_the_same_idea_of_the_limits() {
     let now = first_moment();
     let [mut a, mut b] = [Node::new("a", 1), Node::new("b", 2)];
-    a.sessions.know(node("b"), public("b"), LIMITS, now);
+    a.know("b", now);
     b.know("a", now);
     let first = a.begin("b", now).expect("nothing under way");
     let second = b.answer(&first, now);
@@ -54,7 +54,7 @@ fn both_must_have_the_same_idea_of_the_limits() {
         lowest: 1,
         ..LIMITS
     };
-    a.sessions.know(node("b"), public("b"), limits, now);
+    a.sessions.know(node("b"), known("b", limits), now);
     assert_eq!(a.refuses(&second, now), Refused::NotAwaited);
 }
 

@@ -1,9 +1,9 @@
 //! Messages that are taken from where they belong to another relay, node or session.
 
 use backchannel::message::OverlayMessage;
-use backchannel::sessions::{Limits, Refused, SealError};
+use backchannel::sessions::{Known, Limits, Refused, SealError};
 
-use crate::stage::{LIMITS, Node, Stage, inner, node, public, researcher};
+use crate::stage::{LIMITS, Node, Stage, inner, known, node, researcher};
 
 #[test]
 fn a_message_of_one_relay_is_none_of_another() {
@@ -114,35 +114,30 @@ fn who_has_another_identity_than_is_known_gets_no_answer() {
     let first = a.begin("b", now).expect("nothing under way");
     let mut b = Node::new("b", 2);
     assert_eq!(b.refuses(&first, now), Refused::UnknownPeer);
-    b.sessions.know(node("a"), public("c"), LIMITS, now);
+    b.sessions.know(node("a"), known("c", LIMITS), now);
     assert_eq!(b.refuses(&first, now), Refused::Mac);
 
     // Nor one of another federation.
-    let federation = "another".parse().expect("an id");
-    let identity = crate::stage::identity("b");
-    let mut b = backchannel::sessions::Sessions::new(
-        node("b"),
-        identity,
-        federation,
-        crate::stage::hello("b"),
-    );
-    b.know(node("a"), public("a"), LIMITS, now);
-    let mut rng = a.rng.clone();
-    assert_eq!(b.open(&first, now, &mut rng), Err(Refused::Mac));
+    let elsewhere = Known {
+        federation: "another".parse().expect("an id"),
+        ..known("a", LIMITS)
+    };
+    b.sessions.know(node("a"), elsewhere, now);
+    assert_eq!(b.refuses(&first, now), Refused::Mac);
 }
 
 #[test]
 fn a_peer_that_is_forgotten_or_known_by_another_key_has_no_session() {
     let Stage { mut a, mut b, now } = Stage::with_session();
     let data = a.seal("b", "text", now);
-    b.sessions.know(node("a"), public("a"), LIMITS, now);
+    b.know("a", now);
     b.hears(&data, "text", now);
     let data = a.seal("b", "text", now);
     let limits = Limits {
         lowest: 1,
         ..LIMITS
     };
-    b.sessions.know(node("a"), public("a"), limits, now);
+    b.sessions.know(node("a"), known("a", limits), now);
     assert_eq!(b.refuses(&data, now), Refused::UnknownSession);
     b.sessions.forget(&node("a"));
     assert_eq!(b.refuses(&data, now), Refused::UnknownPeer);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backchannel::message::{Inner, NodeId, OverlayMessage, ResearcherId, Value};
 use backchannel::primitives::derive_secret_key;
-use backchannel::sessions::{Hello, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use backchannel::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
 use p256::{PublicKey, SecretKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -61,6 +61,15 @@ pub fn inner(from: &str, to: &str, text: &str) -> Inner {
     Inner::new(node(from), node(to), None, "SiteGreeting", fields).expect("a message")
 }
 
+/// What others know of a node.
+pub fn known(name: &str, limits: Limits) -> Known {
+    Known {
+        identity: public(name),
+        federation: "federation".parse().expect("an id"),
+        limits,
+    }
+}
+
 pub fn first_moment() -> Moment {
     Moment {
         running: Duration::from_secs(1000),
@@ -70,8 +79,7 @@ pub fn first_moment() -> Moment {
 
 impl Node {
     pub fn new(name: &str, seed: u64) -> Self {
-        let federation = "federation".parse().expect("an id");
-        let sessions = Sessions::new(node(name), identity(name), federation, hello(name));
+        let sessions = Sessions::new(node(name), identity(name), hello(name));
         Self {
             id: node(name),
             sessions,
@@ -81,7 +89,7 @@ impl Node {
 
     /// With the limits that are usual.
     pub fn know(&mut self, peer: &str, now: Moment) {
-        self.sessions.know(node(peer), public(peer), LIMITS, now);
+        self.sessions.know(node(peer), known(peer, LIMITS), now);
     }
 
     pub fn begin(&mut self, peer: &str, now: Moment) -> Option<OverlayMessage> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backchannel::message::{Inner, OverlayMessage, Value};
-use backchannel::sessions::{Hello, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use backchannel::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
 use p256::SecretKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
@@ -137,11 +137,15 @@ impl Play {
                 capabilities: node.capabilities,
             };
             let id = node.id.parse().expect("an id");
-            let federation = vectors.federation.parse().expect("an id");
-            let mut sessions = Sessions::new(id, secret(node), federation, hello);
+            let mut sessions = Sessions::new(id, secret(node), hello);
             for peer in vectors.nodes.iter().filter(|peer| peer.id != node.id) {
                 let id = peer.id.parse().expect("an id");
-                sessions.know(id, secret(peer).public_key(), limits, now);
+                let known = Known {
+                    identity: secret(peer).public_key(),
+                    federation: vectors.federation.parse().expect("an id"),
+                    limits,
+                };
+                sessions.know(id, known, now);
             }
             sessions
         };

@@ -6,7 +6,7 @@ use super::channel::CHANNEL;
 use crate::message::{Inner, NodeId, OverlayMessage, Value};
 use crate::primitives::derive_secret_key;
 use crate::randomness::Randomness;
-use crate::sessions::{Hello, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use crate::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
 
 /// The first frame of a handshake.
 ///
@@ -88,14 +88,13 @@ impl Pair {
         let sessions = |own: usize| {
             let federation = "federation".parse().expect("an id");
             let own_key = keys[own].clone();
-            let mut sessions =
-                Sessions::new(ids[own].clone(), own_key, federation, Hello::default());
-            sessions.know(
-                ids[1 - own].clone(),
-                keys[1 - own].public_key(),
+            let mut sessions = Sessions::new(ids[own].clone(), own_key, Hello::default());
+            let known = Known {
+                identity: keys[1 - own].public_key(),
+                federation,
                 limits,
-                NOW,
-            );
+            };
+            sessions.know(ids[1 - own].clone(), known, NOW);
             sessions
         };
         let (mut source, mut dest) = (sessions(0), sessions(1));

@@ -6,12 +6,12 @@
 //! ```
 
 mod error;
+mod identities;
 mod meeting;
 mod recording;
 mod trust;
 mod wiring;
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,14 +25,11 @@ use crate::chronicle::Chronicle;
 use crate::clock::Clock;
 use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime, Strain};
 use crate::key_store::{KeyStore, StoreError};
-use crate::message::{FederationId, NodeId, ResearcherId};
+use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
 use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
-use crate::primitives::derive_secret_key;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
-use crate::secure_channels::Identities;
-use crate::sessions::Hello;
 use crate::transport::{
     Certificate, Fingerprint, Link, ServerAddress, Transport, TransportConfig, TransportState,
 };
@@ -85,17 +82,6 @@ pub struct Connection {
     pub text: String,
 }
 
-/// Who a node is, by the seed in its store. It knows nobody yet, and so talks in suite 1.
-fn identities(store: &KeyStore) -> Identities {
-    let label = b"backchannel identity 1";
-    Identities {
-        own: derive_secret_key(store.seed().as_bytes(), label),
-        federation: FederationId::default(),
-        hello: Hello::default(),
-        peers: BTreeMap::new(),
-    }
-}
-
 /// A node that holds its data directory, and nobody knows of yet.
 pub struct Opened {
     config: NodeConfig,
@@ -144,11 +130,14 @@ impl Opened {
             .rules
             .told(move |plugin, setting| in_force.place(plugin, setting));
 
+        let rules = plugins.policy().channels.clone();
+        let identities = identities::identities(&store, rules, clock.now(), &randomness)
+            .map_err(|source| NodeError::store(&config.data, source))?;
         let ground = Ground {
             id: config.id.clone(),
             name: config.name.clone(),
             store: store.clone(),
-            identities: identities(&store),
+            identities,
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
             clock,

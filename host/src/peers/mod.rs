@@ -19,7 +19,7 @@ pub(crate) use apply::apply;
 pub(crate) use error::PeersError;
 pub(crate) use peer::{Listed, Peer, Source, Standing};
 pub(crate) use pin::{pin, unpin};
-pub(crate) use suites::suite_with;
+pub(crate) use suites::{Why, suite_with};
 
 use crate::key_store::{KeyStore, RosterRecord, StoreError};
 use crate::message::NodeId;

@@ -131,7 +131,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::handlers::{Outgoing, PluginSet, Plugins, Runtime};
     use crate::key_store::KeyStore;
-    use crate::message::{FederationId, Inner, OverlayMessage, ToResearcher, Value};
+    use crate::message::{Inner, OverlayMessage, ToResearcher, Value};
     use crate::overlay::{self, ChannelKeys};
     use crate::primitives;
     use crate::randomness::Randomness;
@@ -166,7 +166,6 @@ mod tests {
         let clock = Clock::of_system();
         let nobody = Identities {
             own: primitives::derive_secret_key(&[9; 32], b"identity"),
-            federation: FederationId::default(),
             hello: Hello::default(),
             peers: BTreeMap::new(),
         };

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::scenario::{Scenario, Suite};
-use crate::message::{FederationId, IdError, NodeId};
+use crate::message::{FederationId, NodeId};
 use crate::primitives::derive_secret_key;
 use crate::secure_channels::Identities;
-use crate::sessions::{Hello, Limits};
+use crate::sessions::{Hello, Known, Limits};
 
 /// What each node knows, in the order of the scenario: itself, and in suite 2 all others.
-pub(super) fn of_nodes(scenario: &Scenario) -> Result<Vec<Identities>, IdError> {
-    let federation: FederationId = "simulation".parse()?;
+pub(super) fn of_nodes(scenario: &Scenario) -> Vec<Identities> {
     let key = |node: &NodeId| derive_secret_key(&[0; 32], node.as_str().as_bytes());
     let limits = Limits {
         highest: 2,
@@ -22,17 +21,23 @@ pub(super) fn of_nodes(scenario: &Scenario) -> Result<Vec<Identities>, IdError> 
     };
     let known: BTreeMap<_, _> = nodes
         .iter()
-        .map(|node| (node.clone(), (key(node).public_key(), limits)))
+        .map(|node| {
+            let known = Known {
+                identity: key(node).public_key(),
+                federation: FederationId::default(),
+                limits,
+            };
+            (node.clone(), known)
+        })
         .collect();
     let each = scenario.nodes.iter().map(|node| {
         let mut peers = known.clone();
         peers.remove(node);
         Identities {
             own: key(node),
-            federation: federation.clone(),
             hello: Hello::default(),
             peers,
         }
     });
-    Ok(each.collect())
+    each.collect()
 }

@@ -33,13 +33,13 @@ impl Sessions {
         let peer = peer.ok_or_else(|| SealError::UnknownPeer(to.clone()))?;
         let link = peer.links.entry(researcher.clone()).or_default();
         let place = Place {
-            federation: &self.federation,
+            federation: &peer.known.federation,
             initiator: &self.own,
             responder: to,
             researcher,
         };
         let place = place.encode();
-        let prologue = [&place[..], &peer.limits.encode()].concat();
+        let prologue = [&place[..], &peer.known.limits.encode()].concat();
         let timestamp = self.last.next(now.wall);
         let hello = FirstHello {
             timestamp,
@@ -63,7 +63,9 @@ impl Sessions {
         let nonce = Nonce::FIRST.encode();
         let mut overlay = frame.encode();
         if let Some((frame, mac)) = overlay.split_last_chunk_mut() {
-            *mac = peer.marks.first(&salt, &nonce, frame, &place, peer.limits);
+            *mac = peer
+                .marks
+                .first(&salt, &nonce, frame, &place, peer.known.limits);
         }
 
         self.last = timestamp;
@@ -98,7 +100,7 @@ impl Sessions {
         let (source, researcher) = (&message.source, &message.researcher_id);
         let peer = self.peers.get_mut(source).ok_or(Refused::UnknownPeer)?;
         let place = Place {
-            federation: &self.federation,
+            federation: &peer.known.federation,
             initiator: source,
             responder: &self.own,
             researcher,
@@ -110,7 +112,7 @@ impl Sessions {
             .marks
             .limits_of_first(&message.salt, &message.nonce, frame, &place, mac);
         let limits = limits.ok_or(Refused::Mac)?;
-        if limits.agreed(peer.limits) != Some(SUITE) {
+        if limits.agreed(peer.known.limits) != Some(SUITE) {
             return Err(Refused::Downgrade);
         }
         let known = peer.links.get(researcher);

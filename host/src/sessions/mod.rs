@@ -83,11 +83,21 @@ const OUTER_BYTES: usize = 4096;
 pub struct Sessions {
     own: NodeId,
     identity: SecretKey,
-    federation: FederationId,
     hello: Hello,
     /// Of the last handshake that was begun.
     last: Timestamp,
     peers: BTreeMap<NodeId, Peer>,
+}
+
+/// What a node knows of a peer beforehand. Of both ends, each must know the other in the same federation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The peer's identity key.
+    pub identity: PublicKey,
+    /// Who says that it is: the list that has both.
+    pub federation: FederationId,
+    /// How it is to be talked to.
+    pub limits: Limits,
 }
 
 /// The time, by both kinds of clock.
@@ -169,25 +179,23 @@ pub fn is_frame(message: &OverlayMessage) -> bool {
 }
 
 impl Sessions {
-    /// Of node `own`, whose `identity` is known to its peers of the federation, and which says `hello`.
-    pub fn new(own: NodeId, identity: SecretKey, federation: FederationId, hello: Hello) -> Self {
+    /// Of node `own`, whose `identity` is known to its peers, and which says `hello`.
+    pub fn new(own: NodeId, identity: SecretKey, hello: Hello) -> Self {
         Self {
             own,
             identity,
-            federation,
             hello,
             last: Timestamp::default(),
             peers: BTreeMap::new(),
         }
     }
 
-    /// Takes `identity` as the peer's, to be talked to within `limits`. What there is with it stays, unless it had another identity or
-    /// other limits: then it is forgotten.
-    pub fn know(&mut self, peer: NodeId, identity: PublicKey, limits: Limits, now: Moment) {
-        let known = self.peers.get(&peer);
-        if known.is_none_or(|known| !known.is(&identity, limits)) {
-            let known = Peer::new(&self.identity, identity, limits, now);
-            self.peers.insert(peer, known);
+    /// Takes this as what is known of a peer. What there is with it stays, unless something else was known: then it is forgotten.
+    pub fn know(&mut self, peer: NodeId, known: Known, now: Moment) {
+        let before = self.peers.get(&peer);
+        if before.is_none_or(|before| before.known != known) {
+            let peer_now = Peer::new(&self.identity, known, now);
+            self.peers.insert(peer, peer_now);
         }
     }
 
@@ -434,15 +442,18 @@ mod tests {
 
     fn node(name: &str, peer: &str) -> Sessions {
         let key = |name: &str| derive_secret_key(&[1; 32], name.as_bytes());
-        let federation = "federation".parse().expect("an id");
         let own = name.parse().expect("an id");
-        let mut sessions = Sessions::new(own, key(name), federation, Hello::default());
+        let mut sessions = Sessions::new(own, key(name), Hello::default());
         let limits = Limits {
             highest: 2,
             lowest: 2,
         };
-        let known = key(peer).public_key();
-        sessions.know(peer.parse().expect("an id"), known, limits, NOW);
+        let known = Known {
+            identity: key(peer).public_key(),
+            federation: FederationId::default(),
+            limits,
+        };
+        sessions.know(peer.parse().expect("an id"), known, NOW);
         sessions
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use p256::{PublicKey, SecretKey};
+use p256::SecretKey;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
@@ -11,16 +11,15 @@ use super::hello::Timestamp;
 use super::marks::Marks;
 use super::pair::Pair;
 use super::session::{Answered, Begun, Established, Receiving, Superseded};
-use super::{Limits, Moment};
+use super::{Known, Moment};
 use crate::message::{NodeId, ResearcherId};
 use crate::noise::Statics;
 
 /// What this node knows of a peer and has with it.
 pub(super) struct Peer {
-    pub(super) identity: PublicKey,
+    pub(super) known: Known,
     pub(super) statics: Arc<Statics>,
     pub(super) marks: Marks,
-    pub(super) limits: Limits,
     pub(super) bucket: Bucket,
     pub(super) links: BTreeMap<ResearcherId, Link>,
 }
@@ -43,20 +42,15 @@ pub(super) enum Stage {
 }
 
 impl Peer {
-    pub(super) fn new(own: &SecretKey, identity: PublicKey, limits: Limits, now: Moment) -> Self {
-        let statics = Statics::new(own.clone(), identity);
+    pub(super) fn new(own: &SecretKey, known: Known, now: Moment) -> Self {
+        let statics = Statics::new(own.clone(), known.identity);
         Self {
-            identity,
+            known,
             marks: Marks::new(statics.shared()),
             statics: Arc::new(statics),
-            limits,
             bucket: Bucket::new(now.running),
             links: BTreeMap::new(),
         }
-    }
-
-    pub(super) fn is(&self, identity: &PublicKey, limits: Limits) -> bool {
-        self.identity == *identity && self.limits == limits
     }
 
     pub(super) fn hash(&self, name: &NodeId, hash: &mut Sha256) {
