@@ -140,6 +140,25 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     },
 ];
 
+/// Plugins of protocols of several parties, which come with the host and take part in nothing until somebody installs them.
+pub const PROTOCOLS: [BuiltIn; 3] = [
+    BuiltIn {
+        name: "common-randomness",
+        component: backchannel_artifacts::COMMON_RANDOMNESS,
+        grants: &[Capability::Random],
+    },
+    BuiltIn {
+        name: "secure-aggregation",
+        component: backchannel_artifacts::SECURE_AGGREGATION,
+        grants: &[Capability::Inputs, Capability::Random],
+    },
+    BuiltIn {
+        name: "patient-overlap",
+        component: backchannel_artifacts::PATIENT_OVERLAP,
+        grants: &[Capability::Blinding],
+    },
+];
+
 impl PluginSet {
     /// Loads the built-in plugins on their own terms, from the cache of compiled code where it has them.
     pub fn built_in(runtime: &Runtime, cache: Option<&CompiledCode>) -> Result<Self, LoadError> {
