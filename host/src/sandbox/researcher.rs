@@ -197,9 +197,7 @@ impl Researcher {
             }
         }
     }
-}
 
-impl Researcher {
     fn take_run(&mut self, request: Option<RequestId>, outcome: ProtocolOutcome) {
         let waiting = request.and_then(|id| self.waiting.remove(&id));
         if let Some((Waiting::Run(place), node)) = waiting {

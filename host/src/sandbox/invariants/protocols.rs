@@ -15,12 +15,9 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
         .collect()
 }
 
-/// The fields of a party's result.
-type Result<'a> = (&'a NodeId, Value);
-
 fn of_run(scenario: &Scenario, ran: &Ran, run: &Run) -> Vec<String> {
     let mut found = ended(scenario, ran, run);
-    let mut results: Vec<Result<'_>> = Vec::new();
+    let mut results: Vec<(&NodeId, Value)> = Vec::new();
     for (party, result) in &ran.done {
         match Value::decode(result) {
             Ok(result) => results.push((party, result)),
@@ -163,11 +160,7 @@ fn wrong_sum(
     Some(format!("{sum} at place {at}, expected is {expected}"))
 }
 
-fn vector(
-    scenario: &Scenario,
-    input: &InputName,
-    party: &str,
-) -> std::result::Result<Vec<f64>, String> {
+fn vector(scenario: &Scenario, input: &InputName, party: &str) -> Result<Vec<f64>, String> {
     let node = scenario.nodes.iter().find(|node| node.as_str() == party);
     let node = node.ok_or("there is no such node")?;
     let roles = scenario.plugins.iter().filter(|role| role.is_at(node));
