@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 46] = [
+const LAYERS: [(&str, &[&str]); 47] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -94,6 +94,7 @@ const LAYERS: [(&str, &[&str]); 46] = [
     ("requests", &["message", "randomness", "handlers"]),
     ("parcels", &["message", "handlers"]),
     ("runs", &["message"]),
+    ("open_requests", &["message", "key_store", "tasks"]),
     ("transport", &["message", "randomness", "files", "proto"]),
     (
         "post",
@@ -139,6 +140,7 @@ const LAYERS: [(&str, &[&str]); 46] = [
             "requests",
             "parcels",
             "runs",
+            "open_requests",
             "post",
             "tasks",
             "audit",
@@ -150,6 +152,7 @@ const LAYERS: [(&str, &[&str]); 46] = [
         "setups",
         &[
             "runs",
+            "open_requests",
             "message",
             "randomness",
             "primitives",
@@ -183,6 +186,7 @@ const LAYERS: [(&str, &[&str]); 46] = [
             "post",
             "router",
             "parcels",
+            "open_requests",
             "rounds",
             "setups",
             "tasks",

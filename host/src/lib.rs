@@ -28,7 +28,7 @@
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
 //!   `plugins`: what runs of that.
 //! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
-//!   several parties, who hand each other `parcels`. `runs`: each run once.
+//!   several parties, who hand each other `parcels`. `runs`: each run once. `open_requests`: a killed node's answers.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
@@ -86,6 +86,7 @@ mod logs;
 pub mod message;
 pub mod metrics;
 pub mod node;
+mod open_requests;
 pub mod overlay;
 pub mod packages;
 mod parcels;

@@ -152,6 +152,14 @@ impl Ticket {
         timeout_at(deadline, &mut self.reply).await.ok()?.ok()
     }
 
+    /// The reply if it comes before `until`, else the ticket: a reply may be late.
+    pub async fn reply_before(mut self, until: Instant) -> Result<Option<Body>, Self> {
+        match timeout_at(until, &mut self.reply).await {
+            Ok(reply) => Ok(reply.ok()),
+            Err(_) => Err(self),
+        }
+    }
+
     /// Waits for the replies to all `tickets` until `deadline`.
     pub async fn gather(tickets: Vec<Ticket>, deadline: Instant) -> Gathered {
         let replies = join_all(tickets.into_iter().map(|ticket| async move {

@@ -2,13 +2,13 @@
 //! that cannot answer.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use backchannel::message::{
-    Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, SecaggReply, ToNode,
-    ToResearcher, Value,
+    Inner, MessageId, NodeId, OverlayMessage, ProtocolOutcome, ProtocolRunReply, RequestId,
+    ResearcherId, SecaggReply, ToNode, ToResearcher, Value,
 };
 use backchannel::overlay::{self, ChannelKeys};
 use backchannel::primitives::{derive_secret_key, parse_public_key_pem, public_key_pem};
@@ -48,6 +48,12 @@ struct Answering {
     /// The replies to [`Peer::say`].
     heard: Mutex<BTreeMap<RequestId, Inner>>,
     silent: AtomicBool,
+    /// What it answers who asks for a parcel, if it answers at all.
+    parcel: Mutex<Option<Vec<(Value, Value)>>>,
+    /// How often it was asked for one.
+    asked_for_parcels: AtomicUsize,
+    /// Requests for one that it has not answered.
+    put_off: Mutex<Vec<RequestId>>,
 }
 
 impl Peer {
@@ -87,6 +93,9 @@ impl Peer {
             held: Mutex::default(),
             heard: Mutex::default(),
             silent: AtomicBool::default(),
+            parcel: Mutex::default(),
+            asked_for_parcels: AtomicUsize::default(),
+            put_off: Mutex::default(),
         });
         let peer = Self {
             task: tokio::spawn(answering.clone().run(incoming)),
@@ -173,6 +182,45 @@ impl Peer {
         for request in held.unwrap_or_default() {
             self.answering.answer(self.keys(), request).await;
         }
+    }
+
+    /// From now on who asks it for a parcel, of whatever run and round, gets a reply with these fields.
+    pub fn hand_over(&self, fields: Vec<(Value, Value)>) {
+        *self.answering.parcel.lock().expect("no panic") = Some(fields);
+    }
+
+    /// Answers the first request for a parcel that it has not answered, late as that is.
+    pub async fn hand_over_late(&self, fields: Vec<(Value, Value)>) {
+        let first = self.answering.put_off.lock().expect("no panic").remove(0);
+        let sealed = self
+            .answering
+            .seal(self.keys(), "RoundReply", &first, fields);
+        self.send(sealed).await;
+    }
+
+    /// How often it was asked for a parcel.
+    pub fn asked_for_parcels(&self) -> usize {
+        self.answering.asked_for_parcels.load(Ordering::SeqCst)
+    }
+
+    /// Asks the node for a parcel, of the first round of a run of its unruly plugin. Does not wait.
+    pub async fn fetch(&self, run: &str, patience: Duration) -> RequestId {
+        let patience = u64::try_from(patience.as_millis()).expect("short");
+        let fields = vec![
+            ("protocol".into(), "unruly".into()),
+            ("run_id".into(), run.into()),
+            ("round".into(), Value::Int(0_u64.into())),
+            ("patience_ms".into(), Value::Int(patience.into())),
+        ];
+        self.say("RoundRequest", fields).await.0
+    }
+
+    /// How its answer says that it stands with the parcel.
+    pub async fn fetched(&self, request: &RequestId) -> String {
+        self.until_answered(std::slice::from_ref(request)).await;
+        let heard = self.heard(request).expect("an answer");
+        let state = heard.fields.get("state").and_then(Value::as_str);
+        state.expect("a state").to_owned()
     }
 
     /// From now on it answers nothing.
@@ -287,6 +335,22 @@ impl Answering {
                 };
                 self.send(ToResearcher::SecaggReply(reply)).await;
             }
+            // It takes part only as far as it hands parcels over.
+            ToNode::ProtocolRun(run) => {
+                let reply = ProtocolRunReply {
+                    request_id: run.request_id,
+                    researcher_id: run.researcher_id,
+                    node_id: self.id.clone(),
+                    node_name: self.id.to_string(),
+                    protocol: run.protocol,
+                    run_id: run.run_id,
+                    outcome: ProtocolOutcome::Failed {
+                        blamed: Vec::new(),
+                        why: "made up".to_owned(),
+                    },
+                };
+                self.send(ToResearcher::ProtocolRunReply(reply)).await;
+            }
             ToNode::Overlay(message) if message.setup => {
                 let published = ChannelKeys::published().expect("the published key");
                 let inner = overlay::open(published, &message).expect("a set-up message");
@@ -328,6 +392,18 @@ impl Answering {
                 let id = request.clone().expect("a request's id");
                 self.heard().insert(id, inner);
                 self.remember(request);
+            }
+            "RoundRequest" => {
+                self.asked_for_parcels.fetch_add(1, Ordering::SeqCst);
+                let parcel = self.parcel.lock().expect("no panic").clone();
+                let id = inner.request_id.expect("a request's id");
+                match parcel {
+                    Some(fields) => {
+                        let sealed = self.seal(keys, "RoundReply", &id, fields);
+                        self.send(ToResearcher::Overlay(sealed)).await;
+                    }
+                    None => self.put_off.lock().expect("no panic").push(id),
+                }
             }
             "KeyRequest" => {
                 if let Some(held) = &mut *self.held() {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{FAILED, acts, begin, ended, parties, unruly};
+use crate::harness::json as command;
 
 /// More than anything but a deadline takes: what has to come at once comes before the round is over.
 const ROUND: u32 = 600;
@@ -59,11 +60,22 @@ fn a_plugin_that_traps_hangs_or_breaks_the_contract_ends_its_own_part_only() {
     for (act, says) in [
         ("refuse-to-begin", "I would rather not"),
         ("trap-in-accept", "trapped"),
+        ("trap-in-next", "trapped"),
+        ("hang-in-accept", "handle-cpu-ms"),
         ("hang-in-next", "handle-cpu-ms"),
+        ("hand-over-too-much", "lifted-mib = 8"),
         ("blame-a-stranger", "not another party"),
         ("gather-from-a-stranger", "not another party"),
         ("want-more-than-there-are", "more parties are needed"),
     ] {
+        // Whoever fails so often is out of service.
+        command(&[
+            "plugin",
+            "enable",
+            "unruly",
+            "--data",
+            network.node("b").data(),
+        ]);
         let mut params = acts(1, 20, &json!({ "b": act }));
         params["quorum"] = json!(1);
         let (ran, code) = ended(begin(&network, "unruly", &params, &["--quorum", "2"]));
@@ -74,4 +86,21 @@ fn a_plugin_that_traps_hangs_or_breaks_the_contract_ends_its_own_part_only() {
         assert_eq!(parties["a"]["outcome"], "done", "{act}");
         assert_eq!(parties["c"]["outcome"], "done", "{act}");
     }
+}
+
+#[test]
+fn a_plugin_that_is_stopped_again_and_again_takes_part_in_no_run() {
+    let network = unruly(&["a", "b"]);
+    let params = acts(1, 20, &json!({ "b": "trap-in-next" }));
+    for _ in 0..5 {
+        let (ran, _) = ended(begin(&network, "unruly", &params, &[]));
+        let text = parties(&ran)["b"]["text"].to_string();
+        assert!(text.contains("trapped"), "{text}");
+    }
+    let (ran, _) = ended(begin(&network, "unruly", &acts(1, 20, &json!({})), &[]));
+    let parties = parties(&ran);
+    let text = parties["b"]["text"].to_string();
+    assert!(text.contains("out of service"), "{text}");
+    let text = parties["a"]["text"].to_string();
+    assert!(text.contains("handed nothing over: b"), "{text}");
 }

@@ -1,6 +1,8 @@
 //! Protocols of several parties, on real nodes through a real relay: what holds when parties misbehave, fall silent or disappear.
 
+mod asked;
 mod cheating;
+mod granted;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod together;
@@ -44,18 +46,28 @@ fn unruly(ids: &[&str]) -> Network {
 
 /// Begins a run among all nodes.
 fn begin(network: &Network, protocol: &str, params: &Value, more: &[&str]) -> Running {
+    begin_among(network, &network.parties(), protocol, params, more)
+}
+
+/// Begins a run among these parties.
+fn begin_among(
+    network: &Network,
+    parties: &str,
+    protocol: &str,
+    params: &Value,
+    more: &[&str],
+) -> Running {
     let params = params.as_object().expect("parameters").iter();
     let params: Vec<_> = params
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let parties = network.parties();
     let mut words = vec![
         "run",
         protocol,
         "--relay",
         network.relay.data(),
         "--parties",
-        &parties,
+        parties,
         "-o",
         "json",
     ];

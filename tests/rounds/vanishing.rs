@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{FAILED, begin, ended, parties, unruly};
-use crate::harness::until;
+use crate::harness::{json as command, kept, until};
 
 #[test]
 fn without_a_quorum_the_run_ends_and_names_who_was_silent() {
@@ -24,7 +24,7 @@ fn without_a_quorum_the_run_ends_and_names_who_was_silent() {
 fn the_others_finish_without_a_party_that_dies_in_the_middle() {
     let mut network = unruly(&["a", "b", "c"]);
     // So many that one of them is under way whenever it dies.
-    let params = json!({ "rounds": 1000, "seconds": 3, "quorum": 1 });
+    let params = json!({ "rounds": 300, "seconds": 3, "quorum": 1 });
     let running = begin(&network, "unruly", &params, &["--quorum", "2"]);
     until("the run is under way", || {
         let status = network.node("a").status();
@@ -36,6 +36,26 @@ fn the_others_finish_without_a_party_that_dies_in_the_middle() {
     let parties = parties(&ran);
     assert_eq!(parties["a"]["result"]["missing"], json!(["c"]), "{ran}");
     assert_eq!(parties["b"]["result"]["missing"], json!(["c"]), "{ran}");
+}
+
+#[test]
+fn who_waits_for_a_dead_party_is_waited_for() {
+    let mut network = unruly(&["a", "b", "c"]);
+    // Of `c` nothing comes. `b` waits for it in its first round for as long as `a` may in its second, which needs nobody else.
+    network.node_mut("c").pause();
+    let mut params = json!({ "rounds": 2, "seconds": 6, "quorum": 0 });
+    params["waits_for"] = json!({ "a": ["b"], "b": ["c", "a"] });
+    let running = begin(&network, "unruly", &params, &["--wait", "25"]);
+    let (ran, _) = ended(running);
+    network.node_mut("c").resume();
+    let result = &parties(&ran)["a"]["result"];
+    assert_eq!(result["missing"], json!([]), "{ran}");
+    assert_eq!(result["heard"], json!(["b"]), "{ran}");
+    assert_eq!(
+        parties(&ran)["b"]["result"]["missing"],
+        json!(["c"]),
+        "{ran}"
+    );
 }
 
 #[test]
@@ -58,4 +78,55 @@ fn a_run_that_lacks_connected_parties_is_not_begun() {
     let (ran, code) = ended(begin(&network, "unruly", &params, &["--quorum", "2"]));
     assert_eq!(code, 0, "{ran}");
     assert_eq!(parties(&ran)["a"]["result"]["heard"], json!(["b"]));
+}
+
+#[test]
+fn a_node_that_was_killed_in_its_part_says_so_when_it_is_started_again() {
+    let mut network = unruly(&["a", "b"]);
+    // Nothing comes of `b`, so `a` is in its first round whenever it dies.
+    network.node_mut("b").pause();
+    let params = json!({ "rounds": 1, "seconds": 600 });
+    let running = begin(&network, "unruly", &params, &["--id", "run_1"]);
+    until("the run is under way", || {
+        let audit = std::fs::read_to_string(format!("{}/audit.jsonl", network.node("a").data()));
+        audit.ok()?.contains("run_1").then_some(())
+    });
+    network.node_mut("a").kill();
+    assert_eq!(kept(&network, "a").open_requests.len(), 1);
+    network.node_mut("a").start_again();
+    network.node_mut("b").resume();
+    let (ran, code) = ended(running);
+    assert_eq!(code, FAILED, "{ran}");
+    let parties = parties(&ran);
+    let text = parties["a"]["text"].to_string();
+    assert!(text.contains("was started again"), "{text}");
+    // It need not wait for a part that will not go on.
+    let text = parties["b"]["text"].to_string();
+    assert!(text.contains("handed nothing over: a"), "{text}");
+    network.node_mut("a").stop();
+    assert_eq!(kept(&network, "a").open_requests, []);
+}
+
+#[test]
+fn a_plugin_that_is_taken_back_ends_its_part_and_the_others_hear_of_it_at_once() {
+    let mut network = unruly(&["a", "b", "c"]);
+    // Nothing comes of `c`, so `b` stays in its first round, and `a` waits for its second.
+    network.node_mut("c").pause();
+    let mut params = json!({ "rounds": 2, "seconds": 600 });
+    params["waits_for"] = json!({ "a": ["b"], "b": ["c"] });
+    let running = begin(&network, "unruly", &params, &["--wait", "30"]);
+    until("the second round of `b` is asked for", || {
+        let asked = network.node("a").status()["sent"]["RoundRequest"].as_u64();
+        (asked >= Some(2)).then_some(())
+    });
+    let disable = ["plugin", "disable", "unruly", "--data"];
+    command(&[&disable, &[network.node("b").data()][..]].concat());
+    let (ran, code) = ended(running);
+    network.node_mut("c").resume();
+    assert_eq!(code, FAILED, "{ran}");
+    let parties = parties(&ran);
+    let text = parties["b"]["text"].to_string();
+    assert!(text.contains("switched off on this node"), "{text}");
+    let text = parties["a"]["text"].to_string();
+    assert!(text.contains("handed nothing over: b"), "{text}");
 }

@@ -11,6 +11,8 @@ use crate::place::{Place, Places};
 /// chooses a neighbour: should more conspire than were counted on, they surround a party by chance only.
 pub struct Graph {
     ring: Vec<Place>,
+    /// Where in the ring each party stands.
+    places: Vec<usize>,
     degree: usize,
 }
 
@@ -28,19 +30,35 @@ impl Graph {
             ring.swap(last, chosen as usize);
         }
         let degree = degree + (degree & parties & 1);
-        Self { ring, degree }
+        let mut places = vec![0; parties];
+        for (at, place) in ring.iter().enumerate() {
+            places[usize::from(place.0)] = at;
+        }
+        Self {
+            ring,
+            places,
+            degree,
+        }
     }
 
     /// The neighbours of one party.
     pub fn neighbours(&self, of: Place) -> Places {
-        let Some(at) = self.ring.iter().position(|place| *place == of) else {
-            return Places::new();
+        let all = self.ring.iter().copied();
+        all.filter(|other| self.are_neighbours(of, *other))
+            .collect()
+    }
+
+    /// Whether two parties are neighbours.
+    pub fn are_neighbours(&self, one: Place, other: Place) -> bool {
+        let at = |place: Place| self.places.get(usize::from(place.0));
+        let (Some(one), Some(other)) = (at(one), at(other)) else {
+            return false;
         };
         let parties = self.ring.len();
-        let near = (1..=self.degree / 2).flat_map(|step| [step, parties - step]);
-        let opposite = (self.degree % 2 == 1).then_some(parties / 2);
-        let steps = near.chain(opposite);
-        steps.map(|step| self.ring[(at + step) % parties]).collect()
+        let apart = one.abs_diff(*other);
+        let apart = apart.min(parties - apart);
+        let opposite = self.degree % 2 == 1 && apart == parties / 2;
+        apart > 0 && (apart <= self.degree / 2 || opposite)
     }
 }
 

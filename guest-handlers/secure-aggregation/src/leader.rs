@@ -93,7 +93,7 @@ impl Leader {
         let said = self.held.keys().copied().collect();
         mutual(&said, self.me, |one, other| {
             let held = self.held.get(&one);
-            !agreed.graph.neighbours(one).contains(&other)
+            !agreed.graph.are_neighbours(one, other)
                 || held.is_some_and(|held| held.held.contains(&other))
         })
     }

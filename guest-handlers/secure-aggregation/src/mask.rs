@@ -15,9 +15,9 @@ impl Mask {
     pub fn derive(secret: &[u8], run: &Digest, purpose: &[u8]) -> Self {
         let derived = Hkdf::<Sha256>::new(Some(&run.0), secret);
         let mut key = [0; 32];
-        // Fails for thousands of bytes only; what is left then is refused by no one, so it must not be zero.
+        // HKDF has up to 8,160 bytes to give.
         if derived.expand(purpose, &mut key).is_err() {
-            unreachable!("HKDF gives 32 bytes");
+            unreachable!("32 bytes are fewer");
         }
         // The key is used for this stream alone, so the nonce can be the same for all.
         Self(ChaCha20::new(&key.into(), &[0; 12].into()))

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::place::{Place, Places};
 
 /// The largest part of `parties` that it finds in which all are `linked` to each other, `leader` among them.
@@ -5,20 +7,20 @@ use crate::place::{Place, Places};
 /// It takes out whoever has most links missing, until none is. A party that others cannot reach, or that says so of all others,
 /// goes alone; of two that name each other only, the later one goes.
 pub fn mutual(parties: &Places, leader: Place, linked: impl Fn(Place, Place) -> bool) -> Places {
-    let mut left = parties.clone();
+    let apart = |one, other| one != other && !(linked(one, other) && linked(other, one));
+    let missing = |one: Place| parties.iter().filter(|other| apart(one, **other)).count();
+    let mut left: BTreeMap<Place, usize> =
+        parties.iter().map(|one| (*one, missing(*one))).collect();
     loop {
-        let missing = |one: Place| {
-            let others = left.iter().filter(|other| **other != one);
-            others
-                .filter(|other| !(linked(one, **other) && linked(**other, one)))
-                .count()
+        let others = left.iter().filter(|(place, _)| **place != leader);
+        let worst = others.max_by_key(|(_, missing)| **missing);
+        let Some((worst, 1..)) = worst.map(|(place, missing)| (*place, *missing)) else {
+            return left.into_keys().collect();
         };
-        let others = left.iter().copied().filter(|place| *place != leader);
-        let worst = others.max_by_key(|place| missing(*place));
-        match worst {
-            Some(worst) if missing(worst) > 0 => left.remove(&worst),
-            _ => return left,
-        };
+        left.remove(&worst);
+        for (place, missing) in &mut left {
+            *missing -= usize::from(apart(*place, worst));
+        }
     }
 }
 

@@ -49,7 +49,7 @@ impl Plugin {
         let Some(indices) = &self.handler else {
             let lacks = CallError::Lacks {
                 plugin: self.name().into(),
-                what: "messages to treat",
+                what: "treats no messages",
             };
             return Called::new(Usage::default(), Err(lacks));
         };

@@ -195,11 +195,11 @@ pub enum CallError {
         why: String,
     },
     /// The plugin is not made for this.
-    #[error("{plugin} has no {what}")]
+    #[error("{plugin} {what}")]
     Lacks {
         /// The plugin.
         plugin: String,
-        /// What it would need.
+        /// What it does not do, such as "begins no exchanges".
         what: &'static str,
     },
 }

@@ -56,7 +56,7 @@ pub use manifest::Manifest;
 pub use material::Materials;
 pub use part::{Next, Part, Round, Start};
 pub use plugin::Plugin;
-pub use plugins::{BUILT_IN, BuiltIn, PROTOCOLS, PluginSet, Plugins};
+pub use plugins::{BUILT_IN, BuiltIn, ENCLOSED, PluginSet, Plugins};
 pub use quarantine::{InWork, Quarantine};
 pub use recorder::Recorder;
 pub use replay::ReplayError;

@@ -84,7 +84,7 @@ impl Part {
         let Some(indices) = &plugin.rounds else {
             let lacks = CallError::Lacks {
                 plugin: name.into(),
-                what: "part in protocols",
+                what: "takes part in no protocol",
             };
             return Called::new(Usage::default(), Err(lacks));
         };

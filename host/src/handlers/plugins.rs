@@ -140,8 +140,8 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     },
 ];
 
-/// Plugins of protocols of several parties, which come with the host and take part in nothing until somebody installs them.
-pub const PROTOCOLS: [BuiltIn; 3] = [
+/// Plugins that come with the host and are installed and approved as any other: protocols of several parties, with all that each declares.
+pub const ENCLOSED: [BuiltIn; 3] = [
     BuiltIn {
         name: "common-randomness",
         component: backchannel_artifacts::COMMON_RANDOMNESS,

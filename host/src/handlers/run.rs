@@ -62,7 +62,7 @@ impl Run {
         let Some(indices) = &plugin.initiator else {
             let lacks = CallError::Lacks {
                 plugin: name.into(),
-                what: "exchanges to begin",
+                what: "begins no exchanges",
             };
             return Called::new(Usage::default(), Err(lacks));
         };

@@ -85,7 +85,7 @@ fn remember(transaction: &WriteTransaction, id: &RequestId) -> Result<(), StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::NodeId;
+    use crate::message::{NodeId, ResearcherId};
     use crate::randomness::Randomness;
 
     #[test]
@@ -94,25 +94,34 @@ mod tests {
         let path = folder.path().join("node.redb");
         let node = NodeId::try_from("a").expect("a valid id");
         let open = || KeyStore::open(&path, &node, &Randomness::from_seed(1)).expect("a store");
-        let [first, second] = ["1", "2"].map(|id| RequestId::try_from(id).expect("a valid id"));
-        let request = OpenRequest {
-            researcher: "R".parse().expect("a valid id"),
+        let [first, second, third] =
+            ["1", "2", "3"].map(|id| RequestId::try_from(id).expect("a valid id"));
+        let researcher: ResearcherId = "R".parse().expect("a valid id");
+        let set_up = OpenRequest::SetUp {
+            researcher: researcher.clone(),
             secagg_id: "s".parse().expect("a valid id"),
+        };
+        let protocol = OpenRequest::Protocol {
+            researcher,
+            protocol: "beacon".into(),
+            run_id: "run".parse().expect("a valid id"),
+            parties: vec![node.clone()],
         };
 
         let store = open();
         assert_eq!(store.open_requests().expect("read"), []);
-        for id in [&first, &second] {
-            store.put_open_request(id, &request).expect("kept");
+        for (id, request) in [(&first, &set_up), (&second, &set_up), (&third, &protocol)] {
+            store.put_open_request(id, request).expect("kept");
         }
         store.close_request(&first).expect("closed");
         drop(store);
 
         let store = open();
         let left = store.open_requests().expect("read");
-        assert_eq!(left, [(second.clone(), request)]);
+        assert_eq!(left, [(second.clone(), set_up), (third.clone(), protocol)]);
         store.close_request(&second).expect("closed");
         store.close_request(&second).expect("no matter");
+        store.close_request(&third).expect("closed");
         assert_eq!(store.open_requests().expect("read"), []);
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::StoreError;
-use crate::message::{ResearcherId, SecaggId};
+use crate::message::{NodeId, ResearcherId, RunId, SecaggId};
 use crate::randomness::Randomness;
 
 /// 32 secret bytes: wiped when dropped, never printed.
@@ -139,13 +139,38 @@ impl Drop for ContextSecret {
     }
 }
 
-/// A researcher's request for a set-up that has no answer yet.
+/// A researcher's request that has no answer yet. Told apart by their fields: stores of earlier versions hold set-ups only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenRequest {
-    /// Who asked.
-    pub researcher: ResearcherId,
-    /// For what.
-    pub secagg_id: SecaggId,
+#[serde(untagged)]
+pub enum OpenRequest {
+    /// For a set-up.
+    SetUp {
+        /// Who asked.
+        researcher: ResearcherId,
+        /// For what.
+        secagg_id: SecaggId,
+    },
+    /// For a part in a protocol.
+    Protocol {
+        /// Who asked.
+        researcher: ResearcherId,
+        /// Which.
+        protocol: String,
+        /// The run's name.
+        run_id: RunId,
+        /// Who has part in it.
+        parties: Vec<NodeId>,
+    },
+}
+
+impl OpenRequest {
+    /// The name of what was asked for.
+    pub fn run(&self) -> &str {
+        match self {
+            Self::SetUp { secagg_id, .. } => secagg_id.as_str(),
+            Self::Protocol { run_id, .. } => run_id.as_str(),
+        }
+    }
 }
 
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Zeroizing<Vec<u8>>, StoreError> {

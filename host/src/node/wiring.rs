@@ -11,8 +11,10 @@ use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
 use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services, Strain};
+use crate::key_store::records::OpenRequest;
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
+use crate::open_requests::OpenRequests;
 use crate::parcels::Parcels;
 use crate::post::{Post, PostError};
 use crate::randomness::Randomness;
@@ -114,6 +116,7 @@ impl Wiring {
             of_post,
         ));
         let parcels = Parcels::default();
+        let open_requests = OpenRequests::new(store.clone());
         let router = Arc::new(Router::new(
             id.clone(),
             plugins.clone(),
@@ -130,6 +133,7 @@ impl Wiring {
             plugins.clone(),
             services.clone(),
             parcels,
+            open_requests.clone(),
             requests.clone(),
             post.clone(),
             chronicle.clone(),
@@ -141,6 +145,7 @@ impl Wiring {
             plugins.clone(),
             services,
             store,
+            open_requests.clone(),
             requests.clone(),
             post.clone(),
             randomness.clone(),
@@ -153,6 +158,7 @@ impl Wiring {
             router: router.clone(),
             setups: setups.clone(),
             rounds: rounds.clone(),
+            open_requests,
             outbox,
             tasks: tasks.clone(),
         };
@@ -246,6 +252,7 @@ struct Sorting {
     router: Arc<Router>,
     setups: Arc<Setups>,
     rounds: Arc<Rounds>,
+    open_requests: OpenRequests,
     outbox: mpsc::Sender<Letter>,
     tasks: Tasks,
 }
@@ -269,7 +276,10 @@ impl Sorting {
         self.tasks.spawn(async move {
             let mut open = None;
             let answer = match request {
-                Ok(ToNode::ProtocolRun(run)) => Some(sorting.rounds.answer(run).await),
+                Ok(ToNode::ProtocolRun(run)) => {
+                    open.clone_from(&run.request_id);
+                    Some(sorting.rounds.answer(run).await)
+                }
                 Ok(request) => {
                     open = request.set_up().and_then(|setup| setup.request_id.clone());
                     sorting.setups.answer(request).await
@@ -284,8 +294,24 @@ impl Sorting {
 
     /// Answers what was left open when this node ended the last time.
     fn answer_left_open(&self) -> Result<(), StoreError> {
-        for (request, answer) in self.setups.left_open()? {
+        for (request, left) in self.open_requests.left()? {
             let sorting = self.clone();
+            let id = request.clone();
+            let answer = match left {
+                OpenRequest::SetUp {
+                    researcher,
+                    secagg_id,
+                } => self.setups.answer_left_open(id, researcher, &secagg_id),
+                OpenRequest::Protocol {
+                    researcher,
+                    protocol,
+                    run_id,
+                    parties,
+                } => {
+                    let run = (protocol, run_id);
+                    self.rounds.answer_left_open(id, researcher, run, parties)
+                }
+            };
             self.tasks
                 .spawn(async move { sorting.hand_over(answer, Some(request), None).await });
         }
@@ -305,7 +331,7 @@ impl Sorting {
         let _ = self.outbox.send(letter).await;
         drop(place);
         if let (Some(open), Ok(())) = (open, receipt.await) {
-            self.setups.answered(open).await;
+            self.open_requests.answered(open).await;
         }
     }
 }

@@ -17,8 +17,9 @@ pub use wire::{Answer, Ask, NotOurs};
 /// How long parcels can be had once their run has ended: slower parties are at most a few rounds behind.
 pub const KEPT: Duration = Duration::from_secs(60);
 
-/// The most bytes of all parcels of one node.
-const MOST_BYTES: usize = 1 << 30;
+/// The most MiB of parcels: of one run, of all runs of one plugin, and of one node. A plugin that hands over all it may leaves half
+/// of the room to others.
+const MOST_MIB: [(&str, usize); 3] = [("a run", 256), ("a plugin", 512), ("all plugins", 1024)];
 
 /// The parcels of one node, by run. Clones are the same handle.
 #[derive(Clone, Default)]
@@ -36,6 +37,14 @@ pub struct Handed {
     pub for_one: BTreeMap<NodeId, Body>,
 }
 
+/// More than this node keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node keeps {mib} MiB of parcels for {of} at a time")]
+pub struct NoRoom {
+    of: &'static str,
+    mib: usize,
+}
+
 #[derive(Default)]
 struct Slot {
     run: Option<Run>,
@@ -44,9 +53,12 @@ struct Slot {
 }
 
 struct Run {
+    plugin: String,
     researcher: ResearcherId,
     parties: Vec<NodeId>,
     rounds: Vec<Handed>,
+    /// Of all rounds.
+    bytes: usize,
     /// How it ended, and until when its parcels are kept.
     ended: Option<(Ended, Instant)>,
 }
@@ -95,12 +107,20 @@ pub struct Handing {
 }
 
 impl Parcels {
-    /// Opens the table for a run of these parties, among them this node. A run that ended under the same name is forgotten.
-    pub fn begin(&self, key: Key, researcher: ResearcherId, parties: Vec<NodeId>) -> Handing {
+    /// Opens the table for a plugin's run of these parties, among them this node. A run that ended under the same name is forgotten.
+    pub fn begin(
+        &self,
+        key: Key,
+        plugin: &str,
+        researcher: ResearcherId,
+        parties: Vec<NodeId>,
+    ) -> Handing {
         let run = Run {
+            plugin: plugin.to_owned(),
             researcher,
             parties,
             rounds: Vec::new(),
+            bytes: 0,
             ended: None,
         };
         self.slots().entry(key.clone()).or_default().run = Some(run);
@@ -109,6 +129,20 @@ impl Parcels {
             key,
             ended: Ended::GivenUp,
         }
+    }
+
+    /// A run of these parties that this node takes no part in. They hear it when they ask.
+    pub fn refuse(&self, key: Key, researcher: ResearcherId, parties: Vec<NodeId>) {
+        drop(self.begin(key, "", researcher, parties));
+    }
+
+    /// Whether `party` may hear, through `researcher`, that this node gave the run up.
+    pub fn gave_up(&self, key: &Key, party: &NodeId, researcher: &ResearcherId) -> bool {
+        let slots = self.slots();
+        let run = slots.get(key).and_then(|slot| slot.run.as_ref());
+        run.is_some_and(|run| {
+            run.researcher == *researcher && run.answer(0, party) == Some(Answer::GivenUp)
+        })
     }
 
     /// What there is in a round for `party`, who asks through `researcher`. Waits until `deadline` for a run or a round that is to
@@ -155,21 +189,38 @@ impl Parcels {
 }
 
 impl Handing {
-    /// Hands over what the next round has. `false`: there is too much already, nothing was added.
-    pub fn next_round(&self, handed: Handed) -> bool {
+    /// Hands over what the next round has, or nothing of it.
+    pub fn next_round(&self, handed: Handed) -> Result<(), NoRoom> {
         let mut slots = self.parcels.slots();
+        let more = handed.bytes();
         let runs = slots.values().filter_map(|slot| slot.run.as_ref());
-        let all: usize = runs.flat_map(|run| &run.rounds).map(Handed::bytes).sum();
-        if all + handed.bytes() > MOST_BYTES {
-            return false;
+        let (mut of_plugin, mut of_node) = (more, more);
+        let plugin = slots.get(&self.key).and_then(|slot| slot.run.as_ref());
+        let plugin = plugin.map(|run| &run.plugin);
+        for run in runs {
+            of_node += run.bytes;
+            if Some(&run.plugin) == plugin {
+                of_plugin += run.bytes;
+            }
         }
-        if let Some(slot) = slots.get_mut(&self.key)
-            && let Some(run) = &mut slot.run
+        let Some(slot) = slots.get_mut(&self.key) else {
+            return Ok(());
+        };
+        let Some(run) = &mut slot.run else {
+            return Ok(());
+        };
+        let sizes = [run.bytes + more, of_plugin, of_node];
+        if let Some(((of, mib), _)) = MOST_MIB
+            .into_iter()
+            .zip(sizes)
+            .find(|((_, mib), bytes)| *bytes > mib << 20)
         {
-            run.rounds.push(handed);
-            slot.changed.notify_waiters();
+            return Err(NoRoom { of, mib });
         }
-        true
+        run.bytes += more;
+        run.rounds.push(handed);
+        slot.changed.notify_waiters();
+        Ok(())
     }
 
     /// The run is finished; what it handed over can be had for [`KEPT`].
@@ -186,6 +237,7 @@ impl Drop for Handing {
         {
             if self.ended == Ended::GivenUp {
                 run.rounds.clear();
+                run.bytes = 0;
             }
             run.ended = Some((self.ended, Instant::now() + KEPT));
             slot.changed.notify_waiters();
@@ -239,11 +291,13 @@ mod tests {
     }
 
     fn begun(parcels: &Parcels) -> Handing {
-        parcels.begin(
-            key(),
-            "r".parse().expect("an id"),
-            vec![node("a"), node("b"), node("c")],
-        )
+        of_plugin(parcels, "run_1", "beacon")
+    }
+
+    fn of_plugin(parcels: &Parcels, run: &str, plugin: &str) -> Handing {
+        let key = ("beacon".into(), run.parse().expect("an id"));
+        let parties = vec![node("a"), node("b"), node("c")];
+        parcels.begin(key, plugin, "r".parse().expect("an id"), parties)
     }
 
     fn all(body: &[u8]) -> Handed {
@@ -265,13 +319,49 @@ mod tests {
     async fn who_is_no_party_or_comes_through_another_researcher_gets_nothing() {
         let parcels = Parcels::default();
         let run = begun(&parcels);
-        run.next_round(all(b"1"));
+        run.next_round(all(b"1")).expect("room");
         assert_eq!(asked(&parcels, 0, "mallory", "r").await, Answer::Nothing);
         assert_eq!(asked(&parcels, 0, "b", "other").await, Answer::Nothing);
         assert_eq!(
             asked(&parcels, 0, "b", "r").await,
             Answer::Held(b"1".to_vec().into())
         );
+    }
+
+    #[test]
+    fn nobody_takes_the_room_of_others() {
+        let parcels = Parcels::default();
+        let large = || all(&vec![0; 100 << 20]);
+        let refused = |of, mib| Err(NoRoom { of, mib });
+        let [first, second, third, fourth] = [
+            ("run_1", "a"),
+            ("run_2", "a"),
+            ("run_3", "a"),
+            ("run_4", "b"),
+        ]
+        .map(|(run, plugin)| of_plugin(&parcels, run, plugin));
+        for run in [&first, &second] {
+            assert_eq!(run.next_round(large()), Ok(()));
+            assert_eq!(run.next_round(large()), Ok(()));
+            assert_eq!(run.next_round(large()), refused("a run", 256));
+        }
+        assert_eq!(third.next_round(large()), Ok(()));
+        assert_eq!(third.next_round(large()), refused("a plugin", 512));
+        assert_eq!(fourth.next_round(large()), Ok(()));
+        drop(first);
+        assert_eq!(third.next_round(large()), Ok(()), "there is room again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parties_hear_of_a_run_that_is_refused_and_nobody_else() {
+        let parcels = Parcels::default();
+        let researcher = "r".parse().expect("an id");
+        assert!(!parcels.gave_up(&key(), &node("b"), &researcher));
+        parcels.refuse(key(), researcher.clone(), vec![node("a"), node("b")]);
+        assert!(parcels.gave_up(&key(), &node("b"), &researcher));
+        assert!(!parcels.gave_up(&key(), &node("c"), &researcher));
+        assert!(!parcels.gave_up(&key(), &node("b"), &"other".parse().expect("an id")));
+        assert_eq!(asked(&parcels, 3, "b", "r").await, Answer::GivenUp);
     }
 
     #[tokio::test(start_paused = true)]
@@ -281,7 +371,8 @@ mod tests {
         run.next_round(Handed {
             for_all: Some(b"all".to_vec().into()),
             for_one: BTreeMap::from([(node("b"), b"b".to_vec().into())]),
-        });
+        })
+        .expect("room");
         assert_eq!(
             asked(&parcels, 0, "b", "r").await,
             Answer::Held(b"b".to_vec().into())
@@ -307,9 +398,9 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         let run = begun(&parcels);
-        run.next_round(all(b"0"));
+        run.next_round(all(b"0")).expect("room");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        run.next_round(all(b"1"));
+        run.next_round(all(b"1")).expect("room");
         assert_eq!(
             late.await.expect("no panic"),
             Answer::Held(b"1".to_vec().into())
@@ -321,7 +412,7 @@ mod tests {
     async fn a_run_that_is_given_up_hands_over_nothing_more() {
         let parcels = Parcels::default();
         let run = begun(&parcels);
-        run.next_round(all(b"0"));
+        run.next_round(all(b"0")).expect("room");
         drop(run);
         assert_eq!(asked(&parcels, 0, "b", "r").await, Answer::GivenUp);
     }
@@ -330,7 +421,7 @@ mod tests {
     async fn parcels_of_a_finished_run_can_be_had_for_a_while() {
         let parcels = Parcels::default();
         let run = begun(&parcels);
-        run.next_round(all(b"0"));
+        run.next_round(all(b"0")).expect("room");
         run.done();
         assert_eq!(
             asked(&parcels, 0, "b", "r").await,

@@ -17,6 +17,9 @@ pub struct Ask {
     pub patience: Duration,
 }
 
+/// The largest parcel, in bytes: all that a plugin may hand over in one round (`effect-kib` at its most).
+const LARGEST: usize = 8 << 20;
+
 /// What comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -101,7 +104,7 @@ impl Answer {
             "later" => Ok(Self::Later),
             "given-up" => Ok(Self::GivenUp),
             "held" => match fields.take("parcel") {
-                Some(Value::Bin(body)) => Ok(Self::Held(body.into())),
+                Some(Value::Bin(body)) if body.len() <= LARGEST => Ok(Self::Held(body.into())),
                 _ => Err(wrong),
             },
             _ => Err(wrong),
@@ -127,6 +130,7 @@ mod tests {
             ])
         };
         assert!(Answer::read(fields("held", Value::Nil)).is_err());
+        assert!(Answer::read(fields("held", Value::Bin(vec![0; LARGEST + 1]))).is_err());
         assert!(Answer::read(fields("sold", Value::Nil)).is_err());
         assert!(Answer::read(Value::Map(Vec::new())).is_err());
         let mut ask = Ask {

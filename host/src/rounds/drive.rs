@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use super::gather::Gathering;
 use super::{Rounds, RoundsError};
 use crate::audit::{Event, ProtocolRun as Told, Subject};
-use crate::handlers::{Body, CallError, Called, Next, Part, Plugin, Round, Start};
+use crate::handlers::{Body, CallError, Called, InWork, Next, Part, Plugin, Round, Start};
 use crate::message::NodeId;
 use crate::parcels::{Handed, Handing};
 use crate::tasks::blocking;
@@ -48,39 +50,56 @@ impl Rounds {
 
     async fn take_part(&self, start: &Start) -> Result<Body, RoundsError> {
         check_parties(start)?;
+        let key = (start.protocol.clone(), start.run.clone());
+        let (researcher, parties) = (start.researcher.clone(), start.parties.clone());
+        let (plugin, _in_work) = match self.admit(start) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                self.parcels.refuse(key, researcher, parties);
+                return Err(error);
+            }
+        };
+        let handing = self.parcels.begin(key, plugin.name(), researcher, parties);
+        let ended = plugin.unless_taken_back(self.rounds(&plugin, start, handing));
+        let ended = ended.await;
+        ended.unwrap_or_else(|| Err(RoundsError::Off(plugin.name().into())))
+    }
+
+    /// The plugin for a run, if it may take part in it now, and its place among those that do.
+    fn admit(
+        &self,
+        start: &Start,
+    ) -> Result<(Arc<Plugin>, (InWork, SemaphorePermit<'_>)), RoundsError> {
         let plugin = self.plugins.for_protocol(&start.protocol);
         let plugin = plugin.ok_or_else(|| match self.plugins.off(&start.protocol) {
             Some(plugin) => RoundsError::Off(plugin),
             None => RoundsError::NoPlugin(start.protocol.clone()),
         })?;
-        let admitted = plugin
-            .scope()
-            .admits_part(start, self.services.clock.today());
+        let today = self.services.clock.today();
+        let admitted = plugin.scope().admits_part(start, today);
         admitted.map_err(|why| RoundsError::OutOfScope(plugin.name().into(), why))?;
-        let _in_work = self.plugins.enter(&plugin)?;
-        let ended = plugin.unless_taken_back(self.rounds(&plugin, start)).await;
-        ended.unwrap_or_else(|| Err(RoundsError::Off(plugin.name().into())))
+        let place = self.work.try_acquire().map_err(|_| RoundsError::Busy)?;
+        let in_work = self.plugins.enter(&plugin)?;
+        Ok((plugin, (in_work, place)))
     }
 
     /// From the plugin's `begin` to its last round.
-    async fn rounds(&self, plugin: &Arc<Plugin>, start: &Start) -> Result<Body, RoundsError> {
-        let key = (start.protocol.clone(), start.run.clone());
-        let handing = self
-            .parcels
-            .begin(key, start.researcher.clone(), start.parties.clone());
+    async fn rounds(
+        &self,
+        plugin: &Arc<Plugin>,
+        start: &Start,
+        handing: Handing,
+    ) -> Result<Body, RoundsError> {
         let witness = self.witness(plugin, start, None);
         let begun = Part::begin(plugin, self.services.clone(), start).await;
-        let mut part = self.called(witness, start, begun)?;
+        let part = self.called(witness, start, begun)?;
+        let mut gathering = Gathering::new(self, plugin, start, part);
         let mut missing = Vec::new();
         for number in 0..MOST_ROUNDS {
-            let witness = self.witness(plugin, start, None);
-            let next = part.next(&missing).await;
-            match self.called(witness, start, next)? {
+            match gathering.next(&missing).await? {
                 Next::Round(round) => {
                     let round = self.hand_over(plugin, &handing, round).await?;
-                    missing = self
-                        .gather(plugin, &mut part, start, number, &round)
-                        .await?;
+                    missing = gathering.gather(number, &round).await?;
                 }
                 Next::Done(result) => {
                     handing.done();
@@ -110,15 +129,12 @@ impl Rounds {
                 }
             })?;
         }
-        let handed = Handed {
+        let handed = handing.next_round(Handed {
             for_all: round.broadcast.take(),
             for_one: std::mem::take(&mut round.parcels),
-        };
-        if handing.next_round(handed) {
-            Ok(round)
-        } else {
-            Err(RoundsError::TooMuch(plugin.name().into()))
-        }
+        });
+        handed.map_err(|why| RoundsError::TooMuch(plugin.name().into(), why))?;
+        Ok(round)
     }
 
     pub(super) fn witness(

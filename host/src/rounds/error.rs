@@ -1,6 +1,8 @@
 use crate::handlers::{CallError, OutOfScope};
 use crate::key_store::StoreError;
 use crate::message::{NodeId, RunId};
+use crate::open_requests::NotKept;
+use crate::parcels::NoRoom;
 
 /// Silent nodes that an error names.
 const MOST_NAMED: usize = 20;
@@ -29,6 +31,9 @@ pub enum RoundsError {
     /// The relay's, or the researcher's: a request that had its answer is there again.
     #[error("the request was answered before; ask anew for another run")]
     AnsweredBefore,
+    /// Ours: as many as this node can.
+    #[error("this node takes part in as many runs as it can; ask again when one of them has ended")]
+    Busy,
     /// No plugin runs such a protocol.
     #[error("no plugin on this node runs the protocol {0:?}")]
     NoPlugin(String),
@@ -58,6 +63,16 @@ pub enum RoundsError {
         /// The plugin's words.
         why: String,
     },
+    /// The plugin's, or a party's: what came of a parcel is not for the party to blame.
+    #[error("in round {round}, with what {party} handed over: {error}")]
+    NotTakenIn {
+        /// Whose parcel it was.
+        party: NodeId,
+        /// In which round.
+        round: usize,
+        /// What happened.
+        error: CallError,
+    },
     /// The plugin gave the run up.
     #[error("given up: {why}")]
     Abort {
@@ -70,8 +85,8 @@ pub enum RoundsError {
     #[error("{0}")]
     Call(#[from] CallError),
     /// The plugin's, or many runs' at a time.
-    #[error("the plugin {0} hands over more than this node keeps at a time (1 GiB)")]
-    TooMuch(String),
+    #[error("the plugin {0} hands over too much: {1}")]
+    TooMuch(String, NoRoom),
     /// The plugin's.
     #[error("the plugin {0} does not come to an end")]
     Endless(String),
@@ -84,6 +99,18 @@ pub enum RoundsError {
     /// The node stops.
     #[error("the node is stopping")]
     Stopping,
+    /// The node was killed, and is there again.
+    #[error("the node ended before its run had, and was started again")]
+    Killed,
+}
+
+impl From<NotKept> for RoundsError {
+    fn from(not_kept: NotKept) -> Self {
+        match not_kept {
+            NotKept::Store(error) => Self::Store(error),
+            NotKept::Stopping => Self::Stopping,
+        }
+    }
 }
 
 impl RoundsError {

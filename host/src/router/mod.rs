@@ -106,6 +106,10 @@ impl Sender {
 
 impl Router {
     /// A router for node `own`. Fails when the store cannot be read.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "built once, in the node's wiring"
+    )]
     pub fn new(
         own: NodeId,
         plugins: Plugins,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::scenario::{Component, Role, Scenario};
 use crate::handlers::{
-    BUILT_IN, BuiltIn, LoadError, Manifest, PROTOCOLS, Plugin, PluginSet, Runtime, Terms,
+    BUILT_IN, BuiltIn, ENCLOSED, LoadError, Manifest, Plugin, PluginSet, Runtime, Terms,
 };
 use crate::message::NodeId;
 use crate::packages::{Package, PackageError};
@@ -96,7 +96,7 @@ impl Stock {
             let of_it = |role: &&Role| role.is_at(node) && role.is_of(built_in);
             scenario.plugins.iter().find(of_it)
         };
-        let named = PROTOCOLS.iter().filter(|one| role_of(one).is_some());
+        let named = ENCLOSED.iter().filter(|one| role_of(one).is_some());
         for built_in in BUILT_IN.iter().chain(named) {
             let role = role_of(built_in);
             let plugin = self.built_in(built_in, role)?;

@@ -52,8 +52,10 @@ pub(super) const SOURCES: &[Embedded] = embedded!(
     "src/part.rs",
     "src/rounds.rs",
     "src/testing.rs",
+    "src/testing/capabilities.rs",
     "src/testing/curve.rs",
     "src/testing/network.rs",
+    "src/testing/played.rs",
 );
 
 /// The SDK's manifest, with what it takes from the workspace written out.

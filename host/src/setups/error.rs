@@ -1,6 +1,7 @@
 use crate::handlers::{CallError, OutOfScope};
 use crate::key_store::StoreError;
 use crate::message::{NodeId, SecaggId};
+use crate::open_requests::NotKept;
 
 /// Silent nodes that an error names.
 const MOST_NAMED: usize = 20;
@@ -72,6 +73,15 @@ pub enum SetupError {
     /// Ours: the node stops.
     #[error("the node is stopping")]
     Stopping,
+}
+
+impl From<NotKept> for SetupError {
+    fn from(not_kept: NotKept) -> Self {
+        match not_kept {
+            NotKept::Store(error) => Self::Store(error),
+            NotKept::Stopping => Self::Stopping,
+        }
+    }
 }
 
 /// The first of a list of names, and how many more there are.

@@ -6,7 +6,6 @@
 mod drive;
 mod error;
 mod establish;
-mod open;
 
 use std::sync::Arc;
 
@@ -22,6 +21,7 @@ use crate::message::{
     ExperimentId, Integer, NodeId, RequestId, ResearcherId, SecaggId, SecaggReply, SetupRequest,
     ToNode, ToResearcher,
 };
+use crate::open_requests::OpenRequests;
 use crate::post::Post;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
@@ -48,6 +48,7 @@ pub struct Setups {
     plugins: Plugins,
     services: Services,
     store: Arc<KeyStore>,
+    open_requests: OpenRequests,
     requests: Requests,
     post: Arc<Post>,
     randomness: Randomness,
@@ -70,6 +71,7 @@ impl Setups {
         plugins: Plugins,
         services: Services,
         store: Arc<KeyStore>,
+        open_requests: OpenRequests,
         requests: Requests,
         post: Arc<Post>,
         randomness: Randomness,
@@ -82,6 +84,7 @@ impl Setups {
             plugins,
             services,
             store,
+            open_requests,
             requests,
             post,
             randomness,
@@ -248,13 +251,13 @@ impl Setups {
             node_name: self.name.clone(),
             msg: Some(String::new()),
         };
-        let open = OpenRequest {
+        let open = OpenRequest::SetUp {
             researcher: researcher_id.clone(),
             secagg_id: secagg_id.clone(),
         };
-        let outcome = match self.open(request_id.as_ref(), open).await {
+        let outcome = match self.open_requests.open(request_id.as_ref(), open).await {
             Ok(()) => self.outcome(setup, request_id.as_ref()).await,
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => Outcome::Failed(SetupError::from(error).to_string()),
         };
         match outcome {
             Outcome::PairSecrets => ToResearcher::SecaggReply(reply),
@@ -272,7 +275,7 @@ impl Setups {
                 let ending = report.ending();
                 let (setups, request) = (self.clone(), request.cloned());
                 self.tasks.spawn(async move {
-                    let outcome = match setups.check_new(request).await {
+                    let outcome = match setups.check_new(request.as_ref()).await {
                         Ok(()) => setups.drive(&setup).await,
                         Err(error) => Outcome::Failed(error.to_string()),
                     };
@@ -286,6 +289,25 @@ impl Setups {
         };
         let outcome = ending.outcome().await;
         outcome.unwrap_or_else(|| Outcome::Failed(SetupError::Stopping.to_string()))
+    }
+
+    /// The answer to a request that this node was killed over.
+    pub fn answer_left_open(
+        &self,
+        request_id: RequestId,
+        researcher_id: ResearcherId,
+        secagg_id: &SecaggId,
+    ) -> ToResearcher {
+        let why = "it ended before the set-up was done, and was started again";
+        self.failed_set_up(Some(request_id), researcher_id, secagg_id, why)
+    }
+
+    /// Refuses a request that this node has answered and that it does not remember the run of.
+    async fn check_new(&self, request: Option<&RequestId>) -> Result<(), SetupError> {
+        match self.open_requests.was_answered(request).await? {
+            true => Err(SetupError::AnsweredBefore),
+            false => Ok(()),
+        }
     }
 
     fn failed_set_up(

@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::Node;
-use crate::{Blame, Failure, Next, Part, Round, Start, fields};
+use super::{Ending, Node, Played};
+use crate::{Failure, Next, Part, Round, Start, fields};
 
 /// Rounds after which a protocol is taken to go on for ever.
 const MOST_ROUNDS: u32 = 1000;
@@ -30,35 +29,6 @@ struct Seat {
 
 type Lost = dyn Fn(u32, &str, &str) -> bool;
 type Cheat = dyn FnMut(u32, &str, Option<Vec<u8>>) -> Option<Vec<u8>>;
-
-/// How a party's run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ending {
-    /// Finished, with a result for the researcher.
-    Done(Vec<u8>),
-    /// Given up by the part itself.
-    Aborted(Blame),
-    /// The parcel of a party was malformed: that party is blamed.
-    Malformed {
-        /// Whose.
-        from: String,
-        /// What was wrong with it.
-        why: String,
-    },
-    /// Fewer parties than the quorum had something: these had not.
-    Silent(Vec<String>),
-    /// The part failed, and nobody is blamed.
-    Failed(Failure),
-    /// It vanished, as it was told to.
-    Vanished,
-}
-
-/// What came of a run.
-#[derive(Debug)]
-pub struct Played {
-    endings: BTreeMap<String, Ending>,
-    arrived: BTreeMap<(u32, String, String), Vec<u8>>,
-}
 
 impl Network {
     /// A run of these parties, in this order, without parameters. Each node holds nothing and draws random bytes of its own.
@@ -214,7 +184,10 @@ impl Network {
                         return true;
                     }
                     Ok(Next::Done(result)) => Ending::Done(result),
-                    Ok(Next::Abort(blame)) => Ending::Aborted(blame),
+                    Ok(Next::Abort(blame)) => {
+                        self.others(party, &blame.parties);
+                        Ending::Aborted(blame)
+                    }
                     Err(failure) => Ending::Failed(failure),
                 }
             };
@@ -226,26 +199,28 @@ impl Network {
 
     /// What a host checks before it carries out a round.
     fn check(&self, party: &str, round: &Round) {
-        let others = |names: &mut dyn Iterator<Item = &String>| {
-            let mut seen = BTreeSet::new();
-            for name in names {
-                let known = name != party && self.seats.contains_key(name);
-                assert!(known, "{party} names {name}, which is no other party");
-                assert!(seen.insert(name), "{party} names {name} twice");
-            }
-            seen.len()
-        };
-        others(&mut round.parcels.iter().map(|parcel| &parcel.to));
-        let gathered = others(&mut round.gather.from.iter());
+        self.others(party, round.parcels.iter().map(|parcel| &parcel.to));
+        self.others(party, &round.gather.from);
+        let gathered = round.gather.from.len();
         let (quorum, seconds) = (round.gather.quorum, round.gather.seconds);
         assert!(
             quorum as usize <= gathered,
             "{party} needs {quorum} of {gathered}"
         );
         assert!(
-            (1..=600).contains(&seconds),
+            gathered == 0 || (1..=600).contains(&seconds),
             "{party} waits {seconds} seconds"
         );
+    }
+
+    /// Only other parties can be named, each once.
+    fn others<'a>(&self, party: &str, names: impl IntoIterator<Item = &'a String>) {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            let known = name != party && self.seats.contains_key(name);
+            assert!(known, "{party} names {name}, which is no other party");
+            assert!(seen.insert(name), "{party} names {name} twice");
+        }
     }
 
     /// Lets every part have what it gathers. Those that end are taken out.
@@ -315,64 +290,6 @@ impl Network {
 struct Running<P> {
     part: P,
     missing: Vec<String>,
-}
-
-impl Played {
-    /// How a party's run ended.
-    ///
-    /// # Panics
-    ///
-    /// When it is no party.
-    pub fn ending(&self, party: &str) -> &Ending {
-        &self.endings[party]
-    }
-
-    /// Each party's ending, in the order of their names.
-    pub fn endings(&self) -> impl Iterator<Item = (&str, &Ending)> {
-        self.endings
-            .iter()
-            .map(|(party, ending)| (party.as_str(), ending))
-    }
-
-    /// A party's result.
-    ///
-    /// # Panics
-    ///
-    /// When it has none, or another than `T` describes.
-    pub fn result<T: DeserializeOwned>(&self, party: &str) -> T {
-        match self.ending(party) {
-            Ending::Done(result) => fields::decode(result).expect("a result of this type"),
-            other => panic!("{party} has no result: {other:?}"),
-        }
-    }
-
-    /// Whom a party blames, and why; nobody, when its run came to a good end or simply failed.
-    ///
-    /// # Panics
-    ///
-    /// When it is no party.
-    pub fn blame(&self, party: &str) -> (Vec<&str>, &str) {
-        match self.ending(party) {
-            Ending::Aborted(blame) => {
-                let parties = blame.parties.iter().map(String::as_str);
-                (parties.collect(), &blame.why)
-            }
-            Ending::Malformed { from, why } => (vec![from], why),
-            Ending::Done(_) | Ending::Silent(_) | Ending::Failed(_) | Ending::Vanished => {
-                (Vec::new(), "")
-            }
-        }
-    }
-
-    /// The parcel that one party got from another in a round.
-    pub fn parcel(&self, round: u32, from: &str, to: &str) -> Option<&[u8]> {
-        let key = (round, from.to_owned(), to.to_owned());
-        self.arrived.get(&key).map(Vec::as_slice)
-    }
-
-    fn end(&mut self, party: &str, ending: Ending) {
-        self.endings.insert(party.to_owned(), ending);
-    }
 }
 
 #[cfg(test)]

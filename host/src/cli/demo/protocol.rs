@@ -55,14 +55,6 @@ impl Protocol {
         }
     }
 
-    fn component(self) -> &'static [u8] {
-        match self {
-            Self::CommonRandomness => backchannel_artifacts::COMMON_RANDOMNESS,
-            Self::SecureAggregation => backchannel_artifacts::SECURE_AGGREGATION,
-            Self::PatientOverlap => backchannel_artifacts::PATIENT_OVERLAP,
-        }
-    }
-
     /// What the researcher asks for.
     fn params(self) -> Json {
         match self {
@@ -81,11 +73,9 @@ impl Protocol {
     ) -> Result<Shown, Problem> {
         let started = tokio::time::Instant::now();
         let inputs = self.inputs(nodes, folder)?;
-        let file = folder.join(format!("{}.wasm", self.name()));
-        std::fs::write(&file, self.component()).map_err(|error| unwritten(&file, &error))?;
         let nodes = super::network::nodes(folder, nodes);
         for (node, input) in nodes.iter().zip(&inputs) {
-            self.install(node, &file, input.as_deref()).await?;
+            self.install(node, input.as_deref()).await?;
         }
         let network =
             with_progress("starting the processes", Network::start(folder, nodes)).await?;
@@ -118,12 +108,7 @@ impl Protocol {
     }
 
     /// As an operator does it: by commands, and one entry of `policy.toml` by hand.
-    async fn install(
-        self,
-        node: &NodeProcess,
-        file: &Path,
-        input: Option<&Path>,
-    ) -> Result<(), Problem> {
+    async fn install(self, node: &NodeProcess, input: Option<&Path>) -> Result<(), Problem> {
         let failed = |error: &dyn fmt::Display| {
             let what = format!("{} cannot be installed on {}", self.name(), node.id);
             Problem::new(
@@ -135,19 +120,8 @@ impl Protocol {
         };
         make_private_folder(&node.data).map_err(|error| failed(&error))?;
         let name = self.name();
-        let install = [vec!["install".into(), file.display().to_string()]];
-        let approve = [
-            "approve",
-            name,
-            "--all-declared",
-            "--reason",
-            "a demo",
-            "--by",
-            "demo",
-        ];
-        let enable = ["enable", name];
-        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        for words in install.into_iter().chain([words(&approve), words(&enable)]) {
+        let approve = ["approve", name, "--all-declared", "--reason", "a demo"];
+        for words in [&["install", name][..], &approve, &["enable", name]] {
             let mut plugin = command().map_err(|error| failed(&error))?;
             plugin
                 .arg("plugin")

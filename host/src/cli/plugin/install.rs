@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::change::{Operator, refused, runtime, wrong_policy};
 use super::{Format, Problem, not_read};
 use crate::audit::Event;
-use crate::packages::{NotVouched, Package, read_signature};
+use crate::handlers::ENCLOSED;
+use crate::packages::{NotVouched, Package, PackageError, read_signature};
 use crate::plugins::{Candidate, Folder, Installed, Verified};
 use crate::policy::Policy;
 
@@ -17,7 +18,8 @@ use crate::policy::Policy;
     after_help = "Example:\n  backchannel plugin install overlap.wasm --data /var/lib/backchannel"
 )]
 pub(in crate::cli) struct Install {
-    /// The component, or a bundle. Signatures beside a component (FILE.minisig, FILE.KEY.minisig) are taken along.
+    /// The component, or a bundle. Signatures beside a component (FILE.minisig, FILE.KEY.minisig) are taken along. Or the name of a
+    /// protocol that comes with the program.
     file: PathBuf,
     #[command(flatten)]
     operator: Operator,
@@ -46,6 +48,15 @@ impl Install {
     }
 }
 
+/// A file, or where there is none, what comes with the program under this name.
+fn read(file: &Path) -> Result<Package, PackageError> {
+    let enclosed = ENCLOSED.iter().find(|one| file == Path::new(one.name));
+    match enclosed.filter(|_| !file.exists()) {
+        Some(one) => Ok(Package::new(one.component.to_vec(), Vec::new(), None)),
+        None => Package::read(file),
+    }
+}
+
 /// Verifies a file as for use, and keeps it.
 pub(super) fn install(
     file: &Path,
@@ -57,7 +68,7 @@ pub(super) fn install(
     let failed = |why| refused(what(), why);
     let policy = Policy::read(data).map_err(|error| wrong_policy(&what(), error))?;
     let not_read = |error| not_read(&what(), &error);
-    let mut package = Package::read(file).map_err(not_read)?;
+    let mut package = read(file).map_err(not_read)?;
     for path in signatures {
         let signature = read_signature(path).map_err(not_read)?;
         if !package.signatures.contains(&signature) {

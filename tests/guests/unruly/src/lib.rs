@@ -15,6 +15,9 @@ struct Params {
     /// How many others are needed; all if it is not said.
     quorum: Option<usize>,
     seconds: u32,
+    /// Whom a party waits for; all others if it is not said.
+    #[serde(default)]
+    waits_for: BTreeMap<String, BTreeSet<String>>,
     /// What is handed over beside a name, in bytes.
     #[serde(default)]
     ballast: usize,
@@ -30,6 +33,9 @@ enum Act {
     SayAnotherName,
     SayNothing,
     TrapInAccept,
+    TrapInNext,
+    HangInAccept,
+    HandOverTooMuch,
     HangInNext,
     BlameTheFirst,
     BlameAStranger,
@@ -90,8 +96,13 @@ impl Part for Unruly {
     }
 
     fn accept(&mut self, from: &str, body: &[u8]) -> Result<(), Failure> {
-        let trap = self.params.acts.get(&self.start.node_id) == Some(&Act::TrapInAccept);
-        assert!(!trap, "as the researcher wants it");
+        match self.params.acts.get(&self.start.node_id) {
+            Some(Act::TrapInAccept) => panic!("as the researcher wants it"),
+            Some(Act::HangInAccept) => loop {
+                std::hint::black_box(&body);
+            },
+            _ => {}
+        }
         let Name { name, .. } = fields::decode(body)?;
         if name != from {
             return Err(Failure::malformed("says another name"));
@@ -107,14 +118,16 @@ impl Part for Unruly {
         }
         let act = self.act();
         self.round += 1;
-        let others = self
-            .start
-            .others()
-            .filter(|other| !self.heard.missing.contains(*other));
+        let wanted = self.params.waits_for.get(&self.start.node_id);
+        let others = self.start.others().filter(|other| {
+            wanted.is_none_or(|wanted| wanted.contains(*other))
+                && !self.heard.missing.contains(*other)
+        });
         let mut from: Vec<_> = others.map(str::to_owned).collect();
         let mut name = self.start.node_id.clone();
         match act {
             Some(Act::SayAnotherName) => name = "nobody".to_owned(),
+            Some(Act::TrapInNext) => panic!("as the researcher wants it"),
             Some(Act::HangInNext) => loop {
                 std::hint::black_box(&name);
             },
@@ -132,7 +145,12 @@ impl Part for Unruly {
         if act == Some(Act::WantMoreThanThereAre) {
             quorum = from.len() + 1;
         }
-        let ballast = "x".repeat(self.params.ballast);
+        let more = if act == Some(Act::HandOverTooMuch) {
+            9 << 20
+        } else {
+            0
+        };
+        let ballast = "x".repeat(self.params.ballast + more);
         let mut round = Round::new().keep(Entry {
             key: LAST_RUN.to_owned(),
             value: Some(self.start.run.clone().into_bytes()),
