@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use backchannel::sandbox::{Role, Scenario};
+use backchannel::sandbox::{Component, Role, Scenario};
 
 use crate::stage;
 
-/// The guests of those that are not about built-in plugins.
-const GUESTS: [(&str, &str, &[u8]); 2] = [
+/// The guests of those that are not about built-in plugins: at all nodes, if the scenario does not say where.
+const GUESTS: [(&str, &str, &[u8]); 3] = [
+    ("cheating", "cheating", backchannel_test_guests::CHEATING),
     (
         "repeated",
         "double-counter",
@@ -20,8 +21,8 @@ const GUESTS: [(&str, &str, &[u8]); 2] = [
 /// Those whose trouble is how much is asked, which takes its time.
 const CROWDED: [&str; 2] = ["floods", "in-vain"];
 
-/// Those that show what comes of something where nothing is wrong.
-const FAULTLESS: [&str; 1] = ["protocols"];
+/// Those in which nothing goes wrong on the way.
+const FAULTLESS: [&str; 2] = ["cheating", "protocols"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios")
@@ -38,7 +39,15 @@ fn with_guest(mut scenario: Scenario, name: &str, component: &[u8]) -> Scenario 
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join(name).with_extension("wasm");
     std::fs::write(&file, component).expect("written");
-    scenario.plugins.push(Role::of_file(file));
+    let named = Component::File(self::folder().join(name).with_extension("wasm"));
+    match scenario
+        .plugins
+        .iter_mut()
+        .find(|role| role.component == named)
+    {
+        Some(role) => role.component = Component::File(file),
+        None => scenario.plugins.push(Role::of_file(file)),
+    }
     scenario
 }
 
