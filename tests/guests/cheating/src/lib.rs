@@ -23,13 +23,18 @@ const REVEAL: u32 = 2;
 /// The round of `patient-overlap` in which each hands its own points on.
 const FIRST_HOP: u32 = 1;
 
-enum Cheating {
+struct Cheating {
+    round: u32,
+    role: Role,
+}
+
+enum Role {
     /// It reveals something else than it committed to, as who has seen the others' bytes and would like other ones.
-    Randomness(u32, CommonRandomness),
+    Randomness(CommonRandomness),
     /// It hands on points that are not on the curve, as who wants to learn of another's key by what becomes of them.
-    Overlap(u32, PatientOverlap),
+    Overlap(PatientOverlap),
     /// It agrees on masks with a key that is no point of the curve.
-    Sum(Start, u32),
+    Sum(Start),
 }
 
 /// What `secure-aggregation` begins with.
@@ -46,47 +51,48 @@ struct Nothing {}
 
 impl Part for Cheating {
     fn begin(start: Start) -> Result<Self, Failure> {
-        match start.protocol.as_str() {
-            "common-randomness" => Ok(Self::Randomness(0, Part::begin(start)?)),
-            "patient-overlap" => Ok(Self::Overlap(0, Part::begin(start)?)),
-            _ => Ok(Self::Sum(start, 0)),
-        }
+        let role = match start.protocol.as_str() {
+            "common-randomness" => Role::Randomness(Part::begin(start)?),
+            "patient-overlap" => Role::Overlap(Part::begin(start)?),
+            _ => Role::Sum(start),
+        };
+        Ok(Self { round: 0, role })
     }
 
     fn accept(&mut self, from: &str, body: &[u8]) -> Result<(), Failure> {
-        match self {
-            Self::Randomness(_, part) => part.accept(from, body),
-            Self::Overlap(_, part) => part.accept(from, body),
-            Self::Sum(..) => Ok(()),
+        match &mut self.role {
+            Role::Randomness(part) => part.accept(from, body),
+            Role::Overlap(part) => part.accept(from, body),
+            Role::Sum(_) => Ok(()),
         }
     }
 
     fn next(&mut self, missing: &[String]) -> Result<Next, Failure> {
-        let (round, next) = match self {
-            Self::Randomness(round, part) => (round, part.next(missing)?),
-            Self::Overlap(round, part) => (round, part.next(missing)?),
-            Self::Sum(start, round) => (round, sum(start, *round)?),
+        let now = self.round;
+        self.round += 1;
+        let next = match &mut self.role {
+            Role::Randomness(part) => part.next(missing)?,
+            Role::Overlap(part) => part.next(missing)?,
+            Role::Sum(start) => sum(start, now)?,
         };
-        let now = *round;
-        *round += 1;
-        let Next::Round(mut gathered) = next else {
+        let Next::Round(mut round) = next else {
             return Ok(next);
         };
-        match self {
-            Self::Randomness(..) if now == REVEAL => {
-                gathered.broadcast = gathered
+        match self.role {
+            Role::Randomness(_) if now == REVEAL => {
+                round.broadcast = round
                     .broadcast
                     .map(|body| reveal_other(&body))
                     .transpose()?;
             }
-            Self::Overlap(..) if now == FIRST_HOP => {
-                for parcel in &mut gathered.parcels {
+            Role::Overlap(_) if now == FIRST_HOP => {
+                for parcel in &mut round.parcels {
                     parcel.body = off_the_curve(&parcel.body)?;
                 }
             }
             _ => {}
         }
-        Ok(gathered.into())
+        Ok(round.into())
     }
 }
 
