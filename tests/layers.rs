@@ -217,6 +217,7 @@ const LAYERS: [(&str, &[&str]); 47] = [
             "tasks",
             "packages",
             "requests",
+            "rounds",
             "node",
         ],
     ),
