@@ -42,7 +42,7 @@ pub fn check(
     let manifest = Manifest::read(component).map_err(refused)?;
     let limits = manifest.wanted_limits();
     let surface = Surface::read(component, &limits).map_err(refused)?;
-    Plugin::load(runtime, component, terms, None).map_err(refused)?;
+    Plugin::load(runtime, component, terms).map_err(refused)?;
     Ok(Checked {
         bytes: component.len(),
         imports: surface.asks_for().into_iter().collect(),
