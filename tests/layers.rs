@@ -213,6 +213,7 @@ const LAYERS: [(&str, &[&str]); 46] = [
             "tasks",
             "packages",
             "requests",
+            "rounds",
             "node",
         ],
     ),

@@ -139,17 +139,23 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     },
 ];
 
-/// Plugins that come with the host and are installed and approved as any other: protocols of several parties.
-pub const ENCLOSED: [(&str, &[u8]); 3] = [
-    (
-        "common-randomness",
-        backchannel_artifacts::COMMON_RANDOMNESS,
-    ),
-    (
-        "secure-aggregation",
-        backchannel_artifacts::SECURE_AGGREGATION,
-    ),
-    ("patient-overlap", backchannel_artifacts::PATIENT_OVERLAP),
+/// Plugins that come with the host and are installed and approved as any other: protocols of several parties, with all that each declares.
+pub const ENCLOSED: [BuiltIn; 3] = [
+    BuiltIn {
+        name: "common-randomness",
+        component: backchannel_artifacts::COMMON_RANDOMNESS,
+        grants: &[Capability::Random],
+    },
+    BuiltIn {
+        name: "secure-aggregation",
+        component: backchannel_artifacts::SECURE_AGGREGATION,
+        grants: &[Capability::Inputs, Capability::Random],
+    },
+    BuiltIn {
+        name: "patient-overlap",
+        component: backchannel_artifacts::PATIENT_OVERLAP,
+        grants: &[Capability::Blinding],
+    },
 ];
 
 impl PluginSet {

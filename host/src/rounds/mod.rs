@@ -23,6 +23,7 @@ use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::runs::{Entry, Names, Runs};
 use crate::tasks::{Tasks, blocking};
+pub use drive::RUN_DEADLINE;
 pub use error::RoundsError;
 
 /// Takes part in protocols in a node's name.

@@ -18,6 +18,7 @@ mod forger;
 mod hits;
 mod invariants;
 mod network;
+mod ran;
 mod record;
 mod relay;
 mod researcher;
@@ -34,8 +35,8 @@ pub use faults::{Faults, FaultsError};
 pub use invariants::{Invariant, Violation};
 pub use run::Verdict;
 pub use scenario::{
-    Ask, Component, Ended, Expected, Holding, Role, Scenario, ScenarioError, Scheme, SetUps, Start,
-    Stored,
+    Ask, Component, Ended, Expected, Holding, Outcome, Outcomes, Role, Run, Scenario,
+    ScenarioError, Scheme, SetUps, Start, Stored, Wanted,
 };
 pub use shrink::Shrunk;
 
