@@ -55,7 +55,10 @@ fn a_protocol_takes_the_place_of_the_built_in_one_and_agrees_on_secrets() {
 #[test]
 fn a_protocol_of_several_parties_is_built_and_run_on_networks() {
     let folder = Folder::for_rust();
-    let project = folder.begin("count-rows", &["--lang", "rust", "--template", "multi-party"]);
+    let project = folder.begin(
+        "count-rows",
+        &["--lang", "rust", "--template", "multi-party"],
+    );
 
     let simulated = project.done(&["sim", "--seeds", "5", "-o", "json"]);
     project.done(&["sim", "--nodes", "5"]);
@@ -63,7 +66,11 @@ fn a_protocol_of_several_parties_is_built_and_run_on_networks() {
     let tested = cargo(&project, &["test"]);
 
     assert!(simulated.contains("\"ok\":true"), "{simulated}");
-    for part in ["world     multi-party of", "protocols count-rows\n", "imports   inputs\n"] {
+    for part in [
+        "world     multi-party of",
+        "protocols count-rows\n",
+        "imports   inputs\n",
+    ] {
         assert!(checked.contains(part), "{part:?}: {checked}");
     }
     assert!(!checked.contains("kinds"), "{checked}");
