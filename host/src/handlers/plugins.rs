@@ -6,8 +6,7 @@ use std::time::SystemTime;
 
 use super::quarantine::Wards;
 use super::{
-    CallError, Capability, CompiledCode, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime,
-    Terms,
+    CallError, Capability, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime, Terms,
 };
 use crate::key_store::{KeyStore, StoreError};
 
@@ -160,17 +159,12 @@ pub const ENCLOSED: [BuiltIn; 3] = [
 ];
 
 impl PluginSet {
-    /// Loads the built-in plugins on their own terms, from the cache of compiled code where it has them.
-    pub fn built_in(runtime: &Runtime, cache: Option<&CompiledCode>) -> Result<Self, LoadError> {
+    /// Loads the built-in plugins on their own terms.
+    pub fn built_in(runtime: &Runtime) -> Result<Self, LoadError> {
         let mut plugins = Self::default();
         for built_in in &BUILT_IN {
             let terms = Terms::granting(built_in.grants);
-            plugins.add(Arc::new(Plugin::load(
-                runtime,
-                built_in.component,
-                terms,
-                cache,
-            )?))?;
+            plugins.add(Arc::new(Plugin::load(runtime, built_in.component, terms)?))?;
         }
         Ok(plugins)
     }
@@ -295,7 +289,7 @@ mod tests {
     use super::*;
 
     fn set() -> PluginSet {
-        PluginSet::built_in(&Runtime::new().expect("an engine"), None).expect("loaded")
+        PluginSet::built_in(&Runtime::new().expect("an engine")).expect("loaded")
     }
 
     #[test]

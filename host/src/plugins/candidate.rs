@@ -65,7 +65,7 @@ impl Candidate {
         let asks = Surface::read(&verified.component, &widest())?.asks_for();
         let mut terms = Terms::granting(&asks.iter().copied().collect::<Vec<_>>());
         terms.limits = widest();
-        Plugin::load(runtime, &verified.component, terms, None)?;
+        Plugin::load(runtime, &verified.component, terms)?;
         Ok(Self {
             verified,
             asks,

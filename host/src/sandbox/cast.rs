@@ -145,7 +145,7 @@ impl Stock {
         if let Some(known) = self.loaded.iter().find(same) {
             return Ok(known.plugin.clone());
         }
-        let plugin = Plugin::load(&self.runtime, component, terms.clone(), None);
+        let plugin = Plugin::load(&self.runtime, component, terms.clone());
         let plugin = Arc::new(plugin.map_err(|error| not_loaded(name, error))?);
         self.loaded.push(Loaded {
             component: component.to_vec(),
