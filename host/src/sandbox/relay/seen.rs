@@ -38,12 +38,12 @@ pub(in crate::sandbox) struct Owed {
     pub(in crate::sandbox) carried: Duration,
 }
 
-/// What a request is for.
+/// What a request is for. Either is on disk until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum Wanted {
-    /// A set-up, or something quick: it is on disk until it is answered.
+    /// A set-up, or something quick.
     SetUp,
-    /// A part in a protocol, which ends with the life that was given it.
+    /// A part in a protocol.
     Part,
 }
 
