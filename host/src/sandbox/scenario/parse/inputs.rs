@@ -141,7 +141,7 @@ mod tests {
         );
         let node = &scenario.nodes[1];
         let rises = scenario.inputs_at(&scenario.plugins[0], node);
-        let rises = rises[&"rises".parse().expect("a name")].numbers();
+        let rises = rises["rises"].numbers();
         assert_eq!(rises.expect("numbers")[..2], [1.0, 2.0]);
     }
 }
