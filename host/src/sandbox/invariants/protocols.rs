@@ -133,13 +133,12 @@ fn wrong_sum(
     let Some(sum) = numbers(sum) else {
         return Some("no numbers".into());
     };
-    let parties = match result.get(WHOSE) {
+    let parties: Option<Vec<&str>> = match result.get(WHOSE) {
         Some(Value::List(parties)) => parties.iter().map(Value::as_str).collect(),
         _ => None,
     };
-    let parties: Vec<&str> = match parties {
-        Some(parties) => parties,
-        None => return Some("not whose it is".into()),
+    let Some(parties) = parties.filter(|parties| !parties.is_empty()) else {
+        return Some("not whose it is".into());
     };
     let mut expected = vec![0.0; sum.len()];
     for party in parties {
@@ -287,6 +286,7 @@ run = "sum-0"
             (whole.replace("2.0", "\"2\""), 1),
             (whole.replace("node-2", "node-7"), 1),
             ("sum = [2.0, 1.0]".to_owned(), 1),
+            ("sum = [], parties = []".to_owned(), 1),
             ("included = true".to_owned(), 0),
         ] {
             let mut sample = sample("sum-of = \"values\"");
