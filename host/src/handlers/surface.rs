@@ -212,6 +212,7 @@ fn check_contract(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::Terms;
 
     /// A component in wasm's text form whose manifest is changed by `change`.
     fn component(change: impl FnOnce(&mut serde_json::Value), body: &str) -> Vec<u8> {
@@ -312,6 +313,19 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().contains("instances = 20"), "{error}");
+    }
+
+    #[test]
+    fn what_wishes_for_more_core_instances_can_be_looked_at_and_tried() {
+        let many = "(core module $m) ".to_owned() + &"(core instance (instantiate $m))".repeat(21);
+        let wish = |manifest: &mut serde_json::Value| {
+            manifest["limits"] = serde_json::json!({ "instances": 40 });
+        };
+        let component = component(wish, &format!("{HANDLER} {many}"));
+        Surface::read(&component, &Limits::for_reading()).expect("looked at");
+        let terms = Terms::as_asked(&component).expect("terms");
+        assert_eq!(terms.limits.get(Limit::Instances), 40);
+        Surface::read(&component, &terms.limits).expect("within its wishes");
     }
 
     #[test]
