@@ -57,7 +57,8 @@ declare module 'backchannel:n2n/rounds@0.1.1' {
      */
     quorum: number,
     /**
-     * How long it waits for all of them, in seconds: 1 to 600. It goes on as soon as it has heard of each.
+     * How long it waits for all of them, in seconds: 1 to 600. It goes on as soon as it has heard of each. Parties that are still in an
+     * earlier round, waiting for somebody who is silent, have as much more time as earlier rounds did not need.
      */
     seconds: number,
   }
