@@ -47,7 +47,7 @@ fn load(inputs: Inputs, limits: &[(Limit, u64)]) -> Arc<Plugin> {
     for (limit, value) in limits {
         terms.limits.set(*limit, *value).expect("in range");
     }
-    Arc::new(Plugin::load(&runtime(), COMPARING, terms, None).expect("loaded"))
+    Arc::new(Plugin::load(&runtime(), COMPARING, terms).expect("loaded"))
 }
 
 /// The part of `own` in a run of `a` and `b`.
@@ -246,7 +246,7 @@ fn a_component_that_asks_for_data_and_is_not_granted_any_does_not_load() {
         (Capability::Blinding, Capability::Inputs),
     ] {
         let terms = Terms::granting(&[granted]);
-        let loaded = Plugin::load(&runtime(), COMPARING, terms, None);
+        let loaded = Plugin::load(&runtime(), COMPARING, terms);
         let Err(LoadError::NotGranted { capability, .. }) = loaded else {
             panic!("it loads");
         };

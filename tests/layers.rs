@@ -237,6 +237,7 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "tasks",
             "packages",
             "requests",
+            "rounds",
             "node",
         ],
     ),

@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
-use crate::project::{Folder, Project};
+use crate::FAILED;
+use crate::project::{Ended, Folder, Project};
 
 /// Builds, checks, tests and simulates a project.
 fn is_whole(project: &Project<'_>, world: &str) {
@@ -51,23 +53,54 @@ fn a_protocol_takes_the_place_of_the_built_in_one_and_agrees_on_secrets() {
 }
 
 #[test]
+fn a_protocol_of_several_parties_is_built_and_run_on_networks() {
+    let folder = Folder::for_rust();
+    let project = folder.begin(
+        "count-rows",
+        &["--lang", "rust", "--template", "multi-party"],
+    );
+
+    let simulated = project.done(&["sim", "--seeds", "5", "-o", "json"]);
+    project.done(&["sim", "--nodes", "5"]);
+    let checked = project.done(&["check"]);
+    let tested = cargo(&project, &["test"]);
+
+    assert!(simulated.contains("\"ok\":true"), "{simulated}");
+    for part in [
+        "world     multi-party of",
+        "protocols count-rows\n",
+        "imports   inputs\n",
+    ] {
+        assert!(checked.contains(part), "{part:?}: {checked}");
+    }
+    assert!(!checked.contains("kinds"), "{checked}");
+    assert!(tested.contains("3 passed"), "{tested}");
+}
+
+#[test]
+fn what_is_not_built_or_older_than_its_sources_is_built_first() {
+    let folder = Folder::for_rust();
+    let project = folder.begin("hello", &["--lang", "rust"]);
+
+    let first = project.run(&["test"]);
+    let second = project.run(&["sim", "--nodes", "3"]);
+    project.date_component(SystemTime::UNIX_EPOCH);
+    project.change("src/lib.rs", "Hello, {name}!", "Good morning, {name}!");
+    let third = project.run(&["test"]);
+
+    let built = |ended: &Ended| ended.err.contains("building dist/hello.wasm");
+    assert_eq!((first.code, built(&first)), (0, true), "{first:?}");
+    assert_eq!((second.code, built(&second)), (0, false), "{second:?}");
+    assert_eq!((third.code, built(&third)), (FAILED, true), "{third:?}");
+    assert!(third.out.contains("Good morning, Ada!"), "{third:?}");
+}
+
+#[test]
 fn the_tests_of_a_fresh_project_pass_without_wasm_too() {
     let folder = Folder::for_rust();
     let project = folder.begin("hello", &["--lang", "rust"]);
-    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/authoring");
-    let cargo = |args: &[&str]| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(args).args(["--offline", "--quiet"]);
-        cargo.env("CARGO_TARGET_DIR", target);
-        let output = cargo.current_dir(project.path()).output();
-        let output = output.expect("cargo");
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        assert!(output.status.success(), "cargo {args:?}: {said}");
-        said
-    };
 
-    let said = cargo(&["test"]);
+    let said = cargo(&project, &["test"]);
 
     assert!(said.contains("1 passed"), "{said}");
 }
@@ -95,6 +128,20 @@ fn a_changed_source_is_built_again_under_watch() {
     built();
     let tested = project.run(&["test"]);
     assert!(tested.out.contains("Good morning, Ada!"), "{tested:?}");
+}
+
+/// What Cargo says in a project.
+fn cargo(project: &Project<'_>, args: &[&str]) -> String {
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/authoring");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(args).args(["--offline", "--quiet"]);
+    cargo.env("CARGO_TARGET_DIR", target);
+    let output = cargo.current_dir(project.path()).output();
+    let output = output.expect("cargo");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "cargo {args:?}: {said}");
+    said
 }
 
 /// Ended with the test.

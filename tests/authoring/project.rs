@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -124,6 +125,14 @@ impl Project<'_> {
     /// What a command says that fails with this exit code: what, why and what to do.
     pub fn problem(&self, code: i32, args: &[&str]) -> String {
         problem(code, self.run(&[args, &["-o", "json"]].concat()))
+    }
+
+    /// Has its component be of this time.
+    pub fn date_component(&self, at: SystemTime) {
+        let name = self.path.file_name().expect("a name").to_string_lossy();
+        let component = self.path.join("dist").join(format!("{name}.wasm"));
+        let component = File::options().write(true).open(component);
+        component.expect("a file").set_modified(at).expect("set");
     }
 
     /// Puts `to` in the place of `from` in one of its files.

@@ -76,7 +76,7 @@ fn ten_thousand_random_components_do_not_panic_the_host() {
         };
         let inspected = Plugin::inspect(&component, &Limits::default());
         let terms = Terms::granting(&Capability::ALL);
-        let loaded = Plugin::load(&runtime, &component, terms, None);
+        let loaded = Plugin::load(&runtime, &component, terms);
         assert!(inspected.is_ok() || loaded.is_err(), "component {number}");
         let verdict = match loaded {
             Ok(_) => "loaded",

@@ -179,7 +179,7 @@ fn shares_are_left_out_and_what_was_recorded_runs_again_all_the_same() {
             .find(|one| one.name == name)
             .expect("built in");
         let terms = Terms::granting(built_in.grants);
-        let plugin = Plugin::load(&runtime, built_in.component, terms, None).expect("loaded");
+        let plugin = Plugin::load(&runtime, built_in.component, terms).expect("loaded");
         let of_it: Vec<_> = trace
             .sessions
             .iter()

@@ -66,7 +66,7 @@ pub(super) fn toolchain(
             "set XDG_CACHE_HOME to a folder of yours on a disk with 500 MB to spare",
         )
     };
-    let cache = cache().map_err(failed)?;
+    let cache = cache_folder().map_err(failed)?;
     let folder = cache.join(name);
     let whole = folder.join(WHOLE);
     if whole.exists() {
@@ -89,7 +89,8 @@ pub(super) fn toolchain(
     Ok(folder)
 }
 
-fn cache() -> io::Result<PathBuf> {
+/// Where this program keeps what it can make anew: `backchannel` in `XDG_CACHE_HOME`, or in `~/.cache`.
+pub fn cache_folder() -> io::Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     let cache = set("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));

@@ -42,7 +42,7 @@ pub fn check(
     let manifest = Manifest::read(component).map_err(refused)?;
     let limits = manifest.wanted_limits();
     let surface = Surface::read(component, &limits).map_err(refused)?;
-    Plugin::load(runtime, component, terms, None).map_err(refused)?;
+    Plugin::load(runtime, component, terms).map_err(refused)?;
     Ok(Checked {
         bytes: component.len(),
         imports: surface.asks_for().into_iter().collect(),
@@ -69,18 +69,22 @@ fn notes(surface: &Surface, project: Option<&Project>) -> Vec<String> {
         let Ok(other) = Manifest::read(built_in.component) else {
             continue;
         };
-        let all = |of: &Manifest| -> Vec<String> { [&of.kinds[..], &of.initiates].concat() };
+        let all = |of: &Manifest| -> Vec<String> {
+            [&of.kinds[..], &of.initiates, &of.protocols].concat()
+        };
         let others = all(&other);
         let mut shared = all(manifest);
         shared.retain(|kind| others.contains(kind));
-        if !shared.is_empty() && other.name != manifest.name {
+        if let Some(first) = shared.first()
+            && other.name != manifest.name
+        {
             let note = format!(
                 "{} is treated by the built-in `{}`: a node runs one of the two",
                 shared.join(", "),
                 other.name
             );
-            notes.push(match project {
-                Some(project) => format!("{}: {note}", project.at_kinds()),
+            notes.push(match project.and_then(|project| project.at_name(first)) {
+                Some(line) => format!("{line}: {note}"),
                 None => note,
             });
         }
@@ -110,7 +114,7 @@ fn refused(name: &str, error: &LoadError, project: Option<&Project>) -> Authorin
             library.to_owned()
         }
         LoadError::WrongWorld(_) => {
-            "export a handler, and an initiator if the file says that it `initiates`: in Rust with export_protocol!".to_owned()
+            "export a handler for `kinds`, an initiator too if the file says that it `initiates`, a part for `protocols`: in Rust with export_handler!, export_protocol! or export_rounds!".to_owned()
         }
         other => other.advice(),
     };

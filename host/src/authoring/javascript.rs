@@ -11,6 +11,10 @@ use super::{AuthoringError, Fault, Project, world};
 /// The version of componentize-js that components are made with, as `componentize/package.json` has it.
 const COMPONENTIZE: &str = "0.23.0";
 
+/// The module of the handler; and of the part, in a project that has no handler.
+const HANDLER: &str = "src/handler.js";
+const ROUNDS: &str = "src/rounds.js";
+
 /// What npm is to install, with the digest of each package.
 const PACKAGE: &str = include_str!("componentize/package.json");
 const LOCK: &str = include_str!("componentize/package-lock.json");
@@ -23,13 +27,14 @@ const NO_NODE: &str = "install Node.js 20 or newer, with npm (Debian: apt instal
 /// The component of a JavaScript project, without a manifest. The engine is built without its WASI.
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     let folder = project.absolute_folder()?;
-    let source = folder.join("src/handler.js");
+    let module = if project.treats() { HANDLER } else { ROUNDS };
+    let source = folder.join(module);
     check_syntax(&source)?;
     let toolchain = componentize()?;
     let world = world::write(project)?;
     let made = world.path().join("component.wasm");
     let tool = Tool {
-        doing: "making a component of src/handler.js",
+        doing: &format!("making a component of {module}"),
         missing: NO_NODE,
         failed: "correct what is named above; an interface that cannot be imported is to be declared under [capabilities] in backchannel.toml",
     };
@@ -41,17 +46,17 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
 }
 
 /// Has node look at the modules: the toolchain says that there is an error, and not where.
-fn check_syntax(handler: &Path) -> Result<(), AuthoringError> {
+fn check_syntax(source: &Path) -> Result<(), AuthoringError> {
     let tool = Tool {
         doing: "reading the sources",
         missing: NO_NODE,
         failed: "correct the line that node names above",
     };
-    tool.run(Command::new("node").arg("--check").arg(handler))?;
-    let beside = handler.parent().map(fs::read_dir);
+    tool.run(Command::new("node").arg("--check").arg(source))?;
+    let beside = source.parent().map(fs::read_dir);
     let modules = beside.into_iter().flatten().flatten().flatten();
     for module in modules.map(|entry| entry.path()) {
-        if module != handler && module.extension().is_some_and(|end| end == "js") {
+        if module != source && module.extension().is_some_and(|end| end == "js") {
             tool.run(Command::new("node").arg("--check").arg(&module))?;
         }
     }

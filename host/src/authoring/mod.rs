@@ -15,6 +15,7 @@ mod rust;
 mod world;
 
 pub use build::{Built, build};
+pub use cached::cache_folder;
 pub use check::{Checked, check};
 pub use error::{AuthoringError, Fault};
 pub use project::{FILE, Language, Project};

@@ -57,13 +57,22 @@ struct Written {
     #[serde(default)]
     description: Option<Spanned<String>>,
     language: Language,
-    kinds: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    kinds: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     initiates: Vec<Spanned<String>>,
+    #[serde(default)]
+    protocols: Vec<Spanned<String>>,
     #[serde(default)]
     capabilities: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, Spanned<u64>>,
+}
+
+impl Written {
+    fn kinds(&self) -> &[Spanned<String>] {
+        self.kinds.as_ref().map_or(&[], |kinds| kinds.as_ref())
+    }
 }
 
 impl Project {
@@ -153,9 +162,9 @@ impl Project {
             authors: texts(&written.authors),
             description: description.map(text).unwrap_or_default(),
             contract,
-            kinds: texts(written.kinds.as_ref()),
+            kinds: texts(written.kinds()),
             initiates: texts(&written.initiates),
-            protocols: Vec::new(),
+            protocols: texts(&written.protocols),
             capabilities: declared
                 .map(|(name, why)| (text(name), text(why)))
                 .collect(),
@@ -173,9 +182,19 @@ impl Project {
             .map(|name| name.as_ref().as_str())
     }
 
+    /// Whether it treats messages.
+    pub(super) fn treats(&self) -> bool {
+        !self.written.kinds().is_empty()
+    }
+
     /// Whether it begins exchanges.
     pub(super) fn initiates(&self) -> bool {
         !self.written.initiates.is_empty()
+    }
+
+    /// Whether it is a party of protocols of several.
+    pub(super) fn takes_part(&self) -> bool {
+        !self.written.protocols.is_empty()
     }
 
     /// The file and the line of a table, such as `capabilities`; the last line, where it would be added, if it is not there.
@@ -196,9 +215,16 @@ impl Project {
         }
     }
 
-    /// The file and the line of the kinds.
-    pub(super) fn at_kinds(&self) -> String {
-        self.at(&self.written.kinds.span())
+    /// The file and the line of a kind, request or protocol that it names.
+    pub(super) fn at_name(&self, name: &str) -> Option<String> {
+        let written = &self.written;
+        let mut names = written
+            .kinds()
+            .iter()
+            .chain(&written.initiates)
+            .chain(&written.protocols);
+        let named = names.find(|it| it.as_ref() == name)?;
+        Some(self.at(&named.span()))
     }
 
     fn at(&self, span: &Range<usize>) -> String {
@@ -225,16 +251,27 @@ impl Project {
     /// What [`Manifest`] refuses, with its line.
     fn refuse_what_no_host_takes(&self) -> Result<(), AuthoringError> {
         let written = &self.written;
-        if written.kinds.as_ref().is_empty() {
-            let todo = "name the kinds of message that it treats and sends";
-            return Err(self.wrong(&written.kinds, "it treats no kind of message", todo));
+        if !self.treats() && !self.takes_part() {
+            let why = "it treats no kind of message and runs no protocol";
+            let todo = "name the `kinds` of message that it treats and sends, or the `protocols` that it runs with others";
+            return Err(match &written.kinds {
+                Some(kinds) => self.wrong(kinds, why, todo),
+                None => self.wrong(&written.name, why, todo),
+            });
         }
-        let kinds = written.kinds.as_ref();
-        for (at, kind) in kinds.iter().enumerate() {
-            if kinds[..at].iter().any(|other| other == kind) {
-                let why = format!("{:?} is there twice", kind.as_ref());
-                return Err(self.wrong(kind, why, "name each kind once"));
+        for (of, names) in [("kind", written.kinds()), ("protocol", &written.protocols)] {
+            for (at, name) in names.iter().enumerate() {
+                if names[..at].contains(name) {
+                    let why = format!("{:?} is there twice", name.as_ref());
+                    return Err(self.wrong(name, why, format!("name each {of} once")));
+                }
             }
+        }
+        if !self.treats()
+            && let Some(request) = written.initiates.first()
+        {
+            let why = "it begins exchanges, and has no kinds of message to exchange";
+            return Err(self.wrong(request, why, "name its `kinds`"));
         }
         for request in &written.initiates {
             if !Setup::KINDS.contains(&request.as_ref().as_str()) {
@@ -292,7 +329,8 @@ impl Project {
             .into_iter()
             .chain(&written.description)
             .chain(&written.authors)
-            .chain(written.kinds.as_ref())
+            .chain(written.kinds())
+            .chain(&written.protocols)
             .chain(written.capabilities.values())
     }
 }
@@ -356,6 +394,7 @@ mod tests {
                 "in that range",
             ),
             ("description = \"a\\u0007b\"\n", 6, "control", "one line"),
+            ("protocols = [\n\"sum\",\n\"sum\"]\n", 8, "twice", "once"),
         ] {
             let error = read(&format!("{WHOLE}{lines}")).err().expect(lines);
             let at = format!("{FILE}:{line} ");
@@ -373,6 +412,25 @@ mod tests {
             let at = format!("{FILE}:{line} ");
             assert!(error.what.contains(&at), "{after}: {}", error.what);
         }
+    }
+
+    #[test]
+    fn what_runs_a_protocol_with_others_needs_no_kinds_unless_it_begins_exchanges() {
+        let kinds = "kinds = [\"HelloRequest\"]\n";
+        let manifest = |lines: &str| {
+            Some(
+                read(&WHOLE.replace(kinds, lines))
+                    .ok()?
+                    .manifest("0.1.1".into()),
+            )
+        };
+        let alone = manifest("protocols = [\"sum\"]\n").expect("read");
+        assert_eq!(
+            (alone.kinds.len(), &alone.protocols[..]),
+            (0, &["sum".to_owned()][..])
+        );
+        assert!(manifest("").is_none());
+        assert!(manifest("protocols = [\"sum\"]\ninitiates = [\"SecaggRequest\"]\n").is_none());
     }
 
     #[test]

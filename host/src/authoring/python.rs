@@ -10,17 +10,19 @@ use super::{AuthoringError, Fault, Project, world};
 /// The version of componentize-py that components are made with.
 const COMPONENTIZE: &str = "0.25.0";
 
-/// The module of the handler, in `src`.
-const MODULE: &str = "handler";
+/// The module of the handler, in `src`; and of the part, in a project that has no handler.
+const HANDLER: &str = "handler";
+const ROUNDS: &str = "rounds";
 
 /// The component of a Python project, without a manifest. All WASI of the interpreter is replaced by stubs.
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     let program = componentize()?;
+    let module = if project.treats() { HANDLER } else { ROUNDS };
     let world = world::write(project)?;
     let made = world.path().join("component.wasm");
     let folder = project.absolute_folder()?;
     let tool = Tool {
-        doing: "making a component of src/handler.py",
+        doing: &format!("making a component of src/{module}.py"),
         missing: "remove the folder and build again: it is installed anew",
         failed: "correct what Python names above; an interface that cannot be imported is to be declared under [capabilities] in backchannel.toml",
     };
@@ -33,7 +35,7 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
     for path in ["src", "vendor"] {
         command.arg("--python-path").arg(folder.join(path));
     }
-    command.arg("--output").arg(&made).arg(MODULE);
+    command.arg("--output").arg(&made).arg(module);
     // The author's own mistakes are what is of interest, and not where the tool was.
     tool.run(command.env("RUST_BACKTRACE", "0"))?;
     fs::read(&made).map_err(|error| {

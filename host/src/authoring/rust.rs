@@ -30,7 +30,7 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>, AuthoringError> {
             Fault::Build,
             format!("{} does not become a component", project.name()),
             format!("{error:#}"),
-            "export a handler with export_handler! or export_protocol!, and leave wasm-bindgen and WASI libraries out",
+            "export a handler with export_handler! or export_protocol!, or a part with export_rounds!, and leave wasm-bindgen and WASI libraries out",
         )
     })
 }

@@ -37,9 +37,14 @@ fn copy(contract: &Path, project: &Project) -> io::Result<TempDir> {
     for capability in project.capabilities() {
         world.push_str(&format!("  import {capability};\n"));
     }
-    world.push_str("  export handler;\n");
-    if project.initiates() {
-        world.push_str("  export initiator;\n");
+    for (exports, interface) in [
+        (project.treats(), "handler"),
+        (project.initiates(), "initiator"),
+        (project.takes_part(), "rounds"),
+    ] {
+        if exports {
+            world.push_str(&format!("  export {interface};\n"));
+        }
     }
     world.push_str("}\n");
     fs::write(folder.path().join("plugin.wit"), world)?;

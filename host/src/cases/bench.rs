@@ -83,7 +83,7 @@ impl Bench {
         // Other data need no other code.
         let plugin = match loaded.iter().find(other_inputs) {
             Some(plugin) => Ok(plugin.with_inputs(terms.inputs)),
-            None => Plugin::load(&self.runtime, &self.component, terms, None),
+            None => Plugin::load(&self.runtime, &self.component, terms),
         };
         let plugin = Arc::new(plugin.map_err(|source| CasesError::Load {
             file: file.path.display().to_string(),

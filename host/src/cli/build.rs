@@ -77,9 +77,7 @@ async fn build(folder: &Path) -> Result<Shown, Problem> {
     };
     let (project, built) = joined(built)?;
     let checked = tokio::task::spawn_blocking(move || {
-        let name = built.file.display().to_string();
-        let checked = Report::of(&name, &built.component, Some(&project));
-        checked.map(|checked| (built, checked))
+        checked(&built, &project).map(|checked| (built, checked))
     });
     let (Built { file, component }, checked) =
         joined(with_progress("checking the component", checked).await)?;
@@ -89,6 +87,18 @@ async fn build(folder: &Path) -> Result<Shown, Problem> {
         sha256: Digest::of(&component).hex(),
         checked,
     })
+}
+
+/// Builds a project and checks it, for commands that need its component.
+pub(super) fn of(project: &Project) -> Result<Built, Problem> {
+    let built = authoring::build(project).map_err(project::problem)?;
+    checked(&built, project)?;
+    Ok(built)
+}
+
+fn checked(built: &Built, project: &Project) -> Result<Report, Problem> {
+    let name = built.file.display().to_string();
+    Report::of(&name, &built.component, Some(project))
 }
 
 fn joined<T>(done: Result<Result<T, Problem>, tokio::task::JoinError>) -> Result<T, Problem> {

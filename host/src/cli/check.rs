@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::output::{foreign, with_progress};
 use super::{Format, Problem, project, tried};
 use crate::authoring::{self, Checked, Project};
+use crate::handlers::Manifest;
 
 /// Check that a host would take a plugin: its world, what it imports and declares, its kinds, its size, its limits.
 #[derive(Debug, Args)]
@@ -25,10 +26,11 @@ pub(super) struct Report {
     name: String,
     version: String,
     bytes: usize,
-    world: &'static str,
+    world: String,
     contract: String,
     kinds: Vec<String>,
     initiates: Vec<String>,
+    protocols: Vec<String>,
     imports: Vec<&'static str>,
     limits: Vec<Wish>,
     notes: Vec<String>,
@@ -99,10 +101,7 @@ impl Report {
         });
         Self {
             limits: wishes.filter(|wish| wish.wanted != wish.starting).collect(),
-            world: match manifest.initiates.is_empty() {
-                true => "message-handler",
-                false => "protocol",
-            },
+            world: world(&manifest),
             imports: imports.iter().map(|capability| capability.name()).collect(),
             name: manifest.name,
             version: manifest.version,
@@ -110,9 +109,25 @@ impl Report {
             contract: manifest.contract,
             kinds: manifest.kinds,
             initiates: manifest.initiates,
+            protocols: manifest.protocols,
             notes,
         }
     }
+}
+
+/// What its manifest makes it, in the contract's words.
+fn world(manifest: &Manifest) -> String {
+    let exchanges = match manifest.initiates.is_empty() {
+        true => "message-handler",
+        false => "protocol",
+    };
+    let worlds = [
+        (!manifest.kinds.is_empty(), exchanges),
+        (!manifest.protocols.is_empty(), "multi-party"),
+    ];
+    let worlds = worlds.into_iter().filter(|(is_of_it, _)| *is_of_it);
+    let names: Vec<_> = worlds.map(|(_, name)| name).collect();
+    names.join(" and ")
 }
 
 impl fmt::Display for Report {
@@ -133,9 +148,14 @@ impl fmt::Display for Report {
             self.world,
             foreign(&self.contract)
         )?;
-        writeln!(f, "kinds     {}", foreign(&self.kinds.join(", ")))?;
-        if !self.initiates.is_empty() {
-            writeln!(f, "initiates {}", foreign(&self.initiates.join(", ")))?;
+        for (of, names) in [
+            ("kinds", &self.kinds),
+            ("initiates", &self.initiates),
+            ("protocols", &self.protocols),
+        ] {
+            if !names.is_empty() {
+                writeln!(f, "{of:9} {}", foreign(&names.join(", ")))?;
+            }
         }
         writeln!(f, "imports   {}", or(self.imports.join(", "), "nothing"))?;
         let limits: Vec<_> = self.limits.iter().map(ToString::to_string).collect();

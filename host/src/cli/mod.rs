@@ -5,6 +5,7 @@ mod build;
 mod cases;
 mod check;
 mod column;
+mod compiled;
 mod daemon;
 mod demo;
 mod explain;

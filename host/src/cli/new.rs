@@ -11,7 +11,7 @@ use crate::scaffold::{ProjectName, Template, scaffold};
 /// Begin a plugin: a project that builds, with a case, a scenario, a README and a CI file.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  backchannel new hello --lang rust && cd hello && backchannel build && backchannel test\n  backchannel new pair-keys --lang python --template protocol"
+    after_help = "Example:\n  backchannel new hello --lang rust && cd hello && backchannel build && backchannel test\n  backchannel new pair-keys --lang python --template protocol\n  backchannel new count-rows --lang js --template multi-party"
 )]
 pub(super) struct New {
     /// Its name, also that of its folder: lower-case words with hyphens.
@@ -29,6 +29,9 @@ struct Begun {
     ok: bool,
     folder: PathBuf,
     files: Vec<PathBuf>,
+    /// What tries it: cases, or networks.
+    #[serde(skip)]
+    tried_by: &'static str,
 }
 
 impl New {
@@ -48,6 +51,10 @@ impl New {
             ok: true,
             folder,
             files,
+            tried_by: match self.template {
+                Template::Handler | Template::Protocol => "test",
+                Template::MultiParty => "sim",
+            },
         });
         Ok(())
     }
@@ -69,8 +76,9 @@ impl fmt::Display for Begun {
         let folder: &Path = &self.folder;
         writeln!(
             f,
-            "next  cd {} && backchannel build && backchannel test",
-            folder.display()
+            "next  cd {} && backchannel build && backchannel {}",
+            folder.display(),
+            self.tried_by
         )
     }
 }

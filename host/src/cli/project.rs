@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Problem};
+use super::{Exit, Problem, build};
 use crate::authoring::{AuthoringError, Fault, Project};
 
 /// Where scenarios are.
@@ -14,15 +14,19 @@ pub(super) fn read(folder: &Path) -> Result<Project, Problem> {
     Project::read(folder).map_err(problem)
 }
 
-/// The component of the project in the current folder; `None` if that is no project.
+/// The project in the current folder, if it is one.
+pub(super) fn here() -> Result<Option<Project>, Problem> {
+    Project::find(Path::new("")).map_err(problem)
+}
+
+/// The component of the project in the current folder, built if need be; `None` if that is no project.
 pub(super) fn component_here() -> Result<Option<PathBuf>, Problem> {
-    let project = Project::find(Path::new("")).map_err(problem)?;
-    project.map(|project| component(&project)).transpose()
+    here()?.map(|project| component(&project)).transpose()
 }
 
 /// The scenarios of the project in the current folder, by their names; none if that is no project.
 pub(super) fn scenarios_here() -> Result<Vec<PathBuf>, Problem> {
-    if Project::find(Path::new("")).map_err(problem)?.is_none() {
+    if here()?.is_none() {
         return Ok(Vec::new());
     }
     let entries = fs::read_dir(SCENARIOS).into_iter().flatten();
@@ -34,21 +38,16 @@ pub(super) fn scenarios_here() -> Result<Vec<PathBuf>, Problem> {
     Ok(files)
 }
 
-/// Where the component of a project is. Says so on standard error if its sources are newer.
+/// Where the component of a project is. It is built first if it is not there, or older than its sources.
 pub(super) fn component(project: &Project) -> Result<PathBuf, Problem> {
     let file = project.component();
     let built = fs::metadata(&file).and_then(|about| about.modified());
-    let built = built.map_err(|error| {
-        let what = format!("{} cannot be used", file.display());
-        Problem::new(Exit::Input, what, error, "build it: backchannel build")
-    })?;
-    if project.changed().is_some_and(|changed| changed > built) {
-        eprintln!(
-            "note: {} is older than its sources; `backchannel build` makes it anew",
-            file.display()
-        );
+    let newer = |built| project.changed().is_some_and(|changed| changed > built);
+    if built.is_ok_and(|built| !newer(built)) {
+        return Ok(file);
     }
-    Ok(file)
+    eprintln!("building {}", file.display());
+    Ok(build::of(project)?.file)
 }
 
 /// What is wrong with a project, as commands say it.

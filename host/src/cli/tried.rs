@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::compiled::compiled_code;
 use super::output::foreign;
 use super::{Exit, Problem};
 use crate::handlers::{BUILT_IN, LoadError, Plugin, Runtime, Terms};
 use crate::packages::Package;
 
-/// The engine of the sandbox.
+/// The engine of the sandbox. It compiles a component once for all commands of a user.
 pub(super) fn runtime() -> Result<Runtime, Problem> {
-    Runtime::metered().map_err(|error| {
+    let runtime = Runtime::metered().map_err(|error| {
         let todo = "raise the limit of address space (ulimit -v)";
         Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
-    })
+    })?;
+    Ok(runtime.keeping(compiled_code()))
 }
 
 /// A plugin by the name of a built-in one, or from a component or bundle, on terms that are changed before it is loaded.
@@ -52,7 +54,7 @@ fn load(
 ) -> Result<Arc<Plugin>, LoadError> {
     let mut terms = Terms::as_asked(component)?;
     change(&mut terms);
-    Plugin::load(runtime, component, terms, None).map(Arc::new)
+    Plugin::load(runtime, component, terms).map(Arc::new)
 }
 
 pub(super) fn not_loaded(name: &str, error: &LoadError) -> Problem {

@@ -365,7 +365,7 @@ mod tests {
             .find(|one| one.name == name)
             .expect("built in");
         let terms = Terms::granting(built_in.grants);
-        Arc::new(Plugin::load(&runtime, built_in.component, terms, None).expect("loaded"))
+        Arc::new(Plugin::load(&runtime, built_in.component, terms).expect("loaded"))
     }
 
     #[test]

@@ -231,7 +231,7 @@ async fn an_entry_is_stored_where_that_is_granted_and_its_key_can_be_one() {
     assert!(matches!(stored.as_slice(), [Effect::Store(entry)] if entry.key.len() == 1));
 
     let runtime = Runtime::new().expect("an engine");
-    let plugin = Plugin::load(&runtime, &guest.component(), Terms::default(), None);
+    let plugin = Plugin::load(&runtime, &guest.component(), Terms::default());
     let refused = treat(&plugin.expect("it imports nothing").into())
         .await
         .result;
@@ -304,7 +304,7 @@ fn a_file_that_is_too_large_is_refused_with_the_key_to_raise() {
     let mut terms = Terms::default();
     terms.limits.set(Limit::FileKib, 1).expect("in range");
     let runtime = Runtime::new().expect("an engine");
-    let error = Plugin::load(&runtime, &component, terms, None)
+    let error = Plugin::load(&runtime, &component, terms)
         .err()
         .expect("refused");
     assert!(matches!(error, LoadError::TooLarge { .. }));

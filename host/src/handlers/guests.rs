@@ -115,7 +115,7 @@ impl Guest<'_> {
         for (limit, value) in limits {
             terms.limits.set(*limit, *value).expect("in range");
         }
-        Arc::new(Plugin::load(runtime, &self.component(), terms, None).expect("loaded"))
+        Arc::new(Plugin::load(runtime, &self.component(), terms).expect("loaded"))
     }
 }
 

@@ -223,6 +223,22 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Under which a component can be looked at that nobody has set limits for yet: what can be seen of it without compiling it, its size and
+    /// its instances, may be as much as any operator could allow.
+    pub fn for_reading() -> Self {
+        Self::default().with_most(Limit::Instances).of_any_size()
+    }
+
+    /// These, with files as large as any operator could allow.
+    pub(super) fn of_any_size(self) -> Self {
+        self.with_most(Limit::FileKib)
+    }
+
+    fn with_most(mut self, limit: Limit) -> Self {
+        self.0[limit as usize] = *limit.range().end();
+        self
+    }
+
     /// The value of `limit`, in the unit of its name.
     pub fn get(&self, limit: Limit) -> u64 {
         self.0[limit as usize]

@@ -13,9 +13,7 @@ use super::bindings::exports::backchannel::n2n::{handler, initiator, rounds};
 use super::capabilities::{self, Capability};
 use super::runtime::{HANDLES, LIFTED, Ticking};
 use super::state::{CallState, Services, Subject};
-use super::{
-    CallError, CompiledCode, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms,
-};
+use super::{CallError, Limit, Limits, LoadError, Manifest, Runtime, Scope, Surface, Terms};
 use crate::inputs::Inputs;
 use crate::trace::Work;
 
@@ -35,16 +33,11 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Loads `component` on `terms`. Nothing of it runs; it is compiled unless `cache` has it compiled already.
+    /// Loads `component` on `terms`. Nothing of it runs; it is compiled unless `runtime` has [kept](Runtime::keeping) its code.
     ///
     /// Refused: what is no component, is larger than its limits, has no manifest, imports anything it was not granted
     /// (types aside), or does not export what the contract asks for.
-    pub fn load(
-        runtime: &Runtime,
-        component: &[u8],
-        terms: Terms,
-        cache: Option<&CompiledCode>,
-    ) -> Result<Self, LoadError> {
+    pub fn load(runtime: &Runtime, component: &[u8], terms: Terms) -> Result<Self, LoadError> {
         let surface = Surface::read(component, &terms.limits)?;
         for (import, capability) in surface.imports() {
             if !terms.grants.contains(capability) {
@@ -57,11 +50,7 @@ impl Plugin {
         let manifest = surface.into_manifest();
         let engine = runtime.engine();
         let digest: [u8; 32] = Sha256::digest(component).into();
-        let compile = || runtime.compile(component);
-        let compiled = match cache {
-            Some(cache) => cache.get_or_compile(engine, &digest, compile)?,
-            None => compile()?,
-        };
+        let compiled = runtime.code(component, &digest)?;
         fits(&compiled, &terms.limits)?;
         let mut linker = Linker::new(engine);
         let wrong = |error: wasmtime::Error| LoadError::WrongWorld(root_cause(&error));
@@ -291,7 +280,7 @@ mod tests {
             (func $handle (canon lift (core func $i "handle")))
             (instance $handler (export "handle" (func $handle)))"#;
         for form in ["(instance $handler)", mistyped] {
-            let error = Plugin::load(&runtime, &handler(form), Terms::default(), None).err();
+            let error = Plugin::load(&runtime, &handler(form), Terms::default()).err();
             assert!(matches!(error, Some(LoadError::WrongWorld(_))), "{error:?}");
         }
     }
@@ -304,7 +293,7 @@ mod tests {
             .engine()
             .precompile_component(component)
             .expect("compiled");
-        let error = Plugin::load(&runtime, &compiled, Terms::default(), None).err();
+        let error = Plugin::load(&runtime, &compiled, Terms::default()).err();
         assert!(matches!(error, Some(LoadError::Precompiled)), "{error:?}");
     }
 }

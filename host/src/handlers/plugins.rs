@@ -6,8 +6,7 @@ use std::time::SystemTime;
 
 use super::quarantine::Wards;
 use super::{
-    CallError, Capability, CompiledCode, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime,
-    Terms,
+    CallError, Capability, InWork, LoadError, Manifest, Plugin, Quarantine, Runtime, Terms,
 };
 use crate::key_store::{KeyStore, StoreError};
 
@@ -140,31 +139,32 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     },
 ];
 
-/// Plugins that come with the host and are installed and approved as any other: protocols of several parties.
-pub const ENCLOSED: [(&str, &[u8]); 3] = [
-    (
-        "common-randomness",
-        backchannel_artifacts::COMMON_RANDOMNESS,
-    ),
-    (
-        "secure-aggregation",
-        backchannel_artifacts::SECURE_AGGREGATION,
-    ),
-    ("patient-overlap", backchannel_artifacts::PATIENT_OVERLAP),
+/// Plugins that come with the host and are installed and approved as any other: protocols of several parties, with all that each declares.
+pub const ENCLOSED: [BuiltIn; 3] = [
+    BuiltIn {
+        name: "common-randomness",
+        component: backchannel_artifacts::COMMON_RANDOMNESS,
+        grants: &[Capability::Random],
+    },
+    BuiltIn {
+        name: "secure-aggregation",
+        component: backchannel_artifacts::SECURE_AGGREGATION,
+        grants: &[Capability::Inputs, Capability::Random],
+    },
+    BuiltIn {
+        name: "patient-overlap",
+        component: backchannel_artifacts::PATIENT_OVERLAP,
+        grants: &[Capability::Blinding],
+    },
 ];
 
 impl PluginSet {
-    /// Loads the built-in plugins on their own terms, from the cache of compiled code where it has them.
-    pub fn built_in(runtime: &Runtime, cache: Option<&CompiledCode>) -> Result<Self, LoadError> {
+    /// Loads the built-in plugins on their own terms.
+    pub fn built_in(runtime: &Runtime) -> Result<Self, LoadError> {
         let mut plugins = Self::default();
         for built_in in &BUILT_IN {
             let terms = Terms::granting(built_in.grants);
-            plugins.add(Arc::new(Plugin::load(
-                runtime,
-                built_in.component,
-                terms,
-                cache,
-            )?))?;
+            plugins.add(Arc::new(Plugin::load(runtime, built_in.component, terms)?))?;
         }
         Ok(plugins)
     }
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     fn set() -> PluginSet {
-        PluginSet::built_in(&Runtime::new().expect("an engine"), None).expect("loaded")
+        PluginSet::built_in(&Runtime::new().expect("an engine")).expect("loaded")
     }
 
     #[test]

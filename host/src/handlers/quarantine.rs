@@ -198,7 +198,7 @@ mod tests {
         let runtime = Runtime::new().expect("an engine");
         let mut terms = Terms::granting(BUILT_IN[0].grants);
         terms.limits = limits;
-        Plugin::load(&runtime, BUILT_IN[0].component, terms, None).expect("loaded")
+        Plugin::load(&runtime, BUILT_IN[0].component, terms).expect("loaded")
     }
 
     fn trap() -> CallError {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use super::{Limit, LoadError, compile};
+use super::{CompiledCode, Limit, LoadError, compile};
 
 /// How many instances can be alive at once, over all plugins. The router admits fewer messages than this at a time.
 pub(super) const INSTANCES: u32 = 1200;
@@ -39,6 +39,7 @@ pub struct Runtime {
     engine: Engine,
     ticker: Arc<Ticker>,
     compiler: Option<Arc<Path>>,
+    kept: Option<Arc<CompiledCode>>,
     metered: bool,
 }
 
@@ -61,6 +62,7 @@ impl Runtime {
             engine,
             ticker,
             compiler: None,
+            kept: None,
             metered: false,
         })
     }
@@ -73,8 +75,23 @@ impl Runtime {
         self
     }
 
+    /// Keeps compiled code in `kept`, and takes from there what was compiled before.
+    pub fn keeping(mut self, kept: Option<CompiledCode>) -> Self {
+        self.kept = kept.map(Arc::new);
+        self
+    }
+
+    /// The compiled form of the component with this digest.
+    pub(super) fn code(&self, component: &[u8], digest: &[u8; 32]) -> Result<Component, LoadError> {
+        let compile = || self.compile(component);
+        match &self.kept {
+            Some(kept) => kept.get_or_compile(&self.engine, digest, compile),
+            None => compile(),
+        }
+    }
+
     /// Compiles a component, elsewhere if there is where.
-    pub(super) fn compile(&self, component: &[u8]) -> Result<Component, LoadError> {
+    fn compile(&self, component: &[u8]) -> Result<Component, LoadError> {
         let ours = backchannel_artifacts::ALL;
         match &self.compiler {
             Some(program) if !ours.iter().any(|(_, built_in)| *built_in == component) => {
@@ -97,6 +114,7 @@ impl Runtime {
             engine: Engine::new(&config)?,
             ticker: Arc::default(),
             compiler: None,
+            kept: None,
             metered: true,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use semver::Version;
-use wasmparser::{ComponentTypeRef, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Instance, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::Engine;
 
 use super::capabilities::{self, Capability};
@@ -26,7 +26,7 @@ pub struct Surface {
 impl Surface {
     /// Reads a component. Nothing of it is compiled.
     ///
-    /// Refused: what is no valid component, is larger than its limit, has no manifest, is of a contract that this host does not speak,
+    /// Refused: what is no valid component, is larger than its limits, has no manifest, is of a contract that this host does not speak,
     /// imports what is not offered or what its manifest does not declare, or lacks an export.
     pub fn read(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         check_kind(component, limits)?;
@@ -34,6 +34,12 @@ impl Surface {
         Validator::new_with_features(WasmFeatures::default())
             .validate_all(component)
             .map_err(|error| LoadError::NotAComponent(error.message().into()))?;
+        if outer.instances > limits.get(Limit::Instances) {
+            return Err(LoadError::TooMuch {
+                needs: outer.instances,
+                hit: limits.hit(Limit::Instances),
+            });
+        }
         let manifest = Manifest::read(component)?;
         check_contract(&manifest, &outer.exports)?;
         let mut found = Vec::new();
@@ -114,12 +120,14 @@ fn check_kind(component: &[u8], limits: &Limits) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// The names on the outermost level of a component.
+/// What is on the outermost level of a component.
 #[derive(Default)]
 struct Outer {
     /// What it imports, and whether that is an interface.
     imports: Vec<(String, bool)>,
     exports: Vec<String>,
+    /// The core instances that each of its own is made of; toolchains make none further in.
+    instances: u64,
 }
 
 impl Outer {
@@ -145,6 +153,13 @@ impl Outer {
                         outer
                             .imports
                             .push((import.name.name.to_owned(), is_interface));
+                    }
+                }
+                Payload::InstanceSection(section) if depth == 0 => {
+                    for instance in section {
+                        if let Instance::Instantiate { .. } = instance.map_err(broken)? {
+                            outer.instances += 1;
+                        }
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
@@ -197,6 +212,7 @@ fn check_contract(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::Terms;
 
     /// A component in wasm's text form whose manifest is changed by `change`.
     fn component(change: impl FnOnce(&mut serde_json::Value), body: &str) -> Vec<u8> {
@@ -286,6 +302,30 @@ mod tests {
             let error = with(|m| m[field] = wish.clone()).unwrap_err();
             assert!(matches!(error, LoadError::Manifest(_)), "{wish}: {error}");
         }
+    }
+
+    #[test]
+    fn refuses_more_core_instances_than_the_limit_and_says_how_many_there_are() {
+        let many = "(core module $m) ".to_owned() + &"(core instance (instantiate $m))".repeat(21);
+        let error = read(&component(|_| (), &format!("{HANDLER} {many}"))).unwrap_err();
+        assert!(
+            matches!(error, LoadError::TooMuch { needs: 21, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("instances = 20"), "{error}");
+    }
+
+    #[test]
+    fn what_wishes_for_more_core_instances_can_be_looked_at_and_tried() {
+        let many = "(core module $m) ".to_owned() + &"(core instance (instantiate $m))".repeat(21);
+        let wish = |manifest: &mut serde_json::Value| {
+            manifest["limits"] = serde_json::json!({ "instances": 40 });
+        };
+        let component = component(wish, &format!("{HANDLER} {many}"));
+        Surface::read(&component, &Limits::for_reading()).expect("looked at");
+        let terms = Terms::as_asked(&component).expect("terms");
+        assert_eq!(terms.limits.get(Limit::Instances), 40);
+        Surface::read(&component, &terms.limits).expect("within its wishes");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Capability, Limit, Limits, LoadError, Scope, Surface};
+use super::{Capability, Limits, LoadError, Scope, Surface};
 use crate::inputs::Inputs;
 
 /// On what terms a plugin is loaded: what its operator allows it, how much of it, and for whom.
@@ -28,15 +28,8 @@ impl Terms {
     /// All that `component` declares and wants: where nothing can come of it, in the sandbox. It may be as large as an operator
     /// could allow; nothing of it is compiled.
     pub fn as_asked(component: &[u8]) -> Result<Self, LoadError> {
-        let any_size = |limits: &mut Limits| {
-            // Within its own range.
-            let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
-        };
-        let mut limits = Limits::default();
-        any_size(&mut limits);
-        let manifest = Surface::read(component, &limits)?.into_manifest();
-        let mut limits = manifest.wanted_limits();
-        any_size(&mut limits);
+        let manifest = Surface::read(component, &Limits::for_reading())?.into_manifest();
+        let limits = manifest.wanted_limits().of_any_size();
         let declared = manifest.capabilities();
         Ok(Self {
             // More than its imports: effects need grants too.

@@ -83,6 +83,17 @@ impl Input {
         }
     }
 
+    /// The input, whose ramp begins here, if it is one.
+    pub fn rising_from(&self, from: usize) -> Self {
+        match self.source {
+            Source::Ramp { count, .. } => Self {
+                source: Source::Ramp { from, count },
+                ..self.clone()
+            },
+            _ => self.clone(),
+        }
+    }
+
     /// Its numbers, in their order: all finite.
     pub fn numbers(&self) -> Result<Vec<f64>, InputError> {
         self.is(Kind::Numbers)?;
@@ -130,7 +141,9 @@ impl fmt::Display for Input {
         let (kind, source) = (self.kind, &self.source);
         match source {
             Source::Column { column, .. } => write!(f, "{kind}, column {column} of {source}")?,
-            Source::Vector(_) | Source::Values(_) => write!(f, "{kind}, {source}")?,
+            Source::Vector(_) | Source::Values(_) | Source::Ramp { .. } => {
+                write!(f, "{kind}, {source}")?
+            }
         }
         write!(f, ", at least {} rows", self.least)
     }

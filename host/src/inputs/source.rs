@@ -53,6 +53,13 @@ pub enum Source {
     Vector(PathBuf),
     /// Here: in a simulation or a test.
     Values(Vec<String>),
+    /// Nowhere: so many whole numbers, each one more than the last, in a simulation.
+    Ramp {
+        /// The first.
+        from: usize,
+        /// How many.
+        count: usize,
+    },
 }
 
 /// One value as it stands there.
@@ -74,6 +81,10 @@ impl Source {
             },
             Self::Vector(file) => Self::Vector(folder.join(file)),
             Self::Values(values) => Self::Values(values.clone()),
+            Self::Ramp { from, count } => Self::Ramp {
+                from: *from,
+                count: *count,
+            },
         }
     }
 
@@ -104,6 +115,9 @@ impl Source {
             Self::Values(values) => (1..)
                 .zip(values)
                 .try_for_each(|(line, value)| take(line, Cell::Text(value.trim())))?,
+            Self::Ramp { from, count } => (1..)
+                .zip(*from..from + count)
+                .try_for_each(|(line, number)| take(line, Cell::Text(&number.to_string())))?,
         }
         Ok(rows)
     }
@@ -114,6 +128,7 @@ impl fmt::Display for Source {
         match self {
             Self::Column { file, .. } | Self::Vector(file) => write!(f, "{}", file.display()),
             Self::Values(values) => write!(f, "the list of {} values", values.len()),
+            Self::Ramp { from, count } => write!(f, "the {count} numbers from {from} on"),
         }
     }
 }

@@ -443,7 +443,7 @@ fn put_in_force(
             None
         }
     };
-    let loader = Loader::new(Folder::of(data), runtime, cache);
+    let loader = Loader::new(Folder::of(data), runtime.keeping(cache));
     let (in_force, failed) = InForce::start(data, loader)?;
     for not_loaded in failed {
         let todo = not_loaded.why.advice();

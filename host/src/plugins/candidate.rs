@@ -6,9 +6,7 @@ use std::time::SystemTime;
 use semver::Version;
 
 use super::{Difference, Folder, Installed, Refusal};
-use crate::handlers::{
-    BUILT_IN, Capability, Limit, Limits, Manifest, Plugin, Runtime, Surface, Terms,
-};
+use crate::handlers::{BUILT_IN, Capability, Limits, Manifest, Plugin, Runtime, Surface, Terms};
 use crate::packages::{Digest, Trust, Vouched, vouch};
 use crate::policy::{Entry, Policy};
 
@@ -43,7 +41,7 @@ impl Verified {
             signatures,
         } = installed;
         let vouched = vouch(&component, &signatures, trust, SystemTime::now())?;
-        let manifest = Plugin::inspect(&component, &widest())?;
+        let manifest = Plugin::inspect(&component, &Limits::for_reading())?;
         vouched.confirm(&manifest)?;
         Ok(Self {
             digest,
@@ -62,10 +60,10 @@ impl Candidate {
             return Err(Refusal::BuiltInName(name.clone()));
         }
         let version = version(&verified.manifest)?;
-        let asks = Surface::read(&verified.component, &widest())?.asks_for();
+        let asks = Surface::read(&verified.component, &Limits::for_reading())?.asks_for();
         let mut terms = Terms::granting(&asks.iter().copied().collect::<Vec<_>>());
-        terms.limits = widest();
-        Plugin::load(runtime, &verified.component, terms, None)?;
+        terms.limits = Limits::for_reading();
+        Plugin::load(runtime, &verified.component, terms)?;
         Ok(Self {
             verified,
             asks,
@@ -83,7 +81,7 @@ impl Candidate {
             return Ok(Some(Difference::default()));
         }
         let approved = folder.read(approval.digest)?;
-        let approved = Plugin::inspect(&approved.component, &widest())?;
+        let approved = Plugin::inspect(&approved.component, &Limits::for_reading())?;
         let than = version(&approved)?;
         if self.version < than {
             return Err(Refusal::Older {
@@ -108,12 +106,4 @@ impl Candidate {
 
 fn version(manifest: &Manifest) -> Result<Version, Refusal> {
     Version::parse(&manifest.version).map_err(|_| Refusal::Version(manifest.version.clone()))
-}
-
-/// The limits of a file that nobody has set limits for yet: as large as any could be allowed to be.
-fn widest() -> Limits {
-    let mut limits = Limits::default();
-    // Within its own range.
-    let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
-    limits
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{Folder, NotLoaded, Refusal, Verified};
-use crate::handlers::{BUILT_IN, CompiledCode, Plugin, PluginSet, Runtime, Terms};
+use crate::handlers::{BUILT_IN, Plugin, PluginSet, Runtime, Terms};
 use crate::inputs::Inputs;
 use crate::packages::Digest;
 use crate::policy::{Approval, Entry, KeyName, Policy};
@@ -10,7 +10,6 @@ use crate::policy::{Approval, Entry, KeyName, Policy};
 pub struct Loader {
     folder: Folder,
     runtime: Runtime,
-    cache: Option<CompiledCode>,
 }
 
 /// What came of a policy.
@@ -23,13 +22,9 @@ pub struct Loaded {
 }
 
 impl Loader {
-    /// Loads from `folder`; with a cache, without compiling again what was compiled before.
-    pub fn new(folder: Folder, runtime: Runtime, cache: Option<CompiledCode>) -> Self {
-        Self {
-            folder,
-            runtime,
-            cache,
-        }
+    /// Loads from `folder`.
+    pub fn new(folder: Folder, runtime: Runtime) -> Self {
+        Self { folder, runtime }
     }
 
     /// Loads all that `policy` enables. Every file is read and verified again; a plugin of `running` that would be the same
@@ -129,7 +124,7 @@ impl Loader {
             return Ok(plugin.clone());
         }
         let limited = terms.scope.experiments.is_some();
-        let plugin = Plugin::load(&self.runtime, component, terms, self.cache.as_ref())?;
+        let plugin = Plugin::load(&self.runtime, component, terms)?;
         if limited && plugin.manifest().initiates.is_empty() {
             return Err(Refusal::NoExperiments);
         }

@@ -161,7 +161,7 @@ mod tests {
             .set_peer_key(&peer, &key(b"first"))
             .expect("a ready channel");
         let runtime = Runtime::new().expect("an engine");
-        let plugins = Plugins::new(PluginSet::built_in(&runtime, None).expect("plugins"));
+        let plugins = Plugins::new(PluginSet::built_in(&runtime).expect("plugins"));
         let (outbox, sent) = mpsc::channel(1000);
         let clock = Clock::of_system();
         let nobody = Identities {

@@ -190,7 +190,7 @@ impl Joined {
         let first = with.split(':').next().unwrap_or_default();
         let short = !first.is_empty() && first.len() <= 16 && !first.contains(char::is_whitespace);
         arrow.kind = Some(if short { name(first) } else { "answer".into() });
-        arrow.state = if is_code(first) {
+        arrow.state = if is_code(first) || first == "failed" {
             State::Failed
         } else {
             State::Treated

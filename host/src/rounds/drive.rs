@@ -17,7 +17,7 @@ use crate::tasks::blocking;
 use crate::witness::{self, Witness};
 
 /// The longest that a run can take.
-const RUN_DEADLINE: Duration = Duration::from_secs(3600);
+pub const RUN_DEADLINE: Duration = Duration::from_secs(3600);
 /// The most rounds of one run.
 const MOST_ROUNDS: usize = 4096;
 /// The most parties of one run.

@@ -26,6 +26,7 @@ use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::runs::{Entry, Names, Runs};
 use crate::tasks::Tasks;
+pub use drive::RUN_DEADLINE;
 pub use error::RoundsError;
 
 /// Parts at a time. Each has an instance for as long as its run lasts: with the messages in work (1100) and the set-ups (64), all that

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::scenario::{Component, Role, Scenario};
-use crate::handlers::{BUILT_IN, BuiltIn, LoadError, Manifest, Plugin, PluginSet, Runtime, Terms};
+use crate::handlers::{
+    BUILT_IN, BuiltIn, ENCLOSED, LoadError, Manifest, Plugin, PluginSet, Runtime, Terms,
+};
 use crate::message::NodeId;
 use crate::packages::{Package, PackageError};
 
@@ -84,18 +86,26 @@ impl Stock {
         let here = guests.iter().filter(|(role, _)| role.is_at(node));
         let here: Vec<_> = here.collect();
         for (role, plugin) in &here {
-            take_part(&mut set, role.enabled, &granted(role, node, plugin))?;
+            take_part(
+                &mut set,
+                role.enabled,
+                &granted(scenario, role, node, plugin),
+            )?;
         }
-        for built_in in &BUILT_IN {
+        let role_of = |built_in: &BuiltIn| {
             let of_it = |role: &&Role| role.is_at(node) && role.is_of(built_in);
-            let role = scenario.plugins.iter().find(of_it);
+            scenario.plugins.iter().find(of_it)
+        };
+        let named = ENCLOSED.iter().filter(|one| role_of(one).is_some());
+        for built_in in BUILT_IN.iter().chain(named) {
+            let role = role_of(built_in);
             let plugin = self.built_in(built_in, role)?;
             let replaced = here
                 .iter()
                 .any(|(_, guest)| share_kinds(guest.manifest(), plugin.manifest()));
             if !replaced {
                 let plugin = match role {
-                    Some(role) => granted(role, node, &plugin),
+                    Some(role) => granted(scenario, role, node, &plugin),
                     None => plugin,
                 };
                 take_part(&mut set, role.is_none_or(|role| role.enabled), &plugin)?;
@@ -135,7 +145,7 @@ impl Stock {
         if let Some(known) = self.loaded.iter().find(same) {
             return Ok(known.plugin.clone());
         }
-        let plugin = Plugin::load(&self.runtime, component, terms.clone(), None);
+        let plugin = Plugin::load(&self.runtime, component, terms.clone());
         let plugin = Arc::new(plugin.map_err(|error| not_loaded(name, error))?);
         self.loaded.push(Loaded {
             component: component.to_vec(),
@@ -164,8 +174,8 @@ impl Role {
 }
 
 /// The plugin with the data that the node grants it.
-fn granted(role: &Role, node: &NodeId, plugin: &Arc<Plugin>) -> Arc<Plugin> {
-    let inputs = role.inputs_at(node);
+fn granted(scenario: &Scenario, role: &Role, node: &NodeId, plugin: &Arc<Plugin>) -> Arc<Plugin> {
+    let inputs = scenario.inputs_at(role, node);
     if inputs.is_empty() {
         return plugin.clone();
     }
@@ -182,8 +192,10 @@ fn take_part(set: &mut PluginSet, enabled: bool, plugin: &Arc<Plugin>) -> Result
 }
 
 fn share_kinds(one: &Manifest, other: &Manifest) -> bool {
-    let kinds =
-        |of: &Manifest| -> Vec<String> { of.kinds.iter().chain(&of.initiates).cloned().collect() };
+    let kinds = |of: &Manifest| -> Vec<String> {
+        let kinds = of.kinds.iter().chain(&of.initiates);
+        kinds.chain(&of.protocols).cloned().collect()
+    };
     let others = kinds(other);
     one.name == other.name || kinds(one).iter().any(|kind| others.contains(kind))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::asking::Asked;
 use super::copies::PutBack;
 use super::network::{Most, Network, SimulatedNode};
+use super::ran::Ran;
 use super::relay::Seen;
 use super::researcher::Outcome;
 use super::scenario::Scenario;
@@ -29,6 +30,8 @@ pub(super) struct Evidence<'a> {
     pub(super) outcomes: &'a [Outcome],
     /// Of these, the ones that were begun after healing.
     pub(super) healed: &'a [SecaggId],
+    /// What it heard of the protocols that it had run.
+    pub(super) ran: &'a [Ran],
     /// What nodes asked each other for the scenario.
     pub(super) asked: &'a [Asked],
     /// The nodes.

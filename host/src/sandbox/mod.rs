@@ -19,6 +19,7 @@ mod hits;
 mod identities;
 mod invariants;
 mod network;
+mod ran;
 mod record;
 mod relay;
 mod researcher;
@@ -35,8 +36,8 @@ pub use faults::{Faults, FaultsError};
 pub use invariants::{Invariant, Violation};
 pub use run::Verdict;
 pub use scenario::{
-    Ask, Component, Ended, Expected, Holding, Role, Scenario, ScenarioError, Scheme, SetUps, Start,
-    Stored,
+    Ask, Component, Ended, Expected, Holding, Outcome, Outcomes, Role, Run, Scenario,
+    ScenarioError, Scheme, SetUps, Start, Stored, Wanted,
 };
 pub use shrink::Shrunk;
 

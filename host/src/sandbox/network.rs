@@ -19,7 +19,7 @@ use super::identities;
 use super::record::Record;
 use super::relay::Relay;
 use super::researcher::Researcher;
-use super::scenario::{Ask, Ended, Scenario, Start};
+use super::scenario::{Ask, Ended, Run, Scenario, Start};
 use super::suffering::Suffering;
 use crate::audit::Audit;
 use crate::chronicle::Chronicle;
@@ -92,6 +92,7 @@ pub(super) struct Most {
 #[derive(Clone)]
 enum Step {
     Start(Start),
+    Run(usize, Run),
     Ask(usize, Ask),
 }
 
@@ -173,15 +174,23 @@ impl Network {
 
     /// Has the researcher ask for a set-up now.
     pub(super) fn start_now(&mut self, start: &Start) {
-        let all: Vec<_> = self.nodes.iter().map(|node| node.id.clone()).collect();
+        let all = self.ids();
         self.researcher.ask(&self.relay, start, &all);
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Start(start) => self.start_now(&start),
+            Step::Run(n, run) => {
+                let all = self.ids();
+                self.researcher.have_run(&self.relay, n, &run, &all);
+            }
             Step::Ask(n, ask) => self.ask_now(n, &ask),
         }
+    }
+
+    fn ids(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.id.clone()).collect()
     }
 
     /// Has a node ask another, as the scenario's request `n` says.
@@ -380,11 +389,13 @@ impl Life {
 fn steps(scenario: &Scenario) -> Vec<(Duration, Step)> {
     let starts = scenario.starts.iter();
     let starts = starts.map(|start| (start.at, Step::Start(start.clone())));
+    let runs = scenario.runs.iter().enumerate();
+    let runs = runs.map(|(n, run)| (run.at, Step::Run(n, run.clone())));
     let asks = scenario.asks.iter().enumerate().flat_map(|(n, ask)| {
         let moments = (0..ask.times).map(|nth| ask.at + nth * ask.every);
         moments.map(move |at| (at, Step::Ask(n, ask.clone())))
     });
-    let mut steps: Vec<_> = starts.chain(asks).collect();
+    let mut steps: Vec<_> = starts.chain(runs).chain(asks).collect();
     steps.sort_by_key(|(at, _)| *at);
     steps
 }

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::ran::Ran;
 use super::relay::Relay;
-use super::scenario::{Scheme, Start};
+use super::scenario::{Run, Scheme, Start};
 use crate::message::researcher::SetupRequest;
 use crate::message::{
-    ExperimentId, IdError, Integer, NodeId, RequestId, ResearcherId, SecaggId, ToNode, ToResearcher,
+    ExperimentId, IdError, Integer, NodeId, ProtocolOutcome, ProtocolRun, RequestId, ResearcherId,
+    SecaggId, ToNode, ToResearcher,
 };
 use crate::randomness::Randomness;
+use crate::rounds::RUN_DEADLINE;
 
 /// How long it waits for answers: a bit longer than a node's run may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(65);
+/// How long it waits for what comes of a protocol: likewise.
+const PATIENCE_WITH_RUNS: Duration = RUN_DEADLINE.saturating_add(Duration::from_secs(5));
 
 /// The researcher.
 pub(super) struct Researcher {
@@ -24,9 +29,18 @@ pub(super) struct Researcher {
     experiment: ExperimentId,
     randomness: Randomness,
     answers: mpsc::UnboundedReceiver<ToResearcher>,
-    waiting: BTreeMap<RequestId, (usize, NodeId)>,
+    waiting: BTreeMap<RequestId, (Waiting, NodeId)>,
     /// What came of each set-up, in the order in which they were begun.
     pub(super) outcomes: Vec<Outcome>,
+    /// What came of each run of a protocol, in the order in which they were begun.
+    pub(super) ran: Vec<Ran>,
+}
+
+/// What is waited for, by its place.
+#[derive(Clone, Copy)]
+enum Waiting {
+    SetUp(usize),
+    Run(usize),
 }
 
 /// What the researcher heard of a set-up.
@@ -63,6 +77,7 @@ impl Researcher {
             answers,
             waiting: BTreeMap::new(),
             outcomes: Vec::new(),
+            ran: Vec::new(),
         })
     }
 
@@ -83,8 +98,8 @@ impl Researcher {
                 Scheme::ServerKey => ToNode::ServerKeySetup(setup),
             };
             relay.ask(party, start.scheme.kind(), start.run.as_str(), &request);
-            let waiting = (self.outcomes.len(), party.clone());
-            self.waiting.insert(request_id, waiting);
+            let waiting = Waiting::SetUp(self.outcomes.len());
+            self.waiting.insert(request_id, (waiting, party.clone()));
         }
         self.outcomes.push(Outcome {
             run: start.run.clone(),
@@ -96,6 +111,34 @@ impl Researcher {
             reported: BTreeMap::new(),
             took: Duration::ZERO,
         });
+    }
+
+    /// Asks all parties, of `all` if it is not said whom, to run a protocol: that of this place in the scenario.
+    pub(super) fn have_run(&mut self, relay: &Relay, place: usize, run: &Run, all: &[NodeId]) {
+        let parties = run.parties.as_deref().unwrap_or(all);
+        for party in parties {
+            let request_id = RequestId::fresh(&mut self.randomness);
+            let request = ProtocolRun {
+                request_id: Some(request_id.clone()),
+                researcher_id: self.id.clone(),
+                protocol: run.protocol.clone(),
+                run_id: run.run.clone(),
+                parties: parties.to_vec(),
+                params: run.params.encode(),
+            };
+            let request = ToNode::ProtocolRun(request);
+            relay.ask(party, ProtocolRun::CLASS, run.run.as_str(), &request);
+            let waiting = Waiting::Run(self.ran.len());
+            self.waiting.insert(request_id, (waiting, party.clone()));
+        }
+        self.ran
+            .push(Ran::begun(place, run.run.clone(), relay.now(), parties));
+    }
+
+    /// When runs that somebody has not told of yet must be over.
+    pub(super) fn runs_are_over(&self) -> Option<Duration> {
+        let open = self.ran.iter().filter(|ran| !ran.silent.is_empty());
+        open.map(|ran| ran.begun + PATIENCE_WITH_RUNS).max()
     }
 
     /// The next answer.
@@ -110,6 +153,9 @@ impl Researcher {
     /// Takes an answer that came `now`, unless nobody waits for it any more.
     pub(super) fn take(&mut self, answer: ToResearcher, now: Duration) {
         let (request, heard) = match answer {
+            ToResearcher::ProtocolRunReply(reply) => {
+                return self.take_run(reply.request_id, reply.outcome);
+            }
             ToResearcher::SecaggReply(reply) => (reply.request_id, Ok(None)),
             ToResearcher::AdditiveSSSetupReply { reply, share } => {
                 (reply.request_id, Ok(Some(share)))
@@ -121,10 +167,20 @@ impl Researcher {
             } => (request_id, Err(extra_msg)),
             _ => return,
         };
-        let Some((place, node)) = request.and_then(|id| self.waiting.remove(&id)) else {
-            return;
+        let waiting = request.and_then(|id| self.waiting.remove(&id));
+        let (outcome, node) = match waiting {
+            Some((Waiting::SetUp(place), node)) => (&mut self.outcomes[place], node),
+            // A node that cannot read a request answers with an error, whatever it was.
+            Some((Waiting::Run(place), node)) => {
+                let why = heard.err().unwrap_or_default();
+                let failed = ProtocolOutcome::Failed {
+                    blamed: Vec::new(),
+                    why,
+                };
+                return self.ran[place].hear(node, failed);
+            }
+            None => return,
         };
-        let outcome = &mut self.outcomes[place];
         let took = now - outcome.begun;
         if took > PATIENCE {
             return;
@@ -139,6 +195,13 @@ impl Researcher {
             Err(why) => {
                 outcome.failed.insert(node, why);
             }
+        }
+    }
+
+    fn take_run(&mut self, request: Option<RequestId>, outcome: ProtocolOutcome) {
+        let waiting = request.and_then(|id| self.waiting.remove(&id));
+        if let Some((Waiting::Run(place), node)) = waiting {
+            self.ran[place].hear(node, outcome);
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Verdict {
     pub set_ups: (usize, usize),
     /// How many requests that nodes made for the scenario were answered, and how many there were.
     pub asks: (usize, usize),
+    /// How many runs of protocols some party had a result of, and how many there were.
+    pub protocols: (usize, usize),
     /// What plugins have stored at the end: by node, plugin and key.
     pub entries: BTreeMap<(String, String, String), Vec<u8>>,
     /// Whether a node's store was set back to a copy, with which it loses what came after that.
@@ -54,7 +56,10 @@ impl Verdict {
 
 /// The faults of a run: those that the seed draws, and those that the scenario lists.
 fn plan(scenario: &Scenario, seed: u64) -> Plan {
-    let begins: Vec<_> = scenario.starts.iter().map(|start| start.at).collect();
+    let starts = scenario.starts.iter().map(|start| start.at);
+    let begins: Vec<_> = starts
+        .chain(scenario.runs.iter().map(|run| run.at))
+        .collect();
     let (nodes, during) = (scenario.nodes.len(), scenario.heal / 2);
     let mut plan = Plan::draw(&scenario.faults, nodes, during, &begins, seed);
     plan.accidents.extend(scenario.accidents.iter().cloned());
@@ -81,6 +86,9 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     network.pass(scenario.heal).await;
     network.heal().await;
     let healed = heal(simulation, &mut network).await;
+    if let Some(over) = network.researcher.runs_are_over() {
+        network.pass(over).await;
+    }
     // What was delayed the longest has come then, and all that it led to has ended.
     let rest = LONGEST_DELAY + PATIENCE;
     network.pass(network.record.now() + rest).await;
@@ -102,6 +110,7 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         seen: &ledger.seen,
         outcomes: &network.researcher.outcomes,
         healed: &healed,
+        ran: &network.researcher.ran,
         asked: &asked,
         nodes: &nodes,
     };
@@ -109,9 +118,12 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
     let outcomes = &network.researcher.outcomes;
     let done = outcomes.iter().filter(|outcome| outcome.is_success());
     let answered = asked.iter().filter(|asked| asked.is_answered());
-    let (set_ups, asks) = (
+    let ran = &network.researcher.ran;
+    let came_to_something = ran.iter().filter(|ran| ran.has_result());
+    let (set_ups, asks, protocols) = (
         (done.count(), outcomes.len()),
         (answered.count(), asked.len()),
+        (came_to_something.count(), ran.len()),
     );
     let entries = nodes.iter().flat_map(|node| {
         let entries = node.entries.iter();
@@ -133,6 +145,7 @@ async fn simulated(simulation: &Simulation, seed: u64) -> io::Result<Verdict> {
         injected: ledger.counts,
         set_ups,
         asks,
+        protocols,
         entries: entries.collect(),
         set_back: nodes.iter().any(|node| !node.put_back.is_empty()),
         hash: trace.write(io::sink())?,

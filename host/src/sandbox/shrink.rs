@@ -4,7 +4,7 @@ use std::io;
 
 use super::faults::{Fate, Faults, Planned};
 use super::hits::{Hit, Which};
-use super::scenario::{Ask, Scenario, Start};
+use super::scenario::{Ask, Run, Scenario, Start};
 use super::{Invariant, Simulation, Verdict, Violation};
 
 /// The most runs that are tried.
@@ -28,6 +28,7 @@ enum Part {
     Accident(Planned),
     Ask(Ask),
     Start(Start),
+    Run(Run),
 }
 
 /// What must be broken still. A scenario expects many things, and with its faults left away another of them would be missed.
@@ -94,7 +95,8 @@ fn parts(scenario: &Scenario, broken: &Verdict, keeps: bool) -> Vec<Part> {
     }
     let asks = scenario.asks.iter().cloned().map(Part::Ask);
     let starts = scenario.starts.iter().cloned().map(Part::Start);
-    faults.chain(asks).chain(starts).collect()
+    let runs = scenario.runs.iter().cloned().map(Part::Run);
+    faults.chain(asks).chain(starts).chain(runs).collect()
 }
 
 /// The scenario with these parts and no others; it `keeps` what is asked for, unless that is among the parts.
@@ -107,6 +109,7 @@ fn with(scenario: &Scenario, parts: &[Part], keeps: bool) -> Scenario {
     };
     if !keeps {
         with.starts.clear();
+        with.runs.clear();
         with.asks.clear();
     }
     for part in parts {
@@ -119,6 +122,7 @@ fn with(scenario: &Scenario, parts: &[Part], keeps: bool) -> Scenario {
             Part::Accident(planned) => with.accidents.push(planned.clone()),
             Part::Ask(ask) => with.asks.push(ask.clone()),
             Part::Start(start) => with.starts.push(start.clone()),
+            Part::Run(run) => with.runs.push(run.clone()),
         }
     }
     with
@@ -143,6 +147,7 @@ mod tests {
             injected: Default::default(),
             set_ups: (0, 0),
             asks: (0, 0),
+            protocols: (0, 0),
             entries: Default::default(),
             set_back: false,
             trace: Trace {

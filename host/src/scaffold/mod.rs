@@ -82,6 +82,8 @@ fn write(folder: &Path, path: &str, text: &str) -> io::Result<PathBuf> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use clap::ValueEnum;
+
     use super::*;
     use crate::authoring::Project;
 
@@ -100,6 +102,10 @@ mod tests {
             }
         }
         found
+    }
+
+    fn templates() -> impl Iterator<Item = Template> {
+        Template::value_variants().iter().copied()
     }
 
     fn repository() -> PathBuf {
@@ -128,7 +134,7 @@ mod tests {
         let mut taken = 0;
         let mut texts = BTreeSet::new();
         for language in [Language::Rust, Language::Python, Language::Js] {
-            for template in [Template::Handler, Template::Protocol] {
+            for template in templates() {
                 for file in files::of(language, template) {
                     taken += 1;
                     texts.insert(file.text);
@@ -154,7 +160,7 @@ mod tests {
     fn every_project_says_what_a_host_takes_under_the_name_that_was_asked_for() {
         let name: ProjectName = "hello-there".parse().expect("a name");
         for language in [Language::Rust, Language::Python, Language::Js] {
-            for template in [Template::Handler, Template::Protocol] {
+            for template in templates() {
                 let folder = tempfile::tempdir().expect("a folder");
                 let written = scaffold(folder.path(), &name, language, template).expect("written");
 
@@ -162,7 +168,10 @@ mod tests {
                 assert_eq!(project.name(), "hello-there");
                 assert_eq!(project.language(), language);
                 let manifest = project.manifest("0.1.0".into());
-                assert_eq!(manifest.kinds[0], "HelloThereRequest");
+                match template {
+                    Template::MultiParty => assert_eq!(manifest.protocols, ["hello-there"]),
+                    _ => assert_eq!(manifest.kinds[0], "HelloThereRequest"),
+                }
                 for path in written {
                     let text = fs::read_to_string(folder.path().join(&path)).expect("a text");
                     let left =

@@ -104,7 +104,7 @@ impl Approve {
         self.terms(&mut draft, &name).map_err(wrong)?;
         // Whether it would load on these terms; whether it goes with the others, `enable` tells.
         if let Some(entry) = draft.policy().entry(&name) {
-            let loader = Loader::new(folder, runtime, None);
+            let loader = Loader::new(folder, runtime);
             let loaded = loader.installed(draft.policy(), entry, &approval, &PluginSet::default());
             loaded.map_err(failed)?;
         }

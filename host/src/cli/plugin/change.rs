@@ -178,7 +178,7 @@ pub(super) fn draft(data: &Path) -> Result<Draft, Problem> {
 
 /// The plugins that the policy enables and that a node would not load.
 pub(super) fn load(data: &Path, policy: &Policy) -> Result<Vec<NotLoaded>, Problem> {
-    let loader = Loader::new(Folder::of(data), runtime()?, None);
+    let loader = Loader::new(Folder::of(data), runtime()?);
     Ok(loader.load(policy, &PluginSet::default()).failed)
 }
 

@@ -50,9 +50,9 @@ impl Install {
 
 /// A file, or where there is none, what comes with the program under this name.
 fn read(file: &Path) -> Result<Package, PackageError> {
-    let enclosed = ENCLOSED.iter().find(|(name, _)| file == Path::new(name));
+    let enclosed = ENCLOSED.iter().find(|one| file == Path::new(one.name));
     match enclosed.filter(|_| !file.exists()) {
-        Some((_, component)) => Ok(Package::new(component.to_vec(), Vec::new(), None)),
+        Some(one) => Ok(Package::new(one.component.to_vec(), Vec::new(), None)),
         None => Package::read(file),
     }
 }

@@ -30,7 +30,7 @@ pub(super) use trust::TrustSource;
 use super::output::foreign;
 use super::top::Top;
 use super::{Exit, Format, Problem};
-use crate::handlers::{Limit, Limits, LoadError, Surface};
+use crate::handlers::{Limits, LoadError, Surface};
 use crate::packages::{NotVouched, PackageError};
 
 #[derive(Debug, Subcommand)]
@@ -100,12 +100,9 @@ impl Plugin {
     }
 }
 
-/// Reads a component that nobody set limits for yet: any size that an operator could allow.
+/// Reads a component that nobody set limits for yet: any that an operator could allow.
 fn surface(what: &str, component: &[u8]) -> Result<Surface, Problem> {
-    let mut limits = Limits::default();
-    // Within its own range.
-    let _ = limits.set(Limit::FileKib, *Limit::FileKib.range().end());
-    Surface::read(component, &limits).map_err(|error| not_loadable(what, &error))
+    Surface::read(component, &Limits::for_reading()).map_err(|error| not_loadable(what, &error))
 }
 
 fn not_loadable(what: &str, error: &LoadError) -> Problem {

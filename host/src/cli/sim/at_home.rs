@@ -21,13 +21,24 @@ impl Sim {
         Ok(scenarios)
     }
 
-    /// Gives a scenario the project's plugin, where neither it nor the command line names a file.
+    /// Gives a scenario the project's plugin, where neither it nor the command line names a file. It is built if need be.
     pub(super) fn plugin_at_home(&self, scenario: &mut Scenario) -> Result<(), Problem> {
-        let is_file = |role: &Role| matches!(role.component, Component::File(_));
-        if scenario.plugins.iter().any(is_file) {
+        let Some(project) = project::here()? else {
+            return Ok(());
+        };
+        let own = project.component();
+        let (mut names_some, mut names_own) = (false, false);
+        for role in &scenario.plugins {
+            if let Component::File(file) = &role.component {
+                names_some = true;
+                names_own |= file.ends_with(&own);
+            }
+        }
+        if names_some && !names_own {
             return Ok(());
         }
-        if let Some(component) = project::component_here()? {
+        let component = project::component(&project)?;
+        if !names_own {
             scenario.plugins.push(Role::of_file(absolute(&component)));
         }
         Ok(())

@@ -25,6 +25,8 @@ pub(super) struct Summary {
     set_ups_done: usize,
     asks: usize,
     asks_answered: usize,
+    protocols: usize,
+    protocols_done: usize,
     injected: BTreeMap<&'static str, u64>,
     pub(super) failed: Vec<Failed>,
     /// How many runs failed, those that are not shown among them.
@@ -120,6 +122,8 @@ impl Summary {
             set_ups_done: 0,
             asks: 0,
             asks_answered: 0,
+            protocols: 0,
+            protocols_done: 0,
             injected: BTreeMap::new(),
             failed: Vec::new(),
             failures: 0,
@@ -136,6 +140,8 @@ impl Summary {
         self.set_ups += verdict.set_ups.1;
         self.asks_answered += verdict.asks.0;
         self.asks += verdict.asks.1;
+        self.protocols_done += verdict.protocols.0;
+        self.protocols += verdict.protocols.1;
         for (kind, count) in &verdict.injected {
             *self.injected.entry(kind).or_default() += count;
         }
@@ -164,6 +170,13 @@ impl fmt::Display for Summary {
                 f,
                 "requests  {} of {} answered",
                 self.asks_answered, self.asks
+            )?;
+        }
+        if self.protocols > 0 {
+            writeln!(
+                f,
+                "protocols {} of {} had a result",
+                self.protocols_done, self.protocols
             )?;
         }
         let injected: Vec<_> = self

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::requests::REPLY_TIMEOUT;
+use crate::rounds::RUN_DEADLINE;
 use crate::sandbox::evidence::{self, Evidence};
 use crate::sandbox::faults::Accident;
-use crate::sandbox::relay::{Delivery, Owed};
+use crate::sandbox::relay::{Delivery, Owed, Wanted};
 use crate::sandbox::researcher::PATIENCE;
 use crate::trace::What;
 
@@ -25,8 +26,12 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
         };
         let (node, id) = (&owed.node, &owed.request);
         let took = owed.carried.saturating_sub(delivery.carried);
+        let within = match owed.wanted {
+            Wanted::SetUp => PATIENCE,
+            Wanted::Part => RUN_DEADLINE,
+        };
         match owed.answered {
-            _ if took <= PATIENCE + SLACK => {}
+            _ if took <= within + SLACK => {}
             true => found.push(format!("{node} answered request {id} only after {took:?}")),
             false => found.push(format!("{node} never answered request {id}")),
         }
@@ -55,8 +60,7 @@ pub(super) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     found
 }
 
-/// Whether a node may know nothing any more of a request: it was not on disk when the node died, or went with a copy that was put
-/// back.
+/// Whether a node may know nothing any more of a request: it was not on disk when the node died, or went with a copy that was put back.
 fn may_be_gone(evidence: &Evidence<'_>, owed: &Owed, delivery: &Delivery) -> bool {
     let ends = evidence.seen.gone.iter();
     let mut ends = ends.filter(|(node, at)| *node == owed.node && *at >= delivery.at);
@@ -103,6 +107,7 @@ mod tests {
         Owed {
             node: node(0),
             request: "1".parse().expect("valid"),
+            wanted: Wanted::SetUp,
             deliveries: vec![Delivery {
                 at: second,
                 carried: second,
@@ -140,6 +145,20 @@ mod tests {
         };
         sample.seen.owed[0].deliveries.push(again);
         assert_eq!(broken(&sample.evidence()).len(), 1, "it came again");
+    }
+
+    #[test]
+    fn a_part_in_a_protocol_is_answered_within_the_time_of_a_run() {
+        let part = |time| Owed {
+            wanted: Wanted::Part,
+            ..owed(time, false)
+        };
+        let mut sample = Sample::new();
+        sample.seen.owed = vec![part(RUN_DEADLINE)];
+        sample.holds(broken);
+
+        sample.seen.owed = vec![part(RUN_DEADLINE + 2 * SLACK)];
+        assert_eq!(broken(&sample.evidence()).len(), 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod hindrance;
 mod loss;
 mod once;
 mod origin;
+mod protocols;
 mod reuse;
 #[cfg(test)]
 mod sample;
@@ -67,7 +68,7 @@ impl fmt::Display for Violation {
 /// Looks for something that must not be, and says each time that it is there.
 type Check = fn(&Evidence<'_>) -> Vec<String>;
 
-const CHECKS: [(Invariant, Check); 13] = [
+const CHECKS: [(Invariant, Check); 14] = [
     (Invariant::Secrecy, secrecy::at_the_relay),
     (Invariant::Secrecy, secrecy::at_other_parties),
     (Invariant::Origin, origin::broken),
@@ -81,6 +82,7 @@ const CHECKS: [(Invariant, Check); 13] = [
     (Invariant::Fairness, hindrance::by_floods),
     (Invariant::Patience, hindrance::by_requests_in_vain),
     (Invariant::Expected, expected::broken),
+    (Invariant::Expected, protocols::broken),
 ];
 
 /// All that is broken.

@@ -6,6 +6,7 @@ use crate::message::{NodeId, OverlayMessage, SecaggId, Value as MessageValue};
 use crate::sandbox::asking::Asked;
 use crate::sandbox::evidence::{Evidence, Left};
 use crate::sandbox::faults::Faults;
+use crate::sandbox::ran::Ran;
 use crate::sandbox::relay::{Overlay, Seen};
 use crate::sandbox::researcher::Outcome;
 use crate::sandbox::scenario::{Ask, Ended as AskEnded, Scenario, Scheme};
@@ -21,6 +22,7 @@ pub(super) struct Sample {
     pub(super) seen: Seen,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) healed: Vec<SecaggId>,
+    pub(super) ran: Vec<Ran>,
     pub(super) asked: Vec<Asked>,
     pub(super) nodes: Vec<Left>,
 }
@@ -45,6 +47,7 @@ impl Sample {
             seen: Seen::default(),
             outcomes: Vec::new(),
             healed: Vec::new(),
+            ran: Vec::new(),
             asked: Vec::new(),
             nodes: (0..3).map(left).collect(),
         }
@@ -58,6 +61,7 @@ impl Sample {
             seen: &self.seen,
             outcomes: &self.outcomes,
             healed: &self.healed,
+            ran: &self.ran,
             asked: &self.asked,
             nodes: &self.nodes,
         }

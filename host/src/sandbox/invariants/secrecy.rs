@@ -12,7 +12,14 @@ use crate::trace::{Bytes, Effect, Ended, HostCall, Session, Value, Work};
 /// What is shorter is found by chance where it is not.
 const SHORTEST: usize = 8;
 /// Words of the plaintext of messages between nodes.
-const WORDS: [&str; 4] = ["KeyRequest", "AdditiveSSharing", "secagg_id", "request_id"];
+const WORDS: [&str; 6] = [
+    "KeyRequest",
+    "AdditiveSSharing",
+    "RoundRequest",
+    "RoundReply",
+    "secagg_id",
+    "request_id",
+];
 
 /// Secrets in what nodes gave the relay.
 pub(super) fn at_the_relay(evidence: &Evidence<'_>) -> Vec<String> {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::mailbox::{Held, Letter, Mailbox};
-use super::{Delivery, KEPT, LATENCY, MAILBOX, Owed, Seen};
+use super::{Delivery, KEPT, LATENCY, MAILBOX, Owed, Seen, Wanted};
 use crate::message::{NodeId, RequestId, ToNode, ToResearcher};
 use crate::sandbox::faults::{Fate, Plan, between};
 use crate::sandbox::hits::Hits;
@@ -91,11 +91,16 @@ impl Desk {
 
     /// A node has a message in its hands.
     pub(super) fn owe(&mut self, node: &NodeId, message: &Result<ToNode, Malformed>) {
+        let wanted = match message {
+            Ok(ToNode::ProtocolRun(_)) => Wanted::Part,
+            _ => Wanted::SetUp,
+        };
         let request = match message {
             Ok(ToNode::Ping { request_id, .. } | ToNode::SecaggDelete { request_id, .. }) => {
                 request_id
             }
             Ok(ToNode::SecaggSetup(setup) | ToNode::ServerKeySetup(setup)) => &setup.request_id,
+            Ok(ToNode::ProtocolRun(run)) => &run.request_id,
             _ => &None,
         };
         let Some(id) = request else {
@@ -110,6 +115,7 @@ impl Desk {
             None => self.seen.owed.push(Owed {
                 node: node.clone(),
                 request: id.clone(),
+                wanted,
                 deliveries: vec![delivery],
                 answered: false,
                 carried: Duration::ZERO,

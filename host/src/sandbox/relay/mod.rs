@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::desk::Desk;
 use self::mailbox::{Letter, Mailbox};
-pub(super) use self::seen::{Delivery, Overlay, Owed, Seen};
+pub(super) use self::seen::{Delivery, Overlay, Owed, Seen, Wanted};
 pub(super) use self::wire::Cut;
 use self::wire::Wire;
 use super::faults::{Accident, Fate, Plan};
@@ -28,7 +28,7 @@ use super::forger::Forged;
 use super::hits::{Hits, Passing};
 use super::record::Record;
 use crate::message::researcher::reply_address;
-use crate::message::{NodeId, OverlayMessage, RequestId, ToNode, ToResearcher};
+use crate::message::{NodeId, OverlayMessage, ProtocolOutcome, RequestId, ToNode, ToResearcher};
 use crate::trace::What;
 use crate::transport::{self, Malformed};
 
@@ -228,6 +228,10 @@ impl Relay {
             ToResearcher::SecaggReply(reply)
             | ToResearcher::AdditiveSSSetupReply { reply, .. }
             | ToResearcher::SecaggDeleteReply(reply) => format!("done: {}", reply.secagg_id),
+            ToResearcher::ProtocolRunReply(reply) => match &reply.outcome {
+                ProtocolOutcome::Done(_) => format!("done: {}", reply.run_id),
+                ProtocolOutcome::Failed { why, .. } => format!("failed: {}: {why}", reply.run_id),
+            },
             _ => "an answer".to_owned(),
         };
         desk.record.event(What::Answered {

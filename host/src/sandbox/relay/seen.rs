@@ -28,12 +28,23 @@ pub(in crate::sandbox) struct Owed {
     pub(in crate::sandbox) node: NodeId,
     /// Which.
     pub(in crate::sandbox) request: RequestId,
+    /// For what.
+    pub(in crate::sandbox) wanted: Wanted,
     /// When it was given it: more than once, if it came again before it was answered.
     pub(in crate::sandbox) deliveries: Vec<Delivery>,
     /// Whether it was answered.
     pub(in crate::sandbox) answered: bool,
     /// For how long node and relay had heard each other when it was, or at the end of the run.
     pub(in crate::sandbox) carried: Duration,
+}
+
+/// What a request is for. Either is on disk until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) enum Wanted {
+    /// A set-up, or something quick.
+    SetUp,
+    /// A part in a protocol.
+    Part,
 }
 
 /// When a node was given something.

@@ -5,6 +5,7 @@
 
 mod error;
 mod parse;
+mod run;
 mod spans;
 mod tables;
 mod values;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::ScenarioError;
+pub use run::{Outcome, Outcomes, Run, Wanted};
 
 use super::faults::{Faults, Planned};
 use super::hits::Hit;
@@ -43,10 +45,13 @@ pub struct Scenario {
     pub nodes: Vec<NodeId>,
     /// How they talk.
     pub suite: Suite,
-    /// Plugins beside or in the place of the built-in ones, and built-in ones on other terms.
+    /// Plugins beside or in the place of the built-in ones, among them those of protocols that come with the host; and built-in ones on
+    /// other terms.
     pub plugins: Vec<Role>,
     /// What the researcher has set up, in order of time.
     pub starts: Vec<Start>,
+    /// Protocols of several parties that the researcher has run, in order of time.
+    pub runs: Vec<Run>,
     /// What nodes ask each other without a researcher.
     pub asks: Vec<Ask>,
     /// Faults that the seed draws.
@@ -102,7 +107,7 @@ pub struct Holding {
 /// Where a plugin comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Component {
-    /// It is built in, under this name.
+    /// It comes with the host, under this name.
     BuiltIn(String),
     /// This file: a component or a bundle. It takes the place of built-in plugins that treat one of its kinds.
     File(PathBuf),
@@ -218,6 +223,7 @@ impl Scenario {
             suite: Suite::default(),
             plugins: Vec::new(),
             starts: starts.collect(),
+            runs: Vec::new(),
             asks: Vec::new(),
             faults,
             accidents: Vec::new(),
@@ -225,6 +231,17 @@ impl Scenario {
             heal: HEAL,
             expect: Expected::default(),
         }
+    }
+
+    /// What a node grants a plugin. A ramp begins at the node's place among all, so that no two have the same.
+    pub(super) fn inputs_at(&self, role: &Role, node: &NodeId) -> Inputs {
+        let place = self.nodes.iter().position(|other| other == node);
+        let here = role.inputs.iter().filter(|holding| holding.is_at(node));
+        let of = |holding: &Holding| {
+            let input = holding.input.rising_from(place.unwrap_or_default());
+            (holding.name.clone(), input)
+        };
+        here.map(of).collect()
     }
 }
 
@@ -244,13 +261,6 @@ impl Role {
     /// Whether it is at that node.
     pub(super) fn is_at(&self, node: &NodeId) -> bool {
         self.nodes.as_ref().is_none_or(|nodes| nodes.contains(node))
-    }
-
-    /// What that node grants it.
-    pub(super) fn inputs_at(&self, node: &NodeId) -> Inputs {
-        let here = self.inputs.iter().filter(|holding| holding.is_at(node));
-        here.map(|holding| (holding.name.clone(), holding.input.clone()))
-            .collect()
     }
 }
 

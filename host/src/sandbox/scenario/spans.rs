@@ -46,12 +46,13 @@ impl Source<'_> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy, const N: usize>(
+    pub(super) fn word<'w, T: Copy>(
         &self,
         text: &Spanned<String>,
         what: &str,
-        words: [(&str, T); N],
+        words: impl AsRef<[(&'w str, T)]>,
     ) -> Result<T, ScenarioError> {
+        let words = words.as_ref();
         let found = words.iter().find(|(word, _)| *word == text.as_ref());
         found.map(|(_, meant)| *meant).ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();

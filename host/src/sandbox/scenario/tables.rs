@@ -16,6 +16,8 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) start: Vec<StartTable>,
     #[serde(default)]
+    pub(super) run: Vec<RunTable>,
+    #[serde(default)]
     pub(super) ask: Vec<AskTable>,
     #[serde(default)]
     pub(super) faults: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
@@ -48,6 +50,7 @@ pub(super) struct InputTable {
     pub(super) nodes: Option<Vec<Spanned<String>>>,
     pub(super) kind: Spanned<String>,
     pub(super) values: Option<Vec<Spanned<toml::Value>>>,
+    pub(super) ramp: Option<usize>,
     pub(super) file: Option<String>,
     pub(super) column: Option<String>,
     pub(super) min_rows: Option<u64>,
@@ -60,6 +63,22 @@ pub(super) struct StartTable {
     pub(super) set_up: Spanned<String>,
     pub(super) run: Spanned<String>,
     pub(super) parties: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RunTable {
+    pub(super) at: Spanned<String>,
+    pub(super) protocol: String,
+    pub(super) run: Spanned<String>,
+    pub(super) parties: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) params: Option<Spanned<toml::Table>>,
+    pub(super) outcome: Option<Spanned<toml::Value>>,
+    pub(super) result: Option<Spanned<toml::Table>>,
+    #[serde(default)]
+    pub(super) alike: Vec<String>,
+    pub(super) sum_of: Option<Spanned<String>>,
+    pub(super) blames: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]

@@ -16,7 +16,8 @@ pub(super) fn map(table: &toml::Table) -> Result<Value, String> {
     Ok(Value::Map(entries.collect::<Result<_, String>>()?))
 }
 
-fn read(value: &toml::Value) -> Result<Value, String> {
+/// One value.
+pub(super) fn read(value: &toml::Value) -> Result<Value, String> {
     Ok(match value {
         toml::Value::String(text) => text.as_str().into(),
         toml::Value::Integer(number) => Value::Int(integer(&number.to_be_bytes())?),

@@ -24,6 +24,7 @@ impl fmt::Display for Scenario {
         writeln!(f, "heal = \"{}\"", shown(self.heal))?;
         self.plugins.iter().try_for_each(|role| role.write(f))?;
         self.starts.iter().try_for_each(|start| start.write(f))?;
+        self.runs.iter().try_for_each(|run| run.write(f))?;
         self.asks.iter().try_for_each(|ask| ask.write(f))?;
         self.write_faults(f)?;
         for planned in &self.accidents {
@@ -115,6 +116,7 @@ impl Holding {
                 writeln!(f, "column = {}", quoted(column))?;
             }
             Source::Vector(path) => file(f, path)?,
+            Source::Ramp { count, .. } => writeln!(f, "ramp = {count}")?,
             Source::Values(values) => {
                 let values = values.iter().map(String::as_str);
                 match input.kind {
@@ -238,7 +240,8 @@ impl Expected {
     }
 }
 
-fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+/// Texts in a list.
+pub(super) fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let texts: Vec<_> = texts.map(quoted).collect();
     format!("[{}]", texts.join(", "))
 }
@@ -269,6 +272,26 @@ at = "1s"
 set-up = "server-key"
 run = "key-1"
 parties = ["a", "b"]
+
+[[run]]
+at = "2s"
+protocol = "sums"
+run = "sum-1"
+parties = ["a", "b"]
+params = { "input" = "values" }
+outcome = { "a" = "done", "b" = "failed" }
+result = { "sum" = [1.0, 2.5], "of" = 2 }
+alike = ["random"]
+sum-of = "values"
+blames = ["c"]
+
+[[run]]
+at = "3s"
+protocol = "sums"
+run = "sum-2"
+params = {  }
+outcome = "done"
+blames = []
 
 [[ask]]
 at = "2s"

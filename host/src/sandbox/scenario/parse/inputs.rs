@@ -37,16 +37,17 @@ impl Reading<'_> {
         let table = at.as_ref();
         let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
         let kind = self.source.word(&table.kind, "an input", kinds)?;
-        let source = match (&table.values, &table.file, &table.column) {
-            (Some(values), None, None) => self.values(kind, values)?,
-            (None, Some(file), None) => Source::Vector(self.folder.join(file)),
-            (None, Some(file), Some(column)) => Source::Column {
+        let source = match (&table.values, table.ramp, &table.file, &table.column) {
+            (Some(values), None, None, None) => self.values(kind, values)?,
+            (None, Some(count), None, None) => Source::Ramp { from: 0, count },
+            (None, None, Some(file), None) => Source::Vector(self.folder.join(file)),
+            (None, None, Some(file), Some(column)) => Source::Column {
                 file: self.folder.join(file),
                 column: column.clone(),
             },
             _ => {
-                let why = "an input has values or a file";
-                let todo = "write either values = […] or file = \"PATH\", of a CSV file with column = \"NAME\"";
+                let why = "an input has values, a ramp or a file";
+                let todo = "write values = […], ramp = COUNT or file = \"PATH\", of a CSV file with column = \"NAME\"";
                 return Err(self.source.wrong(at, why, todo));
             }
         };
@@ -106,6 +107,7 @@ mod tests {
             (PATIENTS.replace("= 2", "= 0"), 4),
             (PATIENTS.replace("values = [\"7\", \"007\"]\n", ""), 4),
             (PATIENTS.replace("nodes", "file = \"a\"\nnodes"), 4),
+            (PATIENTS.replace("nodes", "ramp = 3\nnodes"), 4),
             (PATIENTS.to_owned() + PATIENTS, 10),
         ] {
             let error = parse(&inputs).expect_err("refused");
@@ -120,14 +122,15 @@ mod tests {
     fn what_is_written_reads_back() {
         let more = "[[plugin.inputs]]\nname = \"patients\"\nkind = \"ids\"\nfile = \"b.csv\"\ncolumn = \"mrn\"\nnodes = [\"node-1\"]\n\
                     [[plugin.inputs]]\nname = \"ages\"\nkind = \"numbers\"\nvalues = [1, -2.5, 1e300]\n\
-                    [[plugin.inputs]]\nname = \"model\"\nkind = \"numbers\"\nfile = \"/m.json\"\n";
+                    [[plugin.inputs]]\nname = \"model\"\nkind = \"numbers\"\nfile = \"/m.json\"\n\
+                    [[plugin.inputs]]\nname = \"rises\"\nkind = \"numbers\"\nramp = 30\n";
         let scenario = parse(&(PATIENTS.to_owned() + more)).expect("a scenario");
 
         let again = Scenario::parse(&scenario.to_string(), Path::new(""));
 
         assert_eq!(again.expect("what was written"), scenario);
         let holdings = &scenario.plugins[0].inputs;
-        assert_eq!(holdings.len(), 4);
+        assert_eq!(holdings.len(), 5);
         assert_eq!(
             holdings[1].input.to_string(),
             "ids, column mrn of /scenarios/b.csv, at least 20 rows"
@@ -136,5 +139,9 @@ mod tests {
             holdings[2].input.numbers().err().map(|e| e.to_string()),
             Some("it has fewer rows than min-rows = 20".into())
         );
+        let node = &scenario.nodes[1];
+        let rises = scenario.inputs_at(&scenario.plugins[0], node);
+        let rises = rises["rises"].numbers();
+        assert_eq!(rises.expect("numbers")[..2], [1.0, 2.0]);
     }
 }

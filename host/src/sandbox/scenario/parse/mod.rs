@@ -4,6 +4,7 @@ mod expected;
 mod faults;
 mod inputs;
 mod plugins;
+mod runs;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -41,6 +42,8 @@ impl Scenario {
         };
         let plugins = written.plugin.into_iter().map(|role| reading.role(role));
         let starts = written.start.into_iter().map(|start| reading.start(start));
+        let runs = written.run.into_iter();
+        let runs = runs.map(|run| reading.protocol_run(run));
         let asks = written.ask.into_iter().map(|ask| reading.ask(ask));
         let accidents = (0..)
             .zip(written.fault)
@@ -49,6 +52,7 @@ impl Scenario {
         let mut scenario = Self {
             plugins: plugins.collect::<Result<_, _>>()?,
             starts: starts.collect::<Result<_, _>>()?,
+            runs: runs.collect::<Result<_, _>>()?,
             asks: asks.collect::<Result<_, _>>()?,
             faults: reading.faults(written.faults)?,
             accidents: accidents.collect::<Result<_, _>>()?,
@@ -62,6 +66,7 @@ impl Scenario {
             nodes,
         };
         scenario.starts.sort_by_key(|start| start.at);
+        scenario.runs.sort_by_key(|run| run.at);
         scenario.accidents.sort_by_key(|planned| planned.at);
         Ok(scenario)
     }
@@ -144,31 +149,30 @@ impl Reading<'_> {
 
     fn start(&self, start: StartTable) -> Result<Start, ScenarioError> {
         let schemes = [Scheme::Dh, Scheme::ServerKey].map(|scheme| (scheme.name(), scheme));
-        let parties = start.parties.map(|parties| {
-            let at = parties.span();
-            let parties = parties.into_inner();
-            let nodes: Result<Vec<_>, _> = parties.iter().map(|name| self.node(name)).collect();
-            (at, nodes)
-        });
-        let parties = match parties {
-            Some((at, nodes)) => {
-                let nodes = nodes?;
-                let different: BTreeSet<_> = nodes.iter().collect();
-                if nodes.len() < 2 || different.len() < nodes.len() {
-                    let line = self.source.line(&at);
-                    let todo = "name two parties or more, each once";
-                    return Err(ScenarioError::new(line, "these are no parties", todo));
-                }
-                Some(nodes)
-            }
-            None => None,
-        };
         Ok(Start {
             at: self.source.time(&start.at)?,
             scheme: self.source.word(&start.set_up, "set-up", schemes)?,
             run: self.run(&start.run)?,
-            parties,
+            parties: self.parties(start.parties)?,
         })
+    }
+
+    /// Two nodes or more, each once.
+    fn parties(
+        &self,
+        written: Option<Spanned<Vec<Spanned<String>>>>,
+    ) -> Result<Option<Vec<NodeId>>, ScenarioError> {
+        let Some(written) = written else {
+            return Ok(None);
+        };
+        let nodes = written.as_ref().iter().map(|name| self.node(name));
+        let nodes: Vec<_> = nodes.collect::<Result<_, _>>()?;
+        let different: BTreeSet<_> = nodes.iter().collect();
+        if nodes.len() < 2 || different.len() < nodes.len() {
+            let todo = "name two parties or more, each once";
+            return Err(self.source.wrong(&written, "these are no parties", todo));
+        }
+        Ok(Some(nodes))
     }
 
     fn run(&self, name: &Spanned<String>) -> Result<SecaggId, ScenarioError> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::Reading;
-use crate::handlers::{BUILT_IN, Capability, Limit, Limits};
+use crate::handlers::{BUILT_IN, Capability, ENCLOSED, Limit, Limits};
 use crate::sandbox::scenario::tables::PluginTable;
 use crate::sandbox::scenario::{Component, Role, ScenarioError};
 
@@ -13,7 +13,10 @@ impl Reading<'_> {
     pub(super) fn role(&self, role: Spanned<PluginTable>) -> Result<Role, ScenarioError> {
         let component = match (&role.as_ref().built_in, &role.as_ref().file) {
             (Some(name), None) => {
-                let known = BUILT_IN.map(|built_in| (built_in.name, built_in.name));
+                let known = BUILT_IN.iter().chain(&ENCLOSED);
+                let known: Vec<_> = known
+                    .map(|built_in| (built_in.name, built_in.name))
+                    .collect();
                 let name = self.source.word(name, "a built-in plugin", known)?;
                 Component::BuiltIn(name.to_owned())
             }

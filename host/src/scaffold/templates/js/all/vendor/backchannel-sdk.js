@@ -86,7 +86,7 @@ export function packed(values) {
 }
 
 /**
- * Does the work of `handle`, `finalize`, `begin` or `step`: what it throws by mistake becomes a failure that says what and where.
+ * Does the work of `handle`, `finalize`, `begin`, `step`, `accept` or `next`: what it throws by mistake becomes a failure that says what and where.
  *
  * Without it the component crashes, and a host that sees that again and again takes the plugin out of service. The failure names the
  * type of the error and not its text, which may hold what nobody else may read.

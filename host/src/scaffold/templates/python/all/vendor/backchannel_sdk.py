@@ -102,7 +102,7 @@ def packed(values: dict[str, Any]) -> bytes:
 
 
 def explained(function: Callable[P, T]) -> Callable[P, T]:
-    """For `handle`, `finalize`, `begin` and `step`: what they raise by mistake becomes a failure that says what and where.
+    """For `handle`, `finalize`, `begin`, `step`, `accept` and `next`: what they raise by mistake becomes a failure that says what and where.
 
     Without it the component crashes, and a host that sees that again and again takes the plugin out of service. The failure names the
     type of the exception and not its text, which may hold what nobody else may read.

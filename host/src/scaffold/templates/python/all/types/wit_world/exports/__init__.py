@@ -31,3 +31,6 @@ class Handler(Protocol):
 class Initiator(Protocol):
     pass
 
+class Rounds(Protocol):
+    pass
+
