@@ -173,6 +173,18 @@ impl Channels {
         self.store(peer, Arc::new(ChannelKeys::new(&own, &public)))
     }
 
+    /// Remembers that `suite` was spoken with a peer. On disk before this returns; blocks for that.
+    pub fn secured(&self, peer: &NodeId, suite: u8) -> Result<(), ChannelError> {
+        let noted = self.store.note_suite(peer, suite);
+        noted.map_err(|source| ChannelError::Store {
+            peer: peer.clone(),
+            source,
+        })?;
+        let peer = peer.to_string();
+        self.audit.record(Event::ChannelSecured { peer, suite });
+        Ok(())
+    }
+
     fn store(&self, peer: &NodeId, keys: Arc<ChannelKeys>) -> Result<(), ChannelError> {
         let public = keys.peer_public_key().to_sec1_point(false);
         let before = self.ready().kept.get(peer).cloned();

@@ -1,8 +1,9 @@
-//! Suite 2 at work: a node's [`Sessions`] with the peers whose identity keys it knows, the time they go by, and who waits for one.
+//! Suite 2 at work: a node's [`Sessions`] with the peers whose identity keys it knows, the time they go by, and who waits for one; and in
+//! which suite each peer is talked to, which a message never chooses.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use p256::SecretKey;
@@ -13,7 +14,7 @@ use crate::clock::Clock;
 use crate::message::{Inner, NodeId, OverlayMessage, ResearcherId};
 use crate::randomness::Randomness;
 use crate::sessions::{
-    Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed, Sessions,
+    ENDS_AFTER, Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed, Sessions,
 };
 
 /// Who a node is, and whom it knows.
@@ -23,17 +24,73 @@ pub struct Identities {
     pub own: SecretKey,
     /// What it says of itself in handshakes.
     pub hello: Hello,
-    /// Whom it talks to in suite 2. It talks to others in suite 1.
-    pub peers: BTreeMap<NodeId, Known>,
+    /// How it talks to those of whom it knows anything.
+    pub peers: BTreeMap<NodeId, SuiteWith>,
+    /// How it talks to all others.
+    pub others: SuiteWith,
+}
+
+impl Identities {
+    /// Whether there is nobody that this node talks to.
+    pub fn is_alone(&self) -> bool {
+        let all = self.peers.values().chain([&self.others]);
+        all.into_iter()
+            .all(|suite| matches!(suite, SuiteWith::None { .. }))
+    }
+}
+
+/// In which suite a peer is talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SuiteWith {
+    /// In suite 2, as this is its identity key.
+    Secure(Known),
+    /// In suite 1.
+    Suite1,
+    /// In none.
+    None {
+        /// Why, in words.
+        why: String,
+        /// Whether it was right to talk to it until now: then sessions live out their time.
+        lapsed: bool,
+    },
+}
+
+/// Where a message to or from a peer goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// In suite 2.
+    Secure,
+    /// In suite 1.
+    Suite1,
+    /// Nowhere: why, in words.
+    None(String),
+}
+
+/// A session that there is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// With whom.
+    pub peer: NodeId,
+    /// Through whom.
+    pub researcher: ResearcherId,
+    /// Since when there was one after the other.
+    pub since: SystemTime,
 }
 
 /// The channels of one node that are secure against the relay.
 pub struct SecureChannels {
     sessions: Mutex<Sessions>,
+    whom: RwLock<Whom>,
     began: Instant,
     clock: Clock,
     randomness: Randomness,
     links: Mutex<BTreeMap<(NodeId, ResearcherId), Link>>,
+}
+
+/// See [`Identities`].
+struct Whom {
+    peers: BTreeMap<NodeId, SuiteWith>,
+    others: SuiteWith,
 }
 
 /// What there is with a peer at a researcher, beside its sessions.
@@ -42,6 +99,16 @@ struct Link {
     established: Arc<Notify>,
     /// When it was the last time.
     last: Option<Instant>,
+    since: Option<SystemTime>,
+}
+
+/// What is new about a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Established {
+    /// It is the first with this peer, at any researcher, since the node started.
+    pub first: bool,
+    /// It came before the one before it was to be replaced: that may be lost to the peer.
+    pub early: bool,
 }
 
 /// What is to be handed over now, and what comes next.
@@ -57,30 +124,83 @@ pub struct Handing {
 impl SecureChannels {
     /// Of node `own`.
     pub fn new(own: NodeId, identities: Identities, clock: Clock, randomness: Randomness) -> Self {
-        let Identities {
-            own: key,
-            hello,
-            peers,
-        } = identities;
+        let nobody = Whom {
+            peers: BTreeMap::new(),
+            others: SuiteWith::Suite1,
+        };
+        let sessions = Sessions::new(own, identities.own.clone(), identities.hello);
         let channels = Self {
-            sessions: Mutex::new(Sessions::new(own, key, hello)),
+            sessions: Mutex::new(sessions),
+            whom: RwLock::new(nobody),
             began: Instant::now(),
             clock,
             randomness,
             links: Mutex::default(),
         };
-        let now = channels.now();
-        let mut sessions = channels.sessions();
-        for (peer, known) in peers {
-            sessions.know(peer, known, now);
-        }
-        drop(sessions);
+        channels.know(identities);
         channels
     }
 
-    /// Whether this suite is the one for a peer: then no other is.
-    pub fn knows(&self, peer: &NodeId) -> bool {
-        self.sessions().knows(peer)
+    /// Takes this as what is known from now on, whoever the node is. What there is with a peer stays where the same is known of it.
+    pub fn know(&self, identities: Identities) {
+        let Identities {
+            own: _,
+            hello,
+            peers,
+            others,
+        } = identities;
+        let now = self.now();
+        let mut whom = self.whom.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions();
+        sessions.say(hello);
+        for gone in whom.peers.keys().filter(|peer| !peers.contains_key(*peer)) {
+            sessions.forget(gone);
+        }
+        for (peer, suite) in &peers {
+            match suite {
+                SuiteWith::Secure(known) => sessions.know(peer.clone(), known.clone(), now),
+                SuiteWith::None { lapsed: true, .. } => sessions.retire(peer),
+                SuiteWith::Suite1 | SuiteWith::None { .. } => sessions.forget(peer),
+            }
+        }
+        *whom = Whom { peers, others };
+    }
+
+    /// In which suite a peer is talked to.
+    pub fn suite_with(&self, peer: &NodeId) -> Suite {
+        let whom = self.whom();
+        match whom.peers.get(peer).unwrap_or(&whom.others) {
+            SuiteWith::Secure(_) => Suite::Secure,
+            SuiteWith::Suite1 => Suite::Suite1,
+            SuiteWith::None { lapsed: true, .. } if self.sessions().knows(peer) => Suite::Secure,
+            SuiteWith::None { why, .. } => Suite::None(why.clone()),
+        }
+    }
+
+    /// Why a peer is not talked to, if it is not: also one with whom sessions live out their time.
+    pub fn why_not(&self, peer: &NodeId) -> Option<String> {
+        let whom = self.whom();
+        match whom.peers.get(peer).unwrap_or(&whom.others) {
+            SuiteWith::None { why, .. } => Some(why.clone()),
+            SuiteWith::Secure(_) | SuiteWith::Suite1 => None,
+        }
+    }
+
+    /// All sessions that there are.
+    pub fn live(&self) -> Vec<Live> {
+        let now = self.now();
+        let mut sessions = self.sessions();
+        let links = self.links();
+        let live = links.iter().filter_map(|((peer, researcher), link)| {
+            let since = link.since?;
+            let live = sessions.has_session(peer, researcher, now);
+            live.then(|| Live {
+                peer: peer.clone(),
+                researcher: researcher.clone(),
+                since,
+            })
+        });
+        live.collect()
     }
 
     /// Told at every new session with a peer at a researcher.
@@ -127,14 +247,22 @@ impl SecureChannels {
         self.sessions().open(message, now, &mut rng)
     }
 
-    /// To be told when a message has established a session. Says whether the one before may be lost to the peer: it was not to be
-    /// replaced yet.
-    pub fn is_established(&self, peer: &NodeId, researcher: &ResearcherId) -> bool {
+    /// To be told when a message has established a session.
+    pub fn is_established(&self, peer: &NodeId, researcher: &ResearcherId) -> Established {
+        let wall = self.clock.now();
         let mut links = self.links();
+        let first = !links
+            .iter()
+            .any(|((met, _), link)| met == peer && link.last.is_some());
         let link = links.entry((peer.clone(), researcher.clone())).or_default();
         let last = link.last.replace(Instant::now());
+        // When one came so late that there was none in between, a new series begins.
+        if last.is_none_or(|last| last.elapsed() > ENDS_AFTER) {
+            link.since = Some(wall);
+        }
         link.established.notify_waiters();
-        last.is_some_and(|last| last.elapsed() < RENEWED_AFTER)
+        let early = last.is_some_and(|last| last.elapsed() < RENEWED_AFTER);
+        Established { first, early }
     }
 
     /// Forgets what is too old. To be called every minute or so.
@@ -149,6 +277,10 @@ impl SecureChannels {
             running: self.began.elapsed(),
             wall: since_1970.unwrap_or(Duration::ZERO),
         }
+    }
+
+    fn whom(&self) -> RwLockReadGuard<'_, Whom> {
+        self.whom.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

@@ -42,16 +42,24 @@ impl Daemon {
         relay
     }
 
-    /// Starts a node of the researcher at `address`, with its data in `folder`/`id`.
+    /// Starts a node of the researcher at `address`, with its data in `folder`/`id`. It talks to anybody in suite 1, unless its
+    /// policy says something else of channels.
     pub fn node(folder: &Path, id: &str, address: &str) -> Self {
+        allow_suite_1(&folder.join(id));
         Self::start(folder, id, &["node", "--id", id, "--researcher", address])
     }
 
     /// Starts a node that is given its researcher's certificate.
     pub fn node_given(folder: &Path, id: &str, address: &str, certificate: &str) -> Self {
+        allow_suite_1(&folder.join(id));
         let args = ["node", "--id", id, "--researcher", address];
         let given = ["--certificate", certificate];
         Self::start(folder, id, &[&args[..], &given].concat())
+    }
+
+    /// Starts a node of the researcher at `address` that talks to no peer but those it knows.
+    pub fn secure_node(folder: &Path, id: &str, address: &str) -> Self {
+        Self::start(folder, id, &["node", "--id", id, "--researcher", address])
     }
 
     /// Starts the program with these arguments, and its data in `folder`/`name`.
@@ -213,6 +221,17 @@ impl Drop for Daemon {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
             eprintln!("--- log of {} ---\n{log}", self.args.join(" "));
         }
+    }
+}
+
+/// Without a roster or pins, a node talks to nobody else.
+fn allow_suite_1(data: &Path) {
+    let path = data.join("policy.toml");
+    let policy = std::fs::read_to_string(&path).unwrap_or_else(|_| "version = 1\n".to_owned());
+    if !policy.contains("[channels]") {
+        std::fs::create_dir_all(data).expect("a data directory");
+        let allowed = format!("{policy}\n[channels]\nsuite-1 = \"any\"\n");
+        std::fs::write(path, allowed).expect("a policy");
     }
 }
 

@@ -230,7 +230,14 @@ pub enum Event {
         subject: Subject,
     },
 
-    /// A channel with a peer is ready and stored.
+    /// The first session with a peer since the node started.
+    ChannelSecured {
+        /// With whom.
+        peer: String,
+        /// In which suite: from 2 on, its end is who holds the identity key that is known of it.
+        suite: u8,
+    },
+    /// A channel with a peer is ready and stored. In suite 1: its end is whoever sat between the two when it was set up.
     ChannelSetUp {
         /// With whom.
         peer: String,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::node::{component, failed};
+use super::node::{JOINED, component, failed, join_fedbiomed};
 use super::output::{foreign, table};
 use super::{Exit, Format, Problem};
 use crate::fedbiomed::{self, ImportError, Imported, Outcome, TinyDb};
@@ -50,6 +50,8 @@ struct Shown {
     not_read: Vec<ShownTable>,
     /// Whether rounds that served before may serve again.
     rounds_unknown: bool,
+    /// Whether the policy was changed for it.
+    suite_1_allowed: bool,
 }
 
 #[derive(Serialize)]
@@ -110,6 +112,7 @@ impl Fedbiomed {
             open_store(&self.data, &id, &randomness).map_err(|error| failed(&what, error))?;
         let imported = fedbiomed::import(&source, &id, &store, self.last_round)
             .map_err(|error| of_source("not everything was brought over", &error))?;
+        let suite_1_allowed = join_fedbiomed(&what, &self.data)?;
         let rounds_unknown = self.last_round.is_none() && !imported.contexts.is_empty();
         format.show(&Shown {
             ok: true,
@@ -117,6 +120,7 @@ impl Fedbiomed {
             source: database.display().to_string(),
             data: self.data.display().to_string(),
             rounds_unknown,
+            suite_1_allowed,
             ..Shown::from(imported)
         });
         Ok(())
@@ -151,6 +155,7 @@ impl From<Imported> for Shown {
                 })
                 .collect(),
             rounds_unknown: false,
+            suite_1_allowed: false,
         }
     }
 }
@@ -194,6 +199,9 @@ impl fmt::Display for Shown {
                 f,
                 "\nchannels are ready once the peers are asked for their keys, which happens by itself"
             )?;
+        }
+        if self.suite_1_allowed {
+            writeln!(f, "\n{JOINED}")?;
         }
         if self.rounds_unknown {
             writeln!(

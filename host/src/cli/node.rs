@@ -15,7 +15,8 @@ use crate::fedbiomed::{ConfigIni, TinyDb};
 use crate::key_store::StoreError;
 use crate::logs::Logs;
 use crate::message::NodeId;
-use crate::node::{Node, NodeConfig, NodeError};
+use crate::node::{Node, NodeConfig, NodeError, make_private_folder};
+use crate::policy::{Draft, PolicyError};
 use crate::telemetry::Source;
 use crate::transport::{ConnectError, ServerAddress};
 
@@ -68,9 +69,13 @@ struct ConfigFile {
 impl NodeCommand {
     pub(super) async fn run(mut self, format: Format, logs: Logs) -> Result<(), Problem> {
         let telemetry = std::mem::take(&mut self.telemetry);
+        let joins = self.fedbiomed.is_some();
         let config = self.settings()?;
         let telemetry = telemetry.prepare("node", config.id.as_str()).await?;
         let data = config.data.clone();
+        if joins && join_fedbiomed("the node cannot start", &data)? {
+            tracing::warn!("{JOINED}");
+        }
         // From here on a hangup ends nothing, not even a node that is starting.
         let hangups = signal(SignalKind::hangup());
         // The store's lock tells that a control socket that is there is dead.
@@ -182,6 +187,27 @@ async fn reload_on(mut hangups: Signal, node: Arc<Node>, stop: CancellationToken
         // Compiles; the outcome is logged where it is known.
         let _ = tokio::task::spawn_blocking(move || node.reload()).await;
     }
+}
+
+/// What is said when a node's policy was made fit for Fed-BioMed.
+pub(super) const JOINED: &str = "policy.toml has suite-1 = \"any\" now: nodes of Fed-BioMed speak no other, and a relay can break into it; name the nodes there, or take it out where all are ours";
+
+/// Allows suite 1 in a data directory, unless its policy says something of that. Whether it was changed.
+pub(super) fn join_fedbiomed(what: &str, data: &Path) -> Result<bool, Problem> {
+    let wrong = |error: PolicyError| {
+        let todo = error.advice();
+        Problem::new(Exit::Input, what, error, todo)
+    };
+    make_private_folder(data).map_err(|source| {
+        let path = data.to_owned();
+        failed(what, NodeError::Data { path, source })
+    })?;
+    let mut draft = Draft::open(data).map_err(wrong)?;
+    let changed = draft.join_fedbiomed().map_err(wrong)?;
+    if changed {
+        draft.save().map_err(wrong)?;
+    }
+    Ok(changed)
 }
 
 /// What the component folder of a Fed-BioMed node says, and the environment. That node must not run: a researcher's server

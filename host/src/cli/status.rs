@@ -105,7 +105,7 @@ struct ShownNode {
     connected: bool,
     connection: String,
     uptime_ms: u64,
-    channels: Vec<String>,
+    channels: Vec<ShownChannel>,
     contexts: Vec<ShownContext>,
     plugins: Vec<ShownPlugin>,
     sent: BTreeMap<String, u64>,
@@ -114,6 +114,16 @@ struct ShownNode {
     pending: u64,
     audit: Option<ShownAudit>,
     limit_hits: Vec<ShownHits>,
+}
+
+#[derive(Serialize)]
+struct ShownChannel {
+    peer: String,
+    suite: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    researcher: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -162,7 +172,16 @@ impl From<NodeStatus> for ShownNode {
             connected: status.connected,
             connection: foreign(&status.connection),
             uptime_ms: status.uptime_ms,
-            channels: all_foreign(&status.channels),
+            channels: status
+                .channels
+                .into_iter()
+                .map(|channel| ShownChannel {
+                    peer: foreign(&channel.peer),
+                    suite: channel.suite,
+                    researcher: foreign(&channel.researcher_id),
+                    since_ms: (channel.since_ms > 0).then_some(channel.since_ms),
+                })
+                .collect(),
             contexts: status
                 .contexts
                 .into_iter()
@@ -225,7 +244,9 @@ impl fmt::Display for ShownNode {
             "researcher {} at {}: {linked} {}",
             self.researcher, self.researcher_address, self.connection
         )?;
-        writeln!(f, "channels ready: {}", or_none(&self.channels.join(", ")))?;
+        let channels = self.channels.iter().map(ToString::to_string);
+        let channels = channels.collect::<Vec<_>>().join(", ");
+        writeln!(f, "channels ready: {}", or_none(&channels))?;
         let contexts = self.contexts.iter().map(|context| {
             let round = context
                 .last_round
@@ -295,6 +316,12 @@ impl fmt::Display for ShownNode {
             Some(audit) => write!(f, "\n{audit}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for ShownChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (suite {})", self.peer, self.suite)
     }
 }
 
@@ -419,7 +446,11 @@ mod tests {
     fn shows_what_peers_named_as_harmless_lines() {
         let status = NodeStatus {
             received: [(EVIL.to_owned(), 1)].into(),
-            channels: vec![EVIL.into()],
+            channels: vec![crate::proto::control::ChannelWith {
+                peer: EVIL.into(),
+                researcher_id: EVIL.into(),
+                ..Default::default()
+            }],
             connection: EVIL.into(),
             ..NodeStatus::default()
         };

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -14,13 +15,15 @@ use crate::node::Node;
 use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
-    ApplyRosterReply, ApplyRosterRequest, CommitmentReply, CommitmentRequest, Context,
+    ApplyRosterReply, ApplyRosterRequest, ChannelWith, CommitmentReply, CommitmentRequest, Context,
     ExplainReply, ExplainRequest, IdentityReply, IdentityRequest, LogLine, LogsRequest, NodeStatus,
     PeersReply, PeersRequest, PinReply, PinRequest, Plugin, ProtectReply, ProtectRequest,
     ProtectValuesReply, ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest, TopReply,
     TopRequest, UnpinReply, UnpinRequest,
 };
+use crate::secure_channels::Suite;
 use crate::secure_sum::quantize::Quantization;
+use crate::sessions::HIGHEST_SUITE;
 
 /// Answers the command line in a node's name.
 pub struct NodeControl {
@@ -34,12 +37,27 @@ impl NodeControl {
         Self { node, logs }
     }
 
+    /// Changes whom the node believes, and has it go by that.
+    async fn believe<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Whom) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let node = self.node.clone();
+        self.whom(move |whom| {
+            let done = work(whom);
+            node.look_at_peers();
+            done
+        })
+        .await
+    }
+
     /// Does something about whom the node believes.
     async fn whom<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Whom) -> Result<T, Status> + Send + 'static,
     ) -> Result<Response<T>, Status> {
         let whom = Whom::new(self.node.store().clone(), self.node.data().to_owned())?;
+        let whom = whom.ruled_by(self.node.channel_rules());
         working(move || work(&whom)).await
     }
 }
@@ -62,12 +80,7 @@ impl node_server::Node for NodeControl {
             connected: connection.connected,
             connection: connection.text,
             uptime_ms: u64::try_from(node.uptime().as_millis()).unwrap_or(u64::MAX),
-            channels: node
-                .channels()
-                .peers()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            channels: channels(node),
             contexts: contexts
                 .into_iter()
                 .map(|(id, record)| Context {
@@ -263,12 +276,12 @@ impl node_server::Node for NodeControl {
 
     async fn pin(&self, request: Request<PinRequest>) -> Result<Response<PinReply>, Status> {
         let request = request.into_inner();
-        self.whom(move |whom| whom.pin(&request)).await
+        self.believe(move |whom| whom.pin(&request)).await
     }
 
     async fn unpin(&self, request: Request<UnpinRequest>) -> Result<Response<UnpinReply>, Status> {
         let request = request.into_inner();
-        self.whom(move |whom| whom.unpin(&request)).await
+        self.believe(move |whom| whom.unpin(&request)).await
     }
 
     async fn apply_roster(
@@ -276,8 +289,31 @@ impl node_server::Node for NodeControl {
         request: Request<ApplyRosterRequest>,
     ) -> Result<Response<ApplyRosterReply>, Status> {
         let request = request.into_inner();
-        self.whom(move |whom| whom.apply_roster(&request)).await
+        self.believe(move |whom| whom.apply_roster(&request)).await
     }
+}
+
+/// Those in suite 2 that have a session, and those in suite 1 whose keys are stored.
+fn channels(node: &Node) -> Vec<ChannelWith> {
+    let since_1970 = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH);
+    let secure = node.secure().live().into_iter().map(|live| ChannelWith {
+        peer: live.peer.to_string(),
+        suite: HIGHEST_SUITE.into(),
+        researcher_id: live.researcher.to_string(),
+        since_ms: since_1970(live.since).map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        }),
+    });
+    let kept = node.channels().peers().into_iter();
+    let kept = kept.filter(|peer| node.secure().suite_with(peer) == Suite::Suite1);
+    let suite_1 = kept.map(|peer| ChannelWith {
+        peer: peer.to_string(),
+        suite: 1,
+        ..ChannelWith::default()
+    });
+    let mut all: Vec<_> = secure.chain(suite_1).collect();
+    all.sort_by(|a, b| (&a.peer, &a.researcher_id).cmp(&(&b.peer, &b.researcher_id)));
+    all
 }
 
 fn secagg_of(text: &str) -> Result<SecaggId, Status> {

@@ -27,6 +27,8 @@ pub struct Whom {
     data: PathBuf,
     randomness: Randomness,
     clock: Clock,
+    /// Those that the node goes by, while it runs.
+    rules: Option<ChannelRules>,
 }
 
 impl Whom {
@@ -38,7 +40,16 @@ impl Whom {
             clock: Clock::of_system(),
             store,
             data,
+            rules: None,
         })
+    }
+
+    /// Of a node that runs, and goes by these rules, whatever its policy file says meanwhile.
+    pub fn ruled_by(self, rules: ChannelRules) -> Self {
+        Self {
+            rules: Some(rules),
+            ..self
+        }
     }
 
     /// What the node is known by.
@@ -58,7 +69,10 @@ impl Whom {
 
     /// What it believes of its peers.
     pub fn peers(&self) -> Result<wire::PeersReply, Status> {
-        let rules = self.policy()?.channels;
+        let rules = match &self.rules {
+            Some(rules) => rules.clone(),
+            None => self.policy()?.channels,
+        };
         let peers = Peers::load(&self.store, rules, self.clock.now());
         let peers = peers.map_err(|error| store_status(&error))?;
         Ok(wire::PeersReply {

@@ -1,15 +1,15 @@
-//! Who a node talks to in suite 2: what its store and its policy come to at this time.
+//! Whom a node talks to in which suite: what its store and its policy come to at this time.
 
 use std::time::SystemTime;
 
 use crate::key_store::{KeyStore, StoreError};
-use crate::peers::{Peers, Source, Why, suite_with};
+use crate::peers::{Peer, Peers, Source, Why, suite_with};
 use crate::policy::ChannelRules;
 use crate::randomness::Randomness;
-use crate::secure_channels::Identities;
+use crate::secure_channels::{Identities, SuiteWith};
 use crate::sessions::{Hello, Known};
 
-/// The node's identity key, drawn if it has none, and those of the peers that it talks to in suite 2.
+/// The node's identity key, drawn if it has none, and how its peers are talked to.
 pub(super) fn identities(
     store: &KeyStore,
     rules: ChannelRules,
@@ -19,20 +19,28 @@ pub(super) fn identities(
     let own = store.identity(randomness)?;
     let beliefs = Peers::load(store, rules, now)?;
     let roster = beliefs.roster().map(|in_force| &in_force.roster);
-    let peers = beliefs.all().filter_map(|peer| {
+    let of_peer = |peer: &Peer| {
         let allowed = suite_with(peer, beliefs.rules());
-        let (key, limits) = (allowed.key?, allowed.limits?);
         let federation = match (&allowed.why, roster) {
             (Why::Known(Source::Roster(_)), Some(roster)) => roster.federation.clone(),
             _ => Default::default(),
         };
-        let known = Known {
-            identity: *key.point(),
-            federation,
-            limits,
-        };
-        Some((peer.node.clone(), known))
-    });
+        match (allowed.limits, allowed.key) {
+            (Some(limits), Some(key)) => SuiteWith::Secure(Known {
+                identity: *key.point(),
+                federation,
+                limits,
+            }),
+            (Some(_), None) => SuiteWith::Suite1,
+            (None, _) => SuiteWith::None {
+                why: allowed.why.to_string(),
+                lapsed: allowed.why.has_lapsed(),
+            },
+        }
+    };
+    let others = of_peer(&Peer::unknown(store.owner().clone()));
+    let peers = beliefs.all();
+    let peers = peers.map(|peer| (peer.node.clone(), of_peer(peer)));
     let peers = peers.collect();
     let hello = Hello {
         roster: roster.map_or(0, |roster| roster.version),
@@ -42,5 +50,6 @@ pub(super) fn identities(
         own: own.into_key(),
         hello,
         peers,
+        others,
     })
 }

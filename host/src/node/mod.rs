@@ -14,7 +14,7 @@ mod wiring;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -28,8 +28,10 @@ use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
 use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
+use crate::policy::ChannelRules;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
+use crate::secure_channels::SecureChannels;
 use crate::transport::{
     Certificate, Fingerprint, Link, ServerAddress, Transport, TransportConfig, TransportState,
 };
@@ -41,6 +43,10 @@ pub(crate) use wiring::{Ground, Wiring};
 
 /// How long a stop waits for answers to leave.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// What an operator is told whose node can talk to nobody.
+const ALONE: &str = "this node talks to no peer: it knows nobody's identity key, and suite 1 is not allowed; apply a roster (`backchannel roster apply`), pin peers (`backchannel peer pin`), or, in a network of Fed-BioMed, write suite-1 = \"any\" under [channels] in policy.toml";
+/// How often a running node looks whether what it knows of its peers has expired.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -71,6 +77,8 @@ pub struct Node {
     link: watch::Receiver<TransportState>,
     transport: Mutex<Option<Transport>>,
     recording: Option<Recording>,
+    randomness: Randomness,
+    clock: Clock,
     started: Instant,
 }
 
@@ -133,6 +141,9 @@ impl Opened {
         let rules = plugins.policy().channels.clone();
         let identities = identities::identities(&store, rules, clock.now(), &randomness)
             .map_err(|source| NodeError::store(&config.data, source))?;
+        if identities.is_alone() {
+            tracing::warn!("{ALONE}");
+        }
         let ground = Ground {
             id: config.id.clone(),
             name: config.name.clone(),
@@ -140,7 +151,7 @@ impl Opened {
             identities,
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
-            clock,
+            clock: clock.clone(),
             chronicle,
             recorder,
             strain: Strain::none(),
@@ -155,9 +166,9 @@ impl Opened {
             },
             ends.incoming,
             ends.outgoing,
-            randomness,
+            randomness.clone(),
         );
-        Ok(Arc::new(Node {
+        let node = Arc::new(Node {
             config,
             certificate,
             store,
@@ -166,8 +177,21 @@ impl Opened {
             link: transport.state(),
             transport: Mutex::new(Some(transport)),
             recording,
+            randomness,
+            clock,
             started: Instant::now(),
-        }))
+        });
+        tokio::spawn(kept_up_to_date(Arc::downgrade(&node)));
+        Ok(node)
+    }
+}
+
+/// As long as there is the node, what expires does so without anybody's doing.
+async fn kept_up_to_date(node: Weak<Node>) {
+    loop {
+        tokio::time::sleep(LOOKED_AT_EVERY).await;
+        let Some(node) = node.upgrade() else { return };
+        tokio::task::spawn_blocking(move || node.look_at_peers());
     }
 }
 
@@ -282,8 +306,13 @@ impl Node {
             ),
             Family::gauge(
                 "backchannel_channels",
-                "Peers with a stored channel",
+                "Peers with a stored channel of suite 1",
                 self.channels().peers().len() as u64,
+            ),
+            Family::gauge(
+                "backchannel_sessions",
+                "Peers with a session of suite 2 now, at each researcher",
+                self.secure().live().len() as u64,
             ),
             Family::gauge(
                 "backchannel_requests_pending",
@@ -358,8 +387,19 @@ impl Node {
                 changes: changes.iter().map(ToString::to_string).collect(),
             });
             warn_of_inputs(&self.plugins);
+            self.look_at_peers();
         }
         reloaded
+    }
+
+    /// Reads again what store, policy and time come to about peers, and goes by that. What cannot be read changes nothing. Blocks.
+    pub(crate) fn look_at_peers(&self) {
+        let rules = self.channel_rules();
+        let now = self.clock.now();
+        match identities::identities(&self.store, rules, now, &self.randomness) {
+            Ok(identities) => self.wiring.secure.know(identities),
+            Err(error) => tracing::error!("what is known of peers stays as it was: {error}"),
+        }
     }
 
     /// Deletes what a plugin has stored, once it does not run any more. Blocks.
@@ -369,6 +409,14 @@ impl Node {
         }
         self.plugins().release(plugin);
         self.store.forget_plugin(plugin)
+    }
+
+    pub(crate) fn channel_rules(&self) -> ChannelRules {
+        self.plugins.policy().channels.clone()
+    }
+
+    pub(crate) fn secure(&self) -> &SecureChannels {
+        &self.wiring.secure
     }
 
     pub(crate) fn requests(&self) -> &Requests {

@@ -62,6 +62,7 @@ pub(crate) struct Ground {
 /// The parts of a node that works.
 pub(crate) struct Wiring {
     pub(crate) channels: Arc<Channels>,
+    pub(crate) secure: Arc<SecureChannels>,
     pub(crate) requests: Requests,
     pub(crate) chronicle: Chronicle,
     plugins: Plugins,
@@ -185,11 +186,13 @@ impl Wiring {
             until.run_until_cancelled(sorting.run(inbox)).await;
         });
         let until = stopping.clone();
+        let to_tidy = secure.clone();
         tasks.spawn(async move {
-            until.run_until_cancelled(tidied(secure)).await;
+            until.run_until_cancelled(tidied(to_tidy)).await;
         });
         let wiring = Self {
             channels,
+            secure,
             requests,
             chronicle,
             plugins,

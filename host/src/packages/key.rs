@@ -176,6 +176,13 @@ impl SigningKey {
         Ok((Zeroizing::new(file.into_string()), public))
     }
 
+    /// Draws a key that is never written down.
+    pub fn draw() -> Result<Self, KeyError> {
+        let pair = minisign::KeyPair::generate_unencrypted_keypair();
+        pair.map(|pair| Self(pair.sk))
+            .map_err(|error| KeyError::NotMade(error.to_string()))
+    }
+
     /// Unlocks the key in a file's content.
     pub fn unlock(file: &str, passphrase: &str) -> Result<Self, KeyError> {
         let passphrase = checked(passphrase)?;

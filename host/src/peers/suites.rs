@@ -93,6 +93,11 @@ pub(crate) fn suite_with(peer: &Peer, rules: &ChannelRules) -> Allowed {
 }
 
 impl Why {
+    /// Whether it is time alone that took a peer's key away: what was agreed with it was right.
+    pub(crate) fn has_lapsed(&self) -> bool {
+        matches!(self, Self::Doubt(Doubt::Expired { .. }))
+    }
+
     /// What the operator can do about it, where something is amiss.
     pub(crate) fn advice(&self) -> Option<&'static str> {
         match self {

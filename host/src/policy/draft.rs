@@ -61,6 +61,19 @@ impl Draft {
         &self.policy
     }
 
+    /// Allows suite 1 with whomever no identity key is known of, as a network of Fed-BioMed needs it. What the policy says of that already
+    /// stays. Says whether anything changed.
+    pub fn join_fedbiomed(&mut self) -> Result<bool, PolicyError> {
+        if self.policy.channels.suite_1_line.is_some() {
+            return Ok(false);
+        }
+        let channels = self.document.entry("channels");
+        let channels = channels.or_insert_with(|| Item::Table(Table::new()));
+        channels["suite-1"] = toml_edit::value("any");
+        self.changed()?;
+        Ok(true)
+    }
+
     /// Makes the first entry of an installed plugin. It is not enabled by that.
     pub fn approve(&mut self, plugin: &str, approval: &Approval) -> Result<(), PolicyError> {
         let table = self.entry(plugin)?;
@@ -304,6 +317,20 @@ mod tests {
         changed("", |draft| {
             draft.approve("overlap", &approval("1")).expect("approved")
         })
+    }
+
+    #[test]
+    fn joining_fedbiomed_changes_nothing_that_was_said_of_suite_1() {
+        let joined = |before: &str| changed(before, |draft| drop(draft.join_fedbiomed()));
+        for said in ["[]", "\"any\"", "[\"b\"]"] {
+            let before = format!("version = 1\n[channels]\nsuite-1 = {said}\n");
+            assert_eq!(joined(&before), before);
+        }
+        for before in ["", "version = 1\n[channels]\ntrust-on-first-use = true\n"] {
+            let after = Policy::parse(&joined(before)).expect("a policy").channels;
+            assert_eq!(after.suite_1, crate::policy::Suite1::Anybody);
+            assert_eq!(after.trust_on_first_use, !before.is_empty());
+        }
     }
 
     #[test]

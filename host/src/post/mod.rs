@@ -22,7 +22,7 @@ use crate::message::{
 use crate::overlay::{self, ChannelKeys};
 use crate::randomness::Randomness;
 use crate::requests::Requests;
-use crate::secure_channels::SecureChannels;
+use crate::secure_channels::{SecureChannels, Suite};
 use crate::tasks::Tasks;
 use crate::transport::Letter;
 use renewal::Renewal;
@@ -54,6 +54,9 @@ pub enum PostError {
     /// The peer's or the relay's doing: no answer to a channel set-up.
     #[error("FB324: a node did not answer during channel setup: {0}")]
     ChannelSilent(NodeId),
+    /// The operator's decision, or what the policy comes to: no suite may be spoken with it.
+    #[error("FB324: {0} is not talked to: {1}")]
+    NoSuite(NodeId, String),
     /// Ours: the channel cannot be stored.
     #[error("{0}")]
     ChannelNotKept(String),
@@ -121,9 +124,13 @@ impl Post {
         outgoing: Outgoing,
     ) -> Result<MessageId, PostError> {
         let inner = self.inner(to, request_id, outgoing)?;
-        if self.secure.knows(to) {
-            let sealed = self.seal_securely(researcher, &inner).await?;
-            return self.hand_over(sealed, &inner).await;
+        match self.secure.suite_with(to) {
+            Suite::Secure => {
+                let sealed = self.seal_securely(researcher, &inner).await?;
+                return self.hand_over(sealed, &inner).await;
+            }
+            Suite::Suite1 => {}
+            Suite::None(why) => return Err(PostError::NoSuite(to.clone(), why)),
         }
         let silent = || PostError::ChannelSilent(to.clone());
         let keys = self.channels.keys(to).ok_or_else(silent)?;
@@ -140,8 +147,10 @@ impl Post {
         id: RequestId,
         outgoing: Outgoing,
     ) -> Result<MessageId, PostError> {
-        if self.secure.knows(to) {
-            return self.ask_securely(researcher, to, id, outgoing).await;
+        match self.secure.suite_with(to) {
+            Suite::Secure => return self.ask_securely(researcher, to, id, outgoing).await,
+            Suite::Suite1 => {}
+            Suite::None(why) => return Err(PostError::NoSuite(to.clone(), why)),
         }
         self.requests.keep(&id, researcher, &outgoing);
         let keys = self.channel(researcher, to, Occasion::OwnMessage).await?;

@@ -136,7 +136,7 @@ mod tests {
     use crate::primitives;
     use crate::randomness::Randomness;
     use crate::requests::{REPLY_TIMEOUT, Requests};
-    use crate::secure_channels::{Identities, SecureChannels};
+    use crate::secure_channels::{Identities, SecureChannels, SuiteWith};
     use crate::sessions::Hello;
     use crate::tasks::Tasks;
     use crate::transport::Letter;
@@ -168,6 +168,7 @@ mod tests {
             own: primitives::derive_secret_key(&[9; 32], b"identity"),
             hello: Hello::default(),
             peers: BTreeMap::new(),
+            others: SuiteWith::Suite1,
         };
         let secure = SecureChannels::new(own.clone(), nobody, clock.clone(), randomness.clone());
         let post = Post::new(

@@ -11,6 +11,9 @@ use crate::message::{
     Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, ToResearcher,
 };
 use crate::requests::REPLY_TIMEOUT;
+use crate::secure_channels::Established;
+use crate::sessions::{HIGHEST_SUITE, SealError};
+use crate::tasks::blocking;
 
 /// What handshakes are called where messages are counted and listed.
 pub const HANDSHAKE: &str = "suite 2 handshake";
@@ -29,7 +32,7 @@ impl Post {
             // From now on it counts, although it is awaited only below.
             let session = established.notified();
             let sealed = self.secure.seal(researcher, inner);
-            let handing = sealed.map_err(|error| PostError::NotAMessage(error.to_string()))?;
+            let handing = sealed.map_err(|error| self.not_sealed(peer, error))?;
             if let Some(handshake) = handing.handshake {
                 self.hand_over_handshake(handshake).await?;
             }
@@ -57,7 +60,13 @@ impl Post {
     /// To be told when there is a new session with a peer. If the peer may have forgotten the one before, and with it what it was asked,
     /// its unanswered requests are sent again.
     pub fn has_session(self: &Arc<Self>, researcher: &ResearcherId, peer: &NodeId) {
-        if !self.secure.is_established(peer, researcher) {
+        let Established { first, early } = self.secure.is_established(peer, researcher);
+        if first {
+            tracing::info!(%peer, "channel ready, in suite 2");
+            let (post, peer) = (self.clone(), peer.clone());
+            self.spawn(async move { post.secured(peer).await });
+        }
+        if !early {
             return;
         }
         let unanswered = self.requests.unanswered(peer).into_iter();
@@ -79,9 +88,24 @@ impl Post {
         peer: &NodeId,
     ) -> Result<(), PostError> {
         let begun = self.secure.begin(peer, researcher);
-        match begun.map_err(|error| PostError::NotAMessage(error.to_string()))? {
+        match begun.map_err(|error| self.not_sealed(peer, error))? {
             Some(handshake) => self.hand_over_handshake(handshake).await,
             None => Ok(()),
+        }
+    }
+
+    /// From now on, nothing lower is spoken with the peer.
+    async fn secured(&self, peer: NodeId) {
+        let (channels, of) = (self.channels.clone(), peer.clone());
+        if let Some(Err(error)) = blocking(move || channels.secured(&of, HIGHEST_SUITE)).await {
+            tracing::error!(%peer, "that suite 2 was spoken is not remembered: {error}");
+        }
+    }
+
+    fn not_sealed(&self, peer: &NodeId, error: SealError) -> PostError {
+        match self.secure.why_not(peer) {
+            Some(why) => PostError::NoSuite(peer.clone(), why),
+            None => PostError::NotAMessage(error.to_string()),
         }
     }
 

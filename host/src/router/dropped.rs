@@ -33,6 +33,12 @@ pub enum Dropped {
     /// The relay's, or a peer's that does not know this node's identity key: a suite that a relay can break into.
     #[error("FB324: of suite 1, from a node whose identity key is known")]
     Downgrade,
+    /// The operator's decision, or what the policy comes to: no suite may be spoken with its sender.
+    #[error("FB324: its sender is not talked to: {0}")]
+    NoSuite(String),
+    /// A peer's that knows this node's identity key, or the relay's.
+    #[error("FB324: of suite 2, from a node whose identity key is not known here: pin it")]
+    UnknownIdentity,
     /// Somebody's who pretends to be this node.
     #[error("FB324: sent in this node's own name")]
     OwnName,
@@ -84,6 +90,8 @@ impl Dropped {
             | Self::NotForUs(_)
             | Self::Unopened(_)
             | Self::Downgrade
+            | Self::NoSuite(_)
+            | Self::UnknownIdentity
             | Self::OwnName
             | Self::LargeFromStranger(_)
             | Self::Repeated
@@ -109,6 +117,8 @@ impl Dropped {
             Self::Unopened(_) => "cannot be opened",
             Self::Refused(refused) => refused.name(),
             Self::Downgrade => "suite 1 refused",
+            Self::NoSuite(_) => "no suite allowed",
+            Self::UnknownIdentity => "identity not known",
             Self::OwnName => "in own name",
             Self::LargeFromStranger(_) => "large from strangers",
             Self::Repeated => "repeated",

@@ -36,7 +36,7 @@ use crate::message::{NodeId, OverlayMessage, RequestId, ResearcherId};
 use crate::parcels::{Answer, Ask, Parcels};
 use crate::post::Post;
 use crate::requests::Requests;
-use crate::secure_channels::SecureChannels;
+use crate::secure_channels::{SecureChannels, Suite};
 use crate::tasks::Tasks;
 use crate::witness::{self, Witness, version_of};
 pub use dropped::Dropped;
@@ -179,7 +179,17 @@ impl Router {
         if message.source == self.own {
             return Err(Dropped::OwnName);
         }
-        let standing = if self.secure.knows(&message.source) || self.post.awaits(&message.source) {
+        let standing = match self.secure.suite_with(&message.source) {
+            Suite::Secure => Standing::Known,
+            Suite::Suite1 => self.standing(message),
+            Suite::None(why) => return Err(Dropped::NoSuite(why)),
+        };
+        self.rooms.enter(standing, message)
+    }
+
+    /// Of the sender of a message in suite 1.
+    fn standing(&self, message: &OverlayMessage) -> Standing {
+        if self.post.awaits(&message.source) {
             Standing::Known
         } else if message.setup {
             Standing::SetUp
@@ -189,8 +199,7 @@ impl Router {
             Standing::Met
         } else {
             Standing::Stranger
-        };
-        self.rooms.enter(standing, message)
+        }
     }
 
     async fn treat(

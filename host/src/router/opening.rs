@@ -9,6 +9,7 @@ use crate::key_store::MessageDigest;
 use crate::message::{Inner, OverlayMessage};
 use crate::overlay::{self, ChannelKeys, OpenError};
 use crate::post::{HANDSHAKE, Occasion};
+use crate::secure_channels::Suite;
 use crate::sessions::{Opened, is_frame};
 use crate::tasks::blocking;
 
@@ -30,8 +31,11 @@ impl Router {
         message: &Arc<OverlayMessage>,
         trip: &Trip,
     ) -> Result<Option<Content>, Dropped> {
-        if self.secure.knows(&message.source) {
-            return self.open_securely(message, trip).await;
+        match self.secure.suite_with(&message.source) {
+            Suite::Secure => return self.open_securely(message, trip).await,
+            Suite::Suite1 if is_frame(message) => return Err(Dropped::UnknownIdentity),
+            Suite::Suite1 => {}
+            Suite::None(why) => return Err(Dropped::NoSuite(why)),
         }
         let (inner, digest) = self.open_suite_1(message).await?;
         let assurance = match digest {

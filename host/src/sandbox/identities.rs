@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::scenario::{Scenario, Suite};
 use crate::message::{FederationId, NodeId};
 use crate::primitives::derive_secret_key;
-use crate::secure_channels::Identities;
+use crate::secure_channels::{Identities, SuiteWith};
 use crate::sessions::{Hello, Known, Limits};
 
 /// What each node knows, in the order of the scenario: itself, and in suite 2 all others.
@@ -27,7 +27,7 @@ pub(super) fn of_nodes(scenario: &Scenario) -> Vec<Identities> {
                 federation: FederationId::default(),
                 limits,
             };
-            (node.clone(), known)
+            (node.clone(), SuiteWith::Secure(known))
         })
         .collect();
     let each = scenario.nodes.iter().map(|node| {
@@ -37,6 +37,7 @@ pub(super) fn of_nodes(scenario: &Scenario) -> Vec<Identities> {
             own: key(node),
             hello: Hello::default(),
             peers,
+            others: SuiteWith::Suite1,
         }
     });
     each.collect()

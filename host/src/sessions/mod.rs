@@ -65,6 +65,7 @@ pub use frame::FrameError;
 use frame::{Frame, Kind, Nonce};
 pub use hello::Hello;
 use hello::Timestamp;
+pub use pair::OPENS_FOR as ENDS_AFTER;
 use peer::{Link, Peer, Stage};
 pub use prologue::Limits;
 pub use refused::Refused;
@@ -131,7 +132,7 @@ pub enum Sealed {
 /// Why a message was not sealed. Always this host's fault or its plugin's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The receiver has no identity key here.
+    /// The receiver has no identity key here, or none that counts any more.
     #[error("the identity key of {0} is not known")]
     UnknownPeer(NodeId),
     /// It names another sender than this node.
@@ -192,11 +193,25 @@ impl Sessions {
 
     /// Takes this as what is known of a peer. What there is with it stays, unless something else was known: then it is forgotten.
     pub fn know(&mut self, peer: NodeId, known: Known, now: Moment) {
-        let before = self.peers.get(&peer);
-        if before.is_none_or(|before| before.known != known) {
-            let peer_now = Peer::new(&self.identity, known, now);
-            self.peers.insert(peer, peer_now);
+        match self.peers.get_mut(&peer) {
+            Some(before) if before.known == known => before.retired = false,
+            _ => {
+                let peer_now = Peer::new(&self.identity, known, now);
+                self.peers.insert(peer, peer_now);
+            }
         }
+    }
+
+    /// Begins no session with a peer any more, and answers none. Those that there are live out their time.
+    pub fn retire(&mut self, peer: &NodeId) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.retired = true;
+        }
+    }
+
+    /// Takes this as what this node says of itself from now on.
+    pub fn say(&mut self, hello: Hello) {
+        self.hello = hello;
     }
 
     /// Forgets a peer and all sessions with it.
@@ -207,6 +222,20 @@ impl Sessions {
     /// Whether a peer's identity is known.
     pub fn knows(&self, peer: &NodeId) -> bool {
         self.peers.contains_key(peer)
+    }
+
+    /// Whether there is a session with a peer at a researcher.
+    pub fn has_session(&mut self, peer: &NodeId, researcher: &ResearcherId, now: Moment) -> bool {
+        let peer = self.peers.get_mut(peer);
+        let link = peer.and_then(|peer| peer.links.get_mut(researcher));
+        link.is_some_and(|link| {
+            link.pair.tidy(now.running);
+            link.pair.current().is_some()
+        })
+    }
+
+    fn is_retired(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.retired)
     }
 
     /// Seals `content` for its receiver, to be relayed by `researcher`; or says that a handshake is due first.
@@ -237,13 +266,13 @@ impl Sessions {
         if bytes > MAX_MESSAGE_BYTES - OUTER_BYTES {
             return Err(SealError::TooLarge(bytes));
         }
-        let own = self.own.clone();
+        let (own, retired) = (self.own.clone(), self.is_retired(to));
         let link = self.link(to, researcher)?;
         link.pair.tidy(now.running);
         let Some(session) = link.pair.current_mut() else {
             return self.needs_handshake(to, researcher, now, rng);
         };
-        let due = session.is_due(now.running);
+        let due = session.is_due(now.running) && !retired;
         let sending = session.sending(now.running);
         let way = Way {
             researcher,
@@ -281,6 +310,9 @@ impl Sessions {
         now: Moment,
         rng: &mut impl CryptoRng,
     ) -> Result<Option<OverlayMessage>, SealError> {
+        if self.is_retired(peer) {
+            return Err(SealError::UnknownPeer(peer.clone()));
+        }
         let link = self.link(peer, researcher)?;
         link.pair.tidy(now.running);
         if now.running < link.pair.may_begin_at() {
@@ -324,6 +356,9 @@ impl Sessions {
         let frame = Frame::read(&message.overlay)?;
         if message.setup != frame.kind().is_set_up() {
             return Err(FrameError::SetUp.into());
+        }
+        if message.setup && self.is_retired(&message.source) {
+            return Err(Refused::UnknownPeer);
         }
         let salt = message.salt.as_slice().try_into();
         let salt: &[u8; SALT_BYTES] = salt.map_err(|_| FrameError::Salt)?;
@@ -457,20 +492,58 @@ mod tests {
         sessions
     }
 
+    /// What `a` said and `b` answered: a session that both can seal with.
+    fn talking(rng: &mut ChaCha20Rng) -> ([Sessions; 2], NodeId, ResearcherId) {
+        let (mut a, mut b) = (node("a", "b"), node("b", "a"));
+        let (to, researcher) = ("b".parse().expect("an id"), "r".parse().expect("an id"));
+        let first = a.begin(&to, &researcher, NOW, rng);
+        let first = first.expect("known").expect("nothing under way");
+        let Ok(Opened::Answer(second)) = b.open(&first, NOW, rng) else {
+            panic!("no answer");
+        };
+        let Ok(Opened::Established { proof, .. }) = a.open(&second, NOW, rng) else {
+            panic!("no session");
+        };
+        b.open(&proof, NOW, rng).expect("proven");
+        ([a, b], to, researcher)
+    }
+
+    #[test]
+    fn with_a_peer_that_is_retired_a_session_lives_out_its_time_and_none_is_begun() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let ([mut a, mut b], to, researcher) = talking(&mut rng);
+        let later = |time: Duration| Moment {
+            running: time,
+            wall: NOW.wall + time,
+        };
+        let due = later(RENEWED_AFTER + Duration::from_secs(1));
+        b.retire(&"a".parse().expect("an id"));
+        let first = a.begin(&to, &researcher, due, &mut rng);
+        let first = first.expect("known").expect("nothing under way");
+        assert_eq!(b.open(&first, due, &mut rng), Err(Refused::UnknownPeer));
+
+        a.retire(&to);
+        let sealed = a.seal_content(&to, &researcher, &[], due, &mut rng);
+        let Ok(Sealed::Message { message, handshake }) = sealed else {
+            panic!("{sealed:?} is no message");
+        };
+        assert_eq!(handshake, None);
+        let nothing = Opened::Nothing { established: None };
+        assert_eq!(b.open(&message, due, &mut rng), Ok(nothing));
+        let over = later(Duration::from_secs(21 * 60));
+        let sealed = a.seal_content(&to, &researcher, &[], over, &mut rng);
+        assert_eq!(sealed, Err(SealError::UnknownPeer(to.clone())));
+
+        let known = a.peers[&to].known.clone();
+        a.know(to.clone(), known, over);
+        let begun = a.begin(&to, &researcher, over, &mut rng);
+        assert!(matches!(begun, Ok(Some(_))), "{begun:?}");
+    }
+
     #[test]
     fn what_a_peer_seals_that_is_no_message_is_refused_and_the_session_goes_on() {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let (mut a, mut b) = (node("a", "b"), node("b", "a"));
-        let (to, researcher) = ("b".parse().expect("an id"), "r".parse().expect("an id"));
-        let first = a.begin(&to, &researcher, NOW, &mut rng);
-        let first = first.expect("known").expect("nothing under way");
-        let Ok(Opened::Answer(second)) = b.open(&first, NOW, &mut rng) else {
-            panic!("no answer");
-        };
-        let Ok(Opened::Established { proof, .. }) = a.open(&second, NOW, &mut rng) else {
-            panic!("no session");
-        };
-        b.open(&proof, NOW, &mut rng).expect("proven");
+        let ([mut a, mut b], to, researcher) = talking(&mut rng);
         let mut opened = |content: &[u8]| {
             let sealed = a.seal_content(&to, &researcher, content, NOW, &mut rng);
             let Ok(Sealed::Message { message, .. }) = sealed else {

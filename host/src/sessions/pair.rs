@@ -30,7 +30,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(5);
 /// How long a relay holds a message, ours and the reference's: 300 s.
 pub(super) const HELD: Duration = Duration::from_secs(300);
 /// Younger than this, a session opens messages.
-pub(super) const OPENS_FOR: Duration = Duration::from_secs(20 * 60);
+pub const OPENS_FOR: Duration = Duration::from_secs(20 * 60);
 /// The most sessions that are not proven, and the most that are left behind: as many as a peer begins, one after the other failing,
 /// while a relay holds a message. The oldest makes room.
 const MOST: usize = (HELD.as_secs() / RETRY.as_secs()) as usize;

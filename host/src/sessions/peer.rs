@@ -18,6 +18,8 @@ use crate::noise::Statics;
 /// What this node knows of a peer and has with it.
 pub(super) struct Peer {
     pub(super) known: Known,
+    /// Whether no session is begun any more.
+    pub(super) retired: bool,
     pub(super) statics: Arc<Statics>,
     pub(super) marks: Marks,
     pub(super) bucket: Bucket,
@@ -46,6 +48,7 @@ impl Peer {
         let statics = Statics::new(own.clone(), known.identity);
         Self {
             known,
+            retired: false,
             marks: Marks::new(statics.shared()),
             statics: Arc::new(statics),
             bucket: Bucket::new(now.running),

@@ -10,7 +10,7 @@ Both are reached through the socket in their data directory, which only its owne
 """
 
 from ._channel import NotRunning, Refused
-from ._node import Node, NodeStatus, ProtectedValues
+from ._node import Node, NodeStatus, ProtectedValues, ReadyChannel
 from ._relay import Party, Relay, RelayStatus, Run, RunFailed
 
-__all__ = ["Node", "NodeStatus", "NotRunning", "Party", "ProtectedValues", "Refused", "Relay", "RelayStatus", "Run", "RunFailed"]
+__all__ = ["Node", "NodeStatus", "NotRunning", "Party", "ProtectedValues", "ReadyChannel", "Refused", "Relay", "RelayStatus", "Run", "RunFailed"]

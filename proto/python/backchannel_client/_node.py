@@ -16,6 +16,15 @@ PROTECT_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
+class ReadyChannel:
+    """A channel that is ready."""
+
+    peer: str
+    # 1: Fed-BioMed's, which a relay can break into; from 2 on, secure against it.
+    suite: int
+
+
+@dataclass(frozen=True)
 class NodeStatus:
     """How a node fares."""
 
@@ -25,8 +34,7 @@ class NodeStatus:
     connected: bool
     # One line: since when, or why not.
     connection: str
-    # Peers with a ready channel.
-    channels: tuple[str, ...]
+    channels: tuple[ReadyChannel, ...]
     # Names of the plugins that treat messages.
     plugins: tuple[str, ...]
 
@@ -57,7 +65,8 @@ class Node(Process):
     def status(self) -> NodeStatus:
         reply: control_pb2.NodeStatus = self._call(self._stub.Status, control_pb2.StatusRequest(), SECONDS)
         plugins = tuple(plugin.name for plugin in reply.plugins)
-        return NodeStatus(reply.node_id, reply.name, reply.version, reply.connected, reply.connection, tuple(reply.channels), plugins)
+        channels = tuple(ReadyChannel(channel.peer, channel.suite) for channel in reply.channels)
+        return NodeStatus(reply.node_id, reply.name, reply.version, reply.connected, reply.connection, channels, plugins)
 
     def protect_values(
         self, secagg_id: str, round: int, values: Sequence[float], *, clipping_range: int, target_range: int, weight: int | None = None

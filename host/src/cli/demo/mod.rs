@@ -1,6 +1,7 @@
 //! `demo`: a whole network on one machine, for real: each node and the relay a process of its own, with the commands that
 //! an operator and a researcher would use.
 
+mod consortium;
 mod data;
 mod network;
 mod protocol;
@@ -19,6 +20,7 @@ use super::{Exit, Format, Problem, column};
 use crate::proto::control::node_client::NodeClient;
 use crate::proto::control::{CommitmentRequest, SetUpReply, StatusRequest};
 use crate::secure_sum::additive::commitments_sum_to_identity;
+use consortium::{Suite, introduce};
 use network::Network;
 use protocol::Protocol;
 use report::{Report, SecureSum, ServerKeys};
@@ -26,7 +28,7 @@ use report::{Report, SecureSum, ServerKeys};
 /// Run a whole network on this machine: a relay, nodes, their set-ups and a secure sum.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  backchannel demo\n  backchannel demo --nodes 10 -o json\n  backchannel demo --data a.csv b.csv --column age\n  backchannel demo --protocol patient-overlap"
+    after_help = "Examples:\n  backchannel demo\n  backchannel demo --nodes 10 -o json\n  backchannel demo --suite 1\n  backchannel demo --data a.csv b.csv --column age\n  backchannel demo --protocol patient-overlap"
 )]
 pub(super) struct Demo {
     /// How many nodes [default: one per file, or 3].
@@ -41,6 +43,9 @@ pub(super) struct Demo {
     /// Show this protocol of several parties in place of the set-ups and the secure sum.
     #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["data", "column"])]
     protocol: Option<Protocol>,
+    /// Have the nodes talk in this suite.
+    #[arg(long, value_enum, value_name = "N", default_value = "2")]
+    suite: Suite,
     /// Keep everything the processes wrote in this directory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -60,7 +65,7 @@ impl Demo {
         let folder = network::Folder::new(self.keep.clone())?;
         let kept = self.keep.map(|path| path.display().to_string());
         if let Some(protocol) = self.protocol {
-            let shown = protocol.run(nodes, folder.path(), kept).await?;
+            let shown = protocol.run(nodes, self.suite, folder.path(), kept).await?;
             format.show(&shown);
             return shown.verdict();
         }
@@ -71,12 +76,11 @@ impl Demo {
             .map(|file| column::read(file, &column))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let network = with_progress(
-            "starting the processes",
-            Network::start(folder.path(), network::nodes(folder.path(), nodes)),
-        )
-        .await?;
-        let outcome = Self::rounds(&network, &files, &column, &numbers).await;
+        let nodes = network::nodes(folder.path(), nodes);
+        introduce(&nodes, self.suite)?;
+        let starting = Network::start(folder.path(), nodes);
+        let network = with_progress("starting the processes", starting).await?;
+        let outcome = Self::rounds(&network, self.suite, &files, &column, &numbers).await;
         with_progress("stopping the processes", network.stop()).await;
         let mut report = outcome?;
         report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -127,6 +131,7 @@ impl Demo {
     /// What a researcher and the operators would do one after the other.
     async fn rounds(
         network: &Network,
+        suite: Suite,
         files: &[PathBuf],
         column: &str,
         numbers: &[Vec<f64>],
@@ -140,11 +145,12 @@ impl Demo {
         }
         let sum = secagg::aggregate(&protected)?;
         let secure_sum = SecureSum::compared(&sum, numbers);
-        let (channels, messages) = counted(network).await?;
+        let (channels, messages) = counted(network, suite).await?;
         let expected = network.nodes.len() * (network.nodes.len() - 1) / 2;
         Ok(Report {
             ok: sums_to_zero && secure_sum.is_right() && channels == expected,
             nodes: network.nodes.len(),
+            suite: suite.number(),
             channels,
             messages,
             secure_sum,
@@ -193,8 +199,11 @@ async fn sums_to_zero(network: &Network, keys: &SetUpReply) -> Result<bool, Prob
     commitments_sum_to_identity(&points).map_err(|error| wrong(error.to_string()))
 }
 
-/// Channels that are ready at both ends, and messages by kind as their receivers counted them.
-async fn counted(network: &Network) -> Result<(usize, BTreeMap<String, u64>), Problem> {
+/// Channels in that suite that are ready at both ends, and messages by kind as their receivers counted them.
+async fn counted(
+    network: &Network,
+    suite: Suite,
+) -> Result<(usize, BTreeMap<String, u64>), Problem> {
     let mut ends = Vec::new();
     let mut messages = BTreeMap::new();
     for node in &network.nodes {
@@ -207,7 +216,8 @@ async fn counted(network: &Network) -> Result<(usize, BTreeMap<String, u64>), Pr
             status
                 .channels
                 .into_iter()
-                .map(|peer| (node.id.clone(), peer)),
+                .filter(|channel| channel.suite == u32::from(suite.number()))
+                .map(|channel| (node.id.clone(), channel.peer)),
         );
         for (kind, count) in status.received {
             *messages.entry(kind).or_default() += count;

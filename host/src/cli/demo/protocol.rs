@@ -11,8 +11,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::consortium::{Suite, introduce};
 use super::data;
 use super::network::{Network, NodeProcess, command};
+use super::report::in_words;
 use crate::cli::column;
 use crate::cli::output::{table, with_progress};
 use crate::cli::run::{Order, Ran, encode, run};
@@ -35,6 +37,7 @@ pub(super) enum Protocol {
 pub(super) struct Shown {
     ok: bool,
     nodes: usize,
+    suite: u8,
     ran: Ran,
     /// What is to be compared with the result of the first party.
     expected: Json,
@@ -68,12 +71,14 @@ impl Protocol {
     pub(super) async fn run(
         self,
         nodes: usize,
+        suite: Suite,
         folder: &Path,
         kept: Option<String>,
     ) -> Result<Shown, Problem> {
         let started = tokio::time::Instant::now();
         let inputs = self.inputs(nodes, folder)?;
         let nodes = super::network::nodes(folder, nodes);
+        introduce(&nodes, suite)?;
         for (node, input) in nodes.iter().zip(&inputs) {
             self.install(node, input.as_deref()).await?;
         }
@@ -86,6 +91,7 @@ impl Protocol {
         Ok(Shown {
             ok: ran.is_ok() && self.is_right(&ran, &expected),
             nodes: inputs.len(),
+            suite: suite.number(),
             ran,
             expected,
             elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -290,7 +296,8 @@ impl fmt::Display for Shown {
         write!(f, "{}", table(&[], rows))?;
         write!(
             f,
-            "\n\nAll messages between the nodes went through the relay, as ciphertext."
+            "\n\nAll messages between the nodes went through the relay, as ciphertext.\n{}",
+            in_words(self.suite)
         )?;
         if let Some(kept) = &self.kept {
             write!(f, "\nLogs and data directories are in {kept}.")?;

@@ -11,7 +11,9 @@ use crate::cli::secagg::Sum;
 pub(super) struct Report {
     pub(super) ok: bool,
     pub(super) nodes: usize,
-    /// Pairs of nodes with a ready channel.
+    /// In which the nodes talked.
+    pub(super) suite: u8,
+    /// Pairs of nodes with a ready channel in that suite.
     pub(super) channels: usize,
     /// Node-to-node messages, by kind.
     pub(super) messages: BTreeMap<String, u64>,
@@ -80,6 +82,7 @@ impl fmt::Display for Report {
             .map(|(kind, count)| vec![format!("  {kind}"), count.to_string()]);
         let mut rows = vec![
             vec!["nodes".to_owned(), self.nodes.to_string()],
+            vec!["suite".to_owned(), self.suite.to_string()],
             vec!["channels".to_owned(), self.channels.to_string()],
             vec![
                 "messages".to_owned(),
@@ -111,11 +114,24 @@ impl fmt::Display for Report {
         writeln!(f, "{}", table(&[], rows))?;
         write!(
             f,
-            "\nAll messages between the nodes went through the relay, as ciphertext."
+            "\nAll messages between the nodes went through the relay, as ciphertext.\n{}",
+            in_words(self.suite)
         )?;
         if let Some(kept) = &self.kept {
             write!(f, "\nLogs and data directories are in {kept}.")?;
         }
         Ok(())
+    }
+}
+
+/// What a suite is worth.
+pub(super) fn in_words(suite: u8) -> &'static str {
+    match suite {
+        1 => {
+            "Suite 1 is Fed-BioMed's: a relay that puts itself between two nodes when they\nset their channel up reads and forges all of it."
+        }
+        _ => {
+            "Suite 2: each node knows the others' identity keys from a signed roster, and\nthe relay can neither read nor forge."
+        }
     }
 }
