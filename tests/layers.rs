@@ -104,6 +104,10 @@ const LAYERS: [(&str, &[&str]); 52] = [
         ],
     ),
     (
+        "secure_channels",
+        &["message", "randomness", "clock", "sessions"],
+    ),
+    (
         "plugins",
         &["files", "inputs", "handlers", "packages", "policy"],
     ),
@@ -129,6 +133,8 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "tasks",
             "journeys",
             "transport",
+            "secure_channels",
+            "sessions",
         ],
     ),
     (
@@ -148,6 +154,8 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "audit",
             "journeys",
             "witness",
+            "secure_channels",
+            "sessions",
         ],
     ),
     (
@@ -213,6 +221,9 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "audit",
             "metrics",
             "trace",
+            "secure_channels",
+            "sessions",
+            "peers",
         ],
     ),
     (
@@ -239,6 +250,8 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "requests",
             "rounds",
             "node",
+            "secure_channels",
+            "sessions",
         ],
     ),
     (
@@ -269,6 +282,8 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "journeys",
             "logs",
             "metrics",
+            "secure_channels",
+            "sessions",
         ],
     ),
     (

@@ -3,6 +3,31 @@
 use crate::INPUT;
 use crate::harness::{Folder, json, problem};
 
+/// What nodes say to each other in a set-up of each scheme.
+const OF_RUNS: [&str; 4] = [
+    "KeyRequest",
+    "KeyReply",
+    "AdditiveSSharingRequest",
+    "AdditiveSSharingReply",
+];
+
+#[test]
+fn shows_suite_1_when_it_is_asked_for() {
+    let report = json(&["demo", "--nodes", "2", "--suite", "1"]);
+
+    assert_eq!(
+        (&report["ok"], &report["suite"], &report["channels"]),
+        (&true.into(), &1.into(), &1.into())
+    );
+    for kind in [&OF_RUNS[..], &["ChannelSetupRequest", "ChannelSetupReply"]].concat() {
+        assert!(
+            report["messages"][kind].as_u64() >= Some(2),
+            "{kind}: {report}"
+        );
+    }
+    assert_eq!(report["messages"]["suite 2 handshake"].as_u64(), None);
+}
+
 #[test]
 fn reports_every_field_that_its_readers_rely_on() {
     let report = json(&["demo", "--nodes", "2"]);
@@ -11,19 +36,15 @@ fn reports_every_field_that_its_readers_rely_on() {
         (&report["ok"], &report["nodes"], &report["channels"]),
         (&true.into(), &2.into(), &1.into())
     );
-    for kind in [
-        "ChannelSetupRequest",
-        "ChannelSetupReply",
-        "KeyRequest",
-        "KeyReply",
-        "AdditiveSSharingRequest",
-        "AdditiveSSharingReply",
-    ] {
+    assert_eq!(report["suite"], 2, "secure against the relay by default");
+    for kind in OF_RUNS {
         assert!(
             report["messages"][kind].as_u64() >= Some(2),
             "{kind}: {report}"
         );
     }
+    assert!(report["messages"]["suite 2 handshake"].as_u64() >= Some(3));
+    assert_eq!(report["messages"]["ChannelSetupRequest"].as_u64(), None);
     let sum = &report["secure_sum"];
     assert_eq!(
         (&sum["column"], &sum["count"]),

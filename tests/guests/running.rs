@@ -1,6 +1,6 @@
 //! Attacks of plugins that run.
 
-use backchannel::message::{NodeId, Value};
+use backchannel::message::Value;
 use backchannel::primitives::{derive_secret_key, public_key_pem};
 
 use backchannel_test_guests::ATTACKER;
@@ -295,14 +295,9 @@ async fn the_key_of_a_peer_is_changed_by_nobody_else() {
     stage.until_logged(log, "has not made to it");
     // Both peers' keys still are what they were, or neither could read its answer.
     stage.check("peer-key").await;
-    let q = NodeId::try_from("q").expect("an id");
     let channels = stage.node().status()["channels"].clone();
-    assert!(
-        channels
-            .as_array()
-            .expect("a list")
-            .contains(&q.as_str().into())
-    );
+    let mut channels = channels.as_array().expect("a list").iter();
+    assert!(channels.any(|channel| channel["peer"] == "q"));
     report(
         21,
         "peer-key",

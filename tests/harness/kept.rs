@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use backchannel::key_store::KeyStore;
 use backchannel::key_store::records::{ChannelRecord, ContextRecord};
@@ -15,10 +16,15 @@ pub struct Kept {
     pub open_requests: Vec<RequestId>,
 }
 
-/// Reads a copy: what a crash has left is for the node itself to put in order.
+/// What a node of this network has.
 pub fn kept(network: &Network, node: &str) -> Kept {
-    let copy = network.folder.path().join(format!("{node}.copy"));
-    std::fs::copy(network.store(node), &copy).expect("a store");
+    kept_in(network.folder.path(), node)
+}
+
+/// Reads a copy: what a crash has left is for the node itself to put in order.
+pub fn kept_in(folder: &Path, node: &str) -> Kept {
+    let copy = folder.join(format!("{node}.copy"));
+    std::fs::copy(folder.join(node).join("node.redb"), &copy).expect("a store");
     let id = NodeId::try_from(node).expect("an id");
     let store = KeyStore::open(&copy, &id, &Randomness::from_seed(0)).expect("a whole store");
     Kept {

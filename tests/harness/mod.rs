@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 pub use command::{Outcome, Problem, Running, finished, json, problem, run};
 pub use daemon::Daemon;
-pub use kept::{Kept, kept};
-pub use network::{Folder, Network};
+pub use kept::{Kept, kept, kept_in};
+pub use network::{Folder, Network, introduce};
 pub use peer::{Peer, pem, sealed};
 pub use wire::Wire;
 

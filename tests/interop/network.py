@@ -129,7 +129,11 @@ class Network:
         return self._backchannel(name, ["node", *self.settings_of_our_node(name, port)])
 
     def settings_of_our_node(self, name, port=None):
-        """What a backchannel node is started with."""
+        """What a backchannel node is started with. It may talk to nodes of Fed-BioMed, unless its policy is there already."""
+        policy = self.folder / f"{name}-data" / "policy.toml"
+        if not policy.exists():
+            policy.parent.mkdir(mode=0o700, exist_ok=True)
+            policy.write_text('version = 1\n[channels]\nsuite-1 = "any"\n')
         return ["--id", name, "--researcher", f"127.0.0.1:{port or self.port}", "--data", f"{name}-data"]
 
     def ready(self, *names):

@@ -173,7 +173,7 @@ async fn a_message_in_work_outlives_a_change_of_its_plugin() {
 
     std::fs::write(
         format!("{data}/policy.toml"),
-        "version = 1\n[plugin.key-request.limits]\nmemory-mib = 8\n",
+        "version = 1\n[channels]\nsuite-1 = \"any\"\n[plugin.key-request.limits]\nmemory-mib = 8\n",
     )
     .expect("written");
     let reloaded = plugin(data, &["reload"]);

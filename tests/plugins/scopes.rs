@@ -65,7 +65,7 @@ fn a_run_outside_of_its_plugins_scope_fails_and_says_why() {
     let data = network.node("a").data();
     std::fs::write(
         format!("{data}/policy.toml"),
-        "version = 1\n[plugin.key-request]\nexperiments = [\"heart\"]\n",
+        "version = 1\n[channels]\nsuite-1 = \"any\"\n[plugin.key-request]\nexperiments = [\"heart\"]\n",
     )
     .expect("written");
     plugin(data, &["reload"]);

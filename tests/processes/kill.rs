@@ -24,7 +24,7 @@ fn knows(status: &Value, peer: &str) -> bool {
         .as_array()
         .expect("a list")
         .iter()
-        .any(|one| one == peer)
+        .any(|channel| channel["peer"] == peer)
 }
 
 /// Kills `a` while a set-up with `b` is under way, as soon as `moment` says so; then starts it again and sets up again.

@@ -1,112 +1,19 @@
-//! A relay that is not ours, and carries what ours would refuse.
+//! A relay that carries what ours would refuse.
 
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use backchannel::message::{OverlayMessage, ResearcherId, ToNode, ToResearcher};
-use backchannel::proto::researcher::researcher_service_server::{
-    ResearcherService, ResearcherServiceServer,
-};
-use backchannel::proto::researcher::{
-    Empty, FeedbackMessage, TaskRequest, TaskResponse, TaskResult,
-};
-use backchannel::transport::ServerIdentity;
-use backchannel::transport::chunks::{Reassembly, cut};
-use futures::{Stream, StreamExt, stream};
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
-use tonic::{Request, Response, Status, Streaming};
 
 use crate::harness::{Daemon, Folder, PATIENCE, RESEARCHER, until};
-
-type Slices = Pin<Box<dyn Stream<Item = Result<TaskResponse, Status>> + Send>>;
-
-/// Hands out what the test gives it, one message per poll, and keeps what nodes say.
-struct AnyRelay {
-    to_node: Arc<Mutex<mpsc::Receiver<Vec<u8>>>>,
-    from_node: mpsc::Sender<ToResearcher>,
-}
-
-#[tonic::async_trait]
-impl ResearcherService for AnyRelay {
-    type GetTaskStream = Slices;
-    type GetTaskUnaryStream = Slices;
-
-    async fn get_task(
-        &self,
-        _: Request<Streaming<TaskRequest>>,
-    ) -> Result<Response<Slices>, Status> {
-        Err(Status::unimplemented("not used"))
-    }
-
-    async fn get_task_unary(&self, _: Request<TaskRequest>) -> Result<Response<Slices>, Status> {
-        let to_node = self.to_node.clone();
-        let slices = stream::once(async move {
-            let message = to_node.lock().await.recv().await.unwrap_or_default();
-            stream::iter(cut(message).map(|slice| Ok(slice.into())))
-        });
-        Ok(Response::new(Box::pin(slices.flatten())))
-    }
-
-    async fn reply_task(
-        &self,
-        request: Request<Streaming<TaskResult>>,
-    ) -> Result<Response<Empty>, Status> {
-        let mut slices = request.into_inner();
-        let mut message = Reassembly::default();
-        while let Some(slice) = slices.message().await? {
-            if let Some(whole) = message.push(slice.into()).expect("slices") {
-                let said = ToResearcher::decode(&whole).expect("a message");
-                self.from_node.send(said).await.expect("a test");
-            }
-        }
-        Ok(Response::new(Empty {}))
-    }
-
-    async fn feedback(&self, _: Request<FeedbackMessage>) -> Result<Response<Empty>, Status> {
-        Ok(Response::new(Empty {}))
-    }
-}
-
-/// Starts a relay of [`RESEARCHER`] with its certificate in `folder`.
-async fn any_relay(
-    folder: &Folder,
-) -> (
-    SocketAddr,
-    mpsc::Sender<Vec<u8>>,
-    mpsc::Receiver<ToResearcher>,
-) {
-    let researcher = RESEARCHER.parse().expect("an id");
-    ServerIdentity::load_or_make(folder.path(), "127.0.0.1", &researcher).expect("a certificate");
-    let pem = |name: &str| std::fs::read(folder.at(name)).expect("a PEM file");
-    let identity = Identity::from_pem(pem("relay-certificate.pem"), pem("relay-key.pem"));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let (to_node, tasks) = mpsc::channel(1000);
-    let (results, from_node) = mpsc::channel(1000);
-    let relay = AnyRelay {
-        to_node: Arc::new(Mutex::new(tasks)),
-        from_node: results,
-    };
-    let server = Server::builder()
-        .tls_config(ServerTlsConfig::new().identity(identity))
-        .expect("TLS")
-        .add_service(ResearcherServiceServer::new(relay));
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
-    (address, to_node, from_node)
-}
+use crate::relay::AnyRelay;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_a_foreign_researcher_do_not_stop_the_node() {
     let folder = Folder::new();
-    let (address, to_node, mut from_node) = any_relay(&folder).await;
-    let path = folder.path().to_owned();
-    let node = tokio::task::spawn_blocking(move || Daemon::node(&path, "n", &address.to_string()));
+    let mut relay = AnyRelay::start(&folder, &["n"]).await;
+    let (path, address) = (folder.path().to_owned(), relay.address.clone());
+    let node = tokio::task::spawn_blocking(move || Daemon::node(&path, "n", &address));
     let node = node.await.expect("a node");
     let ping = |researcher: &str, number: usize| ToNode::Ping {
         request_id: Some(format!("request_{number}").parse().expect("an id")),
@@ -130,16 +37,15 @@ async fn messages_of_a_foreign_researcher_do_not_stop_the_node() {
             ping("RESEARCHER_other", number),
             ping(RESEARCHER, number),
         ] {
-            to_node.send(message.encode()).await.expect("a relay");
+            relay.hand("n", &message).await;
         }
-        let answer = timeout(PATIENCE, from_node.recv())
-            .await
-            .expect("an answer in time");
-        let Some(ToResearcher::PingReply {
+        let answer = timeout(PATIENCE, relay.hear()).await;
+        let answer = answer.expect("an answer in time");
+        let ToResearcher::PingReply {
             request_id,
             researcher_id,
             ..
-        }) = answer
+        } = answer
         else {
             panic!("{answer:?} is no answer to a ping");
         };
@@ -150,7 +56,7 @@ async fn messages_of_a_foreign_researcher_do_not_stop_the_node() {
         );
     }
     // Nothing of the foreign ones went further.
-    let more = timeout(Duration::from_millis(100), from_node.recv()).await;
+    let more = timeout(Duration::from_millis(100), relay.hear()).await;
     assert!(more.is_err(), "{more:?}");
     let status = node.status();
     assert_eq!(status["dropped"], serde_json::json!({}), "{status}");

@@ -45,7 +45,10 @@ async fn three_hundred_forged_senders_create_no_stored_channels() {
     assert_eq!(node.status()["channels"], json!([]));
 
     network.set_up("dh");
-    assert_eq!(network.node("n").status()["channels"], json!(["m"]));
+    assert_eq!(
+        network.node("n").status()["channels"],
+        json!([{ "peer": "m", "suite": 1 }])
+    );
     let (status, _) = network.node_mut("n").stop();
     assert!(status.success(), "{status}");
     let stored: BTreeSet<_> = kept(&network, "n").channels.into_keys().collect();

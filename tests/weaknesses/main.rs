@@ -6,7 +6,9 @@ mod foreign;
 mod forged;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod middle;
 mod noise;
+mod relay;
 mod replay;
 
 use harness::{Daemon, Network, json};

@@ -181,14 +181,15 @@ impl Wiring {
         };
         // Before the first request comes.
         sorting.answer_left_open()?;
-        let until = stopping.clone();
+        let (until, to_tidy) = (stopping.clone(), secure.clone());
         tasks.spawn(async move {
-            until.run_until_cancelled(sorting.run(inbox)).await;
-        });
-        let until = stopping.clone();
-        let to_tidy = secure.clone();
-        tasks.spawn(async move {
-            until.run_until_cancelled(tidied(to_tidy)).await;
+            let working = async {
+                tokio::select! {
+                    () = sorting.run(inbox) => {}
+                    () = tidied(to_tidy) => {}
+                }
+            };
+            until.run_until_cancelled(working).await;
         });
         let wiring = Self {
             channels,

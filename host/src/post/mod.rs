@@ -55,7 +55,7 @@ pub enum PostError {
     #[error("FB324: a node did not answer during channel setup: {0}")]
     ChannelSilent(NodeId),
     /// The operator's decision, or what the policy comes to: no suite may be spoken with it.
-    #[error("FB324: {0} is not talked to: {1}")]
+    #[error("this node does not talk to {0}: {1}")]
     NoSuite(NodeId, String),
     /// Ours: the channel cannot be stored.
     #[error("{0}")]
@@ -113,6 +113,15 @@ impl Post {
         self.tasks.spawn(async move {
             stopping.run_until_cancelled_owned(work).await;
         });
+    }
+
+    /// Whether this node talks to all of these, itself left out: the first that it does not, and why.
+    pub fn talks_to(&self, parties: &[NodeId]) -> Result<(), PostError> {
+        let mut others = parties.iter().filter(|party| **party != self.own);
+        others.try_for_each(|party| match self.secure.suite_with(party) {
+            Suite::Secure | Suite::Suite1 => Ok(()),
+            Suite::None(why) => Err(PostError::NoSuite(party.clone(), why)),
+        })
     }
 
     /// Answers a message of `to` in the suite that it came in; the answer's id.

@@ -50,6 +50,7 @@ impl Rounds {
 
     async fn take_part(&self, start: &Start) -> Result<Body, RoundsError> {
         check_parties(start)?;
+        self.post.talks_to(&start.parties)?;
         let key = (start.protocol.clone(), start.run.clone());
         let (researcher, parties) = (start.researcher.clone(), start.parties.clone());
         let (plugin, _in_work) = match self.admit(start) {

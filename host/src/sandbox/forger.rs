@@ -20,7 +20,7 @@ const INVENTED: usize = 400;
 
 /// So many kinds of them have no model, and so many kinds there are.
 const MADE: u32 = 3;
-const KINDS: u32 = MADE + 7;
+const KINDS: u32 = MADE + 10;
 
 /// A message that nobody sent.
 pub(super) struct Forged {
@@ -79,6 +79,7 @@ impl Forger {
         );
         let (at, by) = (self.rng.next_u64(), (self.rng.next_u32() % 255 + 1) as u8);
         let seen = self.relay.seen(which);
+        let another = self.relay.seen(self.rng.next_u64());
         let Some((n, mut message)) = seen.filter(|_| draw >= MADE) else {
             return self.made(draw % MADE, which, who);
         };
@@ -106,6 +107,24 @@ impl Forger {
                 let how = format!("#{n} in the mailbox of {node}");
                 to = Some(node);
                 how
+            }
+            6 => {
+                message
+                    .overlay
+                    .truncate((at % message.overlay.len().max(1) as u64) as usize);
+                format!("#{n} cut short")
+            }
+            7 | 8 => {
+                let (other, another) = another.unwrap_or_else(|| (n, message.clone()));
+                if draw - MADE == 7 {
+                    let half = message.overlay.len().min(another.overlay.len()) / 2;
+                    message.overlay.truncate(half);
+                    message.overlay.extend(&another.overlay[half..]);
+                    format!("#{n} with the end of #{other}")
+                } else {
+                    (message.salt, message.nonce) = (another.salt, another.nonce);
+                    format!("#{n} with salt and nonce of #{other}")
+                }
             }
             _ => {
                 let parts = [&mut message.overlay, &mut message.salt, &mut message.nonce];

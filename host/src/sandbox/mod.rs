@@ -37,7 +37,7 @@ pub use invariants::{Invariant, Violation};
 pub use run::Verdict;
 pub use scenario::{
     Ask, Component, Ended, Expected, Holding, Outcome, Outcomes, Role, Run, Scenario,
-    ScenarioError, Scheme, SetUps, Start, Stored, Wanted,
+    ScenarioError, Scheme, SetUps, Start, Stored, Suite, Wanted,
 };
 pub use shrink::Shrunk;
 

@@ -2,6 +2,7 @@ use crate::handlers::{CallError, OutOfScope};
 use crate::key_store::StoreError;
 use crate::message::{NodeId, SecaggId};
 use crate::open_requests::NotKept;
+use crate::post::PostError;
 
 /// Silent nodes that an error names.
 const MOST_NAMED: usize = 20;
@@ -30,6 +31,9 @@ pub enum SetupError {
     /// The researcher's: a party twice.
     #[error("{0} is named twice among the parties")]
     PartyTwice(NodeId),
+    /// The operator's decision, or what the policy comes to: a party may not be talked to.
+    #[error("{0}")]
+    NotTalkedTo(#[from] PostError),
     /// The researcher's: this node is none of the parties.
     #[error("this node is not among the parties")]
     NotAParty,

@@ -12,7 +12,7 @@ use super::output::with_progress;
 use super::written::{Kind, Target};
 use super::{Exit, Output, Problem, page, tried};
 use crate::report::Report;
-use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock};
+use crate::sandbox::{Faults, Role, Scenario, ScenarioError, Simulation, Stock, Suite};
 
 /// Failing seeds that are shown, each with its shortest run.
 const MOST_SHOWN: usize = 3;
@@ -33,6 +33,9 @@ pub(super) struct Sim {
     /// What is to happen; tests/README.md says how to write one. Without, nodes agree on secrets while faults last.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     scenario: Vec<PathBuf>,
+    /// In which suite the nodes talk; in 2 they know each other's identity keys [default: what the scenario says; without one, 1].
+    #[arg(long, value_name = "N", value_parser = suite)]
+    suite: Option<Suite>,
     /// Components or bundles, in the place of built-in plugins that treat their kinds; each is granted what it declares.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     plugin: Vec<PathBuf>,
@@ -64,6 +67,13 @@ fn examples() -> String {
         "Example:\n  backchannel sim --nodes 3 --seeds 100\n  backchannel sim --nodes 5 --seed 7 --fault drop=0.1,delay=50ms..2s,kill=2 --trace\n  backchannel sim --nodes 3 --seed 7 -o html > run.html\n  backchannel sim --scenario votes.toml --plugin counter.wasm --seeds 100\n\nFaults, {}",
         Faults::explained()
     )
+}
+
+fn suite(text: &str) -> Result<Suite, String> {
+    let number = text.parse().ok();
+    number
+        .and_then(Suite::of_number)
+        .ok_or_else(|| "write 1 or 2".into())
 }
 
 fn faults(text: &str) -> Result<Faults, String> {
@@ -148,6 +158,9 @@ impl Sim {
             self.plugin_at_home(scenario)?;
             if let Some(faults) = &self.fault {
                 scenario.faults = faults.clone();
+            }
+            if let Some(suite) = self.suite {
+                scenario.suite = suite;
             }
         }
         Ok(scenarios)

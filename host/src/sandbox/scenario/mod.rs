@@ -76,6 +76,17 @@ pub enum Suite {
     Two,
 }
 
+impl Suite {
+    /// The suite of that number, if there is one.
+    pub fn of_number(number: u64) -> Option<Self> {
+        match number {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            _ => None,
+        }
+    }
+}
+
 /// A plugin's part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Role {

@@ -73,14 +73,13 @@ impl Scenario {
 }
 
 fn suite(source: Source<'_>, written: Option<&Spanned<u64>>) -> Result<Suite, ScenarioError> {
-    match written.map(|suite| (suite, *suite.as_ref())) {
-        None | Some((_, 1)) => Ok(Suite::One),
-        Some((_, 2)) => Ok(Suite::Two),
-        Some((place, other)) => {
-            let why = format!("there is no suite {other}");
-            Err(source.wrong(place, why, "write 1 or 2".to_owned()))
-        }
-    }
+    let Some(written) = written else {
+        return Ok(Suite::default());
+    };
+    Suite::of_number(*written.as_ref()).ok_or_else(|| {
+        let why = format!("there is no suite {}", written.as_ref());
+        source.wrong(written, why, "write 1 or 2".to_owned())
+    })
 }
 
 fn nodes(source: Source<'_>, written: &Spanned<toml::Value>) -> Result<Vec<NodeId>, ScenarioError> {
