@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 52] = [
+const LAYERS: [(&str, &[&str]); 54] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -103,9 +103,17 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "roster",
         ],
     ),
+    ("introduction", &["message", "randomness", "identity"]),
     (
         "secure_channels",
-        &["message", "randomness", "clock", "sessions"],
+        &[
+            "message",
+            "randomness",
+            "clock",
+            "identity",
+            "introduction",
+            "sessions",
+        ],
     ),
     (
         "plugins",
@@ -156,6 +164,7 @@ const LAYERS: [(&str, &[&str]); 52] = [
             "witness",
             "secure_channels",
             "sessions",
+            "introduction",
         ],
     ),
     (

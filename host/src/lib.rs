@@ -29,6 +29,7 @@
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
 //!   `plugins`: what runs of that. [`roster`]: a federation's signed list of nodes. `peers`: whom a node believes.
+//! - [`secure_channels`]: suite 2 at work, and in which suite each peer is talked to. [`introduction`]: a key that nobody confirmed.
 //! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
 //!   several parties, who hand each other `parcels`. `runs`: each run once. `open_requests`: a killed node's answers.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
@@ -83,6 +84,7 @@ pub mod fuzzing;
 pub mod handlers;
 pub mod identity;
 pub mod inputs;
+pub mod introduction;
 mod journeys;
 pub mod key_store;
 mod logs;

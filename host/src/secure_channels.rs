@@ -8,9 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use p256::SecretKey;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::identity::IdentityKey;
+use crate::introduction::Introduction;
 use crate::message::{Inner, NodeId, OverlayMessage, ResearcherId};
 use crate::randomness::Randomness;
 use crate::sessions::{
@@ -46,6 +49,8 @@ pub enum SuiteWith {
     Secure(Known),
     /// In suite 1.
     Suite1,
+    /// In suite 2, once it has said its identity key: the first that it says is believed.
+    FirstUse,
     /// In none.
     None {
         /// Why, in words.
@@ -62,9 +67,14 @@ pub enum Suite {
     Secure,
     /// In suite 1.
     Suite1,
+    /// In suite 2, once each has said its identity key.
+    FirstUse,
     /// Nowhere: why, in words.
     None(String),
 }
+
+/// Takes a key for that of a peer that has come with it first, and gives what is known then; or says why not. Blocks for the disk.
+pub type Acquaint = Arc<dyn Fn(&NodeId, IdentityKey) -> Result<Identities, String> + Send + Sync>;
 
 /// A session that there is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +89,13 @@ pub struct Live {
 
 /// The channels of one node that are secure against the relay.
 pub struct SecureChannels {
+    own: NodeId,
+    identity: IdentityKey,
     sessions: Mutex<Sessions>,
     whom: RwLock<Whom>,
+    acquaint: Option<Acquaint>,
+    /// Told whenever a peer's key was learned.
+    met: Notify,
     began: Instant,
     clock: Clock,
     randomness: Randomness,
@@ -122,14 +137,25 @@ pub struct Handing {
 }
 
 impl SecureChannels {
-    /// Of node `own`.
-    pub fn new(own: NodeId, identities: Identities, clock: Clock, randomness: Randomness) -> Self {
+    /// Of node `own`. Without `acquaint`, no key is believed on first use.
+    pub fn new(
+        own: NodeId,
+        identities: Identities,
+        acquaint: Option<Acquaint>,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> Self {
         let nobody = Whom {
             peers: BTreeMap::new(),
             others: SuiteWith::Suite1,
         };
-        let sessions = Sessions::new(own, identities.own.clone(), identities.hello);
+        let identity = identities.own.public_key().into();
+        let sessions = Sessions::new(own.clone(), identities.own.clone(), identities.hello);
         let channels = Self {
+            own,
+            identity,
+            acquaint,
+            met: Notify::new(),
             sessions: Mutex::new(sessions),
             whom: RwLock::new(nobody),
             began: Instant::now(),
@@ -160,7 +186,9 @@ impl SecureChannels {
             match suite {
                 SuiteWith::Secure(known) => sessions.know(peer.clone(), known.clone(), now),
                 SuiteWith::None { lapsed: true, .. } => sessions.retire(peer),
-                SuiteWith::Suite1 | SuiteWith::None { .. } => sessions.forget(peer),
+                SuiteWith::Suite1 | SuiteWith::FirstUse | SuiteWith::None { .. } => {
+                    sessions.forget(peer);
+                }
             }
         }
         *whom = Whom { peers, others };
@@ -172,6 +200,7 @@ impl SecureChannels {
         match whom.peers.get(peer).unwrap_or(&whom.others) {
             SuiteWith::Secure(_) => Suite::Secure,
             SuiteWith::Suite1 => Suite::Suite1,
+            SuiteWith::FirstUse => Suite::FirstUse,
             SuiteWith::None { lapsed: true, .. } if self.sessions().knows(peer) => Suite::Secure,
             SuiteWith::None { why, .. } => Suite::None(why.clone()),
         }
@@ -182,8 +211,41 @@ impl SecureChannels {
         let whom = self.whom();
         match whom.peers.get(peer).unwrap_or(&whom.others) {
             SuiteWith::None { why, .. } => Some(why.clone()),
-            SuiteWith::Secure(_) | SuiteWith::Suite1 => None,
+            SuiteWith::Secure(_) | SuiteWith::Suite1 | SuiteWith::FirstUse => None,
         }
+    }
+
+    /// What this node says of itself to a peer that does not know its key.
+    pub fn introduction(
+        &self,
+        researcher: &ResearcherId,
+        to: &NodeId,
+        asks: bool,
+    ) -> OverlayMessage {
+        let key = self.identity;
+        Introduction { key, asks }.message(researcher, &self.own, to, &self.randomness)
+    }
+
+    /// A peer says that this is its key. An error says why it is not taken for that. Blocks for the disk.
+    pub fn introduced(&self, peer: &NodeId, key: IdentityKey) -> Result<(), String> {
+        let known = match self.whom().peers.get(peer) {
+            Some(SuiteWith::Secure(known)) => Some(IdentityKey::from(known.identity)),
+            _ => None,
+        };
+        match (known, &self.acquaint) {
+            (Some(known), _) if known == key => Ok(()),
+            (Some(_), _) | (None, None) => Err("it is not the one that is known".into()),
+            (None, Some(acquaint)) => {
+                self.know(acquaint(peer, key)?);
+                self.met.notify_waiters();
+                Ok(())
+            }
+        }
+    }
+
+    /// To be told when a peer's key was learned, whosever it is.
+    pub fn met(&self) -> Notified<'_> {
+        self.met.notified()
     }
 
     /// All sessions that there are.

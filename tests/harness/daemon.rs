@@ -224,8 +224,15 @@ impl Drop for Daemon {
     }
 }
 
-/// Without a roster or pins, a node talks to nobody else.
-fn allow_suite_1(data: &Path) {
+/// The lines of a node's audit log with this operation.
+pub fn told(node: &Daemon, operation: &str) -> Vec<Value> {
+    let show = ["audit", "show", "--data", node.data()];
+    let shown = json(&[&show[..], &["--operation", operation, "--all"]].concat());
+    shown["records"].as_array().expect("a list").clone()
+}
+
+/// Has a node that does not run talk to anybody in suite 1, unless its policy says something of channels.
+pub fn allow_suite_1(data: &Path) {
     let path = data.join("policy.toml");
     let policy = std::fs::read_to_string(&path).unwrap_or_else(|_| "version = 1\n".to_owned());
     if !policy.contains("[channels]") {

@@ -3,8 +3,7 @@ use std::path::PathBuf;
 
 use backchannel::message::{NodeId, OverlayMessage, RequestId};
 
-use crate::harness::{Daemon, Network, Peer, json, problem, sealed, until};
-use crate::told;
+use crate::harness::{Daemon, Network, Peer, allow_suite_1, json, problem, sealed, told, until};
 
 /// The copy of a log, to be damaged.
 struct Copy {
@@ -189,7 +188,9 @@ fn every_step_of_a_nodes_life_has_its_line() {
 
     // A peer that lost its store has another key.
     network.node_mut("b").stop();
-    fs::remove_dir_all(network.folder.path().join("b")).expect("removed");
+    let lost = network.folder.path().join("b");
+    fs::remove_dir_all(&lost).expect("removed");
+    allow_suite_1(&lost);
     network.node_mut("b").start_again();
     network.until_connected();
     network.set_up("dh");

@@ -1,5 +1,4 @@
-use crate::harness::{Daemon, Folder, Network, Running, json, problem, run, until};
-use crate::told;
+use crate::harness::{Daemon, Folder, Network, Running, json, problem, run, told, until};
 
 fn explained(node: &Daemon, id: &str) -> serde_json::Value {
     json(&["explain", id, "--data", node.data()])

@@ -3,7 +3,7 @@ use std::net::TcpStream;
 
 use prometheus_parse::{Scrape, Value};
 
-use crate::harness::{Daemon, Network, until};
+use crate::harness::{Daemon, Network, allow_suite_1, until};
 
 /// The numbers that a daemon serves.
 fn scraped(address: &str) -> Scrape {
@@ -45,6 +45,7 @@ fn a_node_and_a_relay_serve_their_numbers_to_prometheus() {
         "--metrics",
         "127.0.0.1:0",
     ];
+    allow_suite_1(&folder.join("a"));
     let node = Daemon::start(folder, "a", &args);
     let metrics = node.metrics.clone().expect("an address");
     network.nodes.push(node);

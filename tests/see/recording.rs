@@ -9,16 +9,15 @@ use backchannel::handlers::{BUILT_IN, Plugin, Runtime, Terms};
 use backchannel::replay::{self, Difference};
 use backchannel::trace::{Bytes, Effect, Ended, Entry, Session, Trace, Value, Work};
 
-use super::told;
-use crate::harness::{Daemon, Folder, Network, run};
+use crate::harness::{Daemon, Folder, Network, introduce, run, told};
 
 const POLICY: &str =
     "version = 1\n[plugin.key-request]\nrecord = true\n[plugin.additive-sharing]\nrecord = true\n";
 
-/// A network in which `a` records.
+/// A network in which `a` records. Its nodes know each other, whatever the policy says.
 fn recording(policy: &str) -> (Network, String) {
     let folder = Folder::new();
-    fs::create_dir(folder.path().join("a")).expect("a folder");
+    introduce(&folder, &["a", "b"]);
     folder.write("a/policy.toml", policy);
     let trace = folder.at("a.trace");
     let relay = Daemon::relay(folder.path(), "relay");
@@ -33,7 +32,7 @@ fn recording(policy: &str) -> (Network, String) {
     ];
     let nodes = vec![
         Daemon::start(folder.path(), "a", &recording),
-        Daemon::node(folder.path(), "b", &relay.address),
+        Daemon::secure_node(folder.path(), "b", &relay.address),
     ];
     let network = Network {
         relay,

@@ -253,6 +253,13 @@ pub enum Event {
         /// And now.
         key: String,
     },
+    /// A peer came with this identity key first, and is believed as the policy trusts on first use. Nobody confirmed it.
+    PeerMet {
+        /// Which.
+        peer: String,
+        /// The public key.
+        key: String,
+    },
     /// An operator has confirmed a peer's identity key.
     PeerPinned {
         /// Whose.
@@ -490,6 +497,7 @@ impl Event {
             | Self::LinesMissing { .. } => "failure",
             Self::SecaggSetupStart(_) | Self::ProtocolRunStart(_) => "started",
             Self::ChannelKeyChanged { .. }
+            | Self::PeerMet { .. }
             | Self::ResearcherCertificateChanged { .. }
             | Self::Suppressed { .. } => "warning",
             _ => "success",

@@ -144,11 +144,19 @@ impl Opened {
         if identities.is_alone() {
             tracing::warn!("{ALONE}");
         }
+        let acquaint = identities::acquaint(
+            store.clone(),
+            plugins.clone(),
+            chronicle.audit.clone(),
+            clock.clone(),
+            randomness.clone(),
+        );
         let ground = Ground {
             id: config.id.clone(),
             name: config.name.clone(),
             store: store.clone(),
             identities,
+            acquaint: Some(acquaint),
             plugins: plugins.plugins().clone(),
             randomness: randomness.clone(),
             clock: clock.clone(),

@@ -22,7 +22,7 @@ use crate::randomness::Randomness;
 use crate::requests::{REPLY_TIMEOUT, Requests};
 use crate::rounds::Rounds;
 use crate::router::Router;
-use crate::secure_channels::{Identities, SecureChannels};
+use crate::secure_channels::{Acquaint, Identities, SecureChannels};
 use crate::setups::Setups;
 use crate::tasks::Tasks;
 use crate::transport::{Letter, Malformed};
@@ -45,6 +45,8 @@ pub(crate) struct Ground {
     pub(crate) store: Arc<KeyStore>,
     /// Who it is to its peers, and who they are.
     pub(crate) identities: Identities,
+    /// What makes a peer known that comes with its key first.
+    pub(crate) acquaint: Option<Acquaint>,
     /// Its handlers.
     pub(crate) plugins: Plugins,
     /// All keys, ids and nonces come from here.
@@ -92,6 +94,7 @@ impl Wiring {
             name,
             store,
             identities,
+            acquaint,
             plugins,
             randomness,
             clock,
@@ -106,6 +109,7 @@ impl Wiring {
         let secure = Arc::new(SecureChannels::new(
             id.clone(),
             identities,
+            acquaint,
             clock.clone(),
             randomness.clone(),
         ));

@@ -119,7 +119,7 @@ impl Post {
     pub fn talks_to(&self, parties: &[NodeId]) -> Result<(), PostError> {
         let mut others = parties.iter().filter(|party| **party != self.own);
         others.try_for_each(|party| match self.secure.suite_with(party) {
-            Suite::Secure | Suite::Suite1 => Ok(()),
+            Suite::Secure | Suite::Suite1 | Suite::FirstUse => Ok(()),
             Suite::None(why) => Err(PostError::NoSuite(party.clone(), why)),
         })
     }
@@ -139,6 +139,7 @@ impl Post {
                 return self.hand_over(sealed, &inner).await;
             }
             Suite::Suite1 => {}
+            Suite::FirstUse => return Err(PostError::ChannelSilent(to.clone())),
             Suite::None(why) => return Err(PostError::NoSuite(to.clone(), why)),
         }
         let silent = || PostError::ChannelSilent(to.clone());
@@ -158,6 +159,10 @@ impl Post {
     ) -> Result<MessageId, PostError> {
         match self.secure.suite_with(to) {
             Suite::Secure => return self.ask_securely(researcher, to, id, outgoing).await,
+            Suite::FirstUse => {
+                self.meet(researcher, to).await?;
+                return self.ask_securely(researcher, to, id, outgoing).await;
+            }
             Suite::Suite1 => {}
             Suite::None(why) => return Err(PostError::NoSuite(to.clone(), why)),
         }

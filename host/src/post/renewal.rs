@@ -170,7 +170,8 @@ mod tests {
             peers: BTreeMap::new(),
             others: SuiteWith::Suite1,
         };
-        let secure = SecureChannels::new(own.clone(), nobody, clock.clone(), randomness.clone());
+        let secure =
+            SecureChannels::new(own.clone(), nobody, None, clock.clone(), randomness.clone());
         let post = Post::new(
             own,
             channels,

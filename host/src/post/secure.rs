@@ -11,9 +11,12 @@ use crate::message::{
     Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, ToResearcher,
 };
 use crate::requests::REPLY_TIMEOUT;
-use crate::secure_channels::Established;
+use crate::secure_channels::{Established, Suite};
 use crate::sessions::{HIGHEST_SUITE, SealError};
 use crate::tasks::blocking;
+
+/// How often a peer is asked for its identity key.
+const INTRODUCTIONS: u32 = 3;
 
 /// What handshakes are called where messages are counted and listed.
 pub const HANDSHAKE: &str = "suite 2 handshake";
@@ -55,6 +58,43 @@ impl Post {
         handed_over.await.map_err(|_| PostError::Stopping)?;
         journey.end(End::Done);
         Ok(())
+    }
+
+    /// Learns the key of a peer whose first is believed: asks it, up to three times in 30 s.
+    pub(super) async fn meet(
+        &self,
+        researcher: &ResearcherId,
+        peer: &NodeId,
+    ) -> Result<(), PostError> {
+        for _ in 0..INTRODUCTIONS {
+            self.introduce(researcher, peer, true).await?;
+            let deadline = Instant::now() + REPLY_TIMEOUT / INTRODUCTIONS;
+            loop {
+                // From now on it counts, although it is awaited only below.
+                let met = self.secure.met();
+                match self.secure.suite_with(peer) {
+                    Suite::FirstUse => {}
+                    Suite::Secure => return Ok(()),
+                    Suite::Suite1 => return Err(PostError::ChannelSilent(peer.clone())),
+                    Suite::None(why) => return Err(PostError::NoSuite(peer.clone(), why)),
+                }
+                if timeout_at(deadline, met).await.is_err() {
+                    break;
+                }
+            }
+        }
+        Err(PostError::ChannelSilent(peer.clone()))
+    }
+
+    /// Tells a peer this node's identity key, and asks for the peer's, or does not.
+    pub async fn introduce(
+        &self,
+        researcher: &ResearcherId,
+        peer: &NodeId,
+        asks: bool,
+    ) -> Result<(), PostError> {
+        let introduction = self.secure.introduction(researcher, peer, asks);
+        self.hand_over_handshake(introduction).await
     }
 
     /// To be told when there is a new session with a peer. If the peer may have forgotten the one before, and with it what it was asked,

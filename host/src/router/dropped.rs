@@ -39,6 +39,9 @@ pub enum Dropped {
     /// A peer's that knows this node's identity key, or the relay's.
     #[error("FB324: of suite 2, from a node whose identity key is not known here: pin it")]
     UnknownIdentity,
+    /// Whoever's it is: the key that it says is its sender's is not taken for that.
+    #[error("FB324: the identity key that it says is its sender's is not taken for that: {0}")]
+    OtherIdentity(String),
     /// Somebody's who pretends to be this node.
     #[error("FB324: sent in this node's own name")]
     OwnName,
@@ -92,6 +95,7 @@ impl Dropped {
             | Self::Downgrade
             | Self::NoSuite(_)
             | Self::UnknownIdentity
+            | Self::OtherIdentity(_)
             | Self::OwnName
             | Self::LargeFromStranger(_)
             | Self::Repeated
@@ -119,6 +123,7 @@ impl Dropped {
             Self::Downgrade => "suite 1 refused",
             Self::NoSuite(_) => "no suite allowed",
             Self::UnknownIdentity => "identity not known",
+            Self::OtherIdentity(_) => "another identity",
             Self::OwnName => "in own name",
             Self::LargeFromStranger(_) => "large from strangers",
             Self::Repeated => "repeated",

@@ -182,6 +182,7 @@ impl Router {
         let standing = match self.secure.suite_with(&message.source) {
             Suite::Secure => Standing::Known,
             Suite::Suite1 => self.standing(message),
+            Suite::FirstUse => Standing::SetUp,
             Suite::None(why) => return Err(Dropped::NoSuite(why)),
         };
         self.rooms.enter(standing, message)

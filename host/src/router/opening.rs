@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Dropped, Router, in_words};
 use crate::handlers::Assurance;
+use crate::introduction::Introduction;
 use crate::journeys::Trip;
 use crate::key_store::MessageDigest;
 use crate::message::{Inner, OverlayMessage};
@@ -31,10 +32,20 @@ impl Router {
         message: &Arc<OverlayMessage>,
         trip: &Trip,
     ) -> Result<Option<Content>, Dropped> {
-        match self.secure.suite_with(&message.source) {
+        let suite = self.secure.suite_with(&message.source);
+        if let Some(introduction) = Introduction::read(message)
+            && matches!(suite, Suite::Secure | Suite::FirstUse)
+        {
+            return self
+                .introduced(message, introduction, trip)
+                .await
+                .map(|()| None);
+        }
+        match suite {
             Suite::Secure => return self.open_securely(message, trip).await,
             Suite::Suite1 if is_frame(message) => return Err(Dropped::UnknownIdentity),
             Suite::Suite1 => {}
+            Suite::FirstUse => return Err(Dropped::UnknownIdentity),
             Suite::None(why) => return Err(Dropped::NoSuite(why)),
         }
         let (inner, digest) = self.open_suite_1(message).await?;
@@ -47,6 +58,28 @@ impl Router {
             digest,
             assurance,
         }))
+    }
+
+    /// A peer says its identity key. If it is taken for that and the peer asks, it hears this node's.
+    async fn introduced(
+        &self,
+        message: &OverlayMessage,
+        introduction: Introduction,
+        trip: &Trip,
+    ) -> Result<(), Dropped> {
+        let (researcher, source) = (&message.researcher_id, &message.source);
+        let Introduction { key, asks } = introduction;
+        let (secure, peer) = (self.secure.clone(), source.clone());
+        let taken = blocking(move || secure.introduced(&peer, key)).await;
+        taken
+            .ok_or(Dropped::Stopping)?
+            .map_err(Dropped::OtherIdentity)?;
+        trip.opened(HANDSHAKE, None, in_words(Assurance::PublishedKey));
+        self.chronicle.metrics.received(HANDSHAKE);
+        if asks {
+            self.post.introduce(researcher, source, false).await?;
+        }
+        Ok(())
     }
 
     async fn open_securely(

@@ -273,6 +273,7 @@ impl Network {
                 name: node.id.to_string(),
                 store: store.clone(),
                 identities: node.identities.clone(),
+                acquaint: None,
                 plugins: plugins.clone(),
                 randomness,
                 clock: node.clock.clone(),
