@@ -46,7 +46,12 @@ impl Identities {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SuiteWith {
     /// In suite 2, as this is its identity key.
-    Secure(Known),
+    Secure {
+        /// What is known of it.
+        known: Known,
+        /// Whether a person or a roster has said so.
+        confirmed: bool,
+    },
     /// In suite 1.
     Suite1,
     /// In suite 2, once it has said its identity key: the first that it says is believed.
@@ -184,7 +189,7 @@ impl SecureChannels {
         }
         for (peer, suite) in &peers {
             match suite {
-                SuiteWith::Secure(known) => sessions.know(peer.clone(), known.clone(), now),
+                SuiteWith::Secure { known, .. } => sessions.know(peer.clone(), known.clone(), now),
                 SuiteWith::None { lapsed: true, .. } => sessions.retire(peer),
                 SuiteWith::Suite1 | SuiteWith::FirstUse | SuiteWith::None { .. } => {
                     sessions.forget(peer);
@@ -198,11 +203,21 @@ impl SecureChannels {
     pub fn suite_with(&self, peer: &NodeId) -> Suite {
         let whom = self.whom();
         match whom.peers.get(peer).unwrap_or(&whom.others) {
-            SuiteWith::Secure(_) => Suite::Secure,
+            SuiteWith::Secure { .. } => Suite::Secure,
             SuiteWith::Suite1 => Suite::Suite1,
             SuiteWith::FirstUse => Suite::FirstUse,
             SuiteWith::None { lapsed: true, .. } if self.sessions().knows(peer) => Suite::Secure,
             SuiteWith::None { why, .. } => Suite::None(why.clone()),
+        }
+    }
+
+    /// Whether a person or a roster has confirmed the identity key that a peer is talked to by: also one whose sessions live out their time.
+    pub fn is_confirmed(&self, peer: &NodeId) -> bool {
+        let whom = self.whom();
+        match whom.peers.get(peer).unwrap_or(&whom.others) {
+            SuiteWith::Secure { confirmed, .. } => *confirmed,
+            SuiteWith::None { lapsed, .. } => *lapsed,
+            SuiteWith::Suite1 | SuiteWith::FirstUse => false,
         }
     }
 
@@ -211,7 +226,7 @@ impl SecureChannels {
         let whom = self.whom();
         match whom.peers.get(peer).unwrap_or(&whom.others) {
             SuiteWith::None { why, .. } => Some(why.clone()),
-            SuiteWith::Secure(_) | SuiteWith::Suite1 | SuiteWith::FirstUse => None,
+            SuiteWith::Secure { .. } | SuiteWith::Suite1 | SuiteWith::FirstUse => None,
         }
     }
 
@@ -229,7 +244,7 @@ impl SecureChannels {
     /// A peer says that this is its key. An error says why it is not taken for that. Blocks for the disk.
     pub fn introduced(&self, peer: &NodeId, key: IdentityKey) -> Result<(), String> {
         let known = match self.whom().peers.get(peer) {
-            Some(SuiteWith::Secure(known)) => Some(IdentityKey::from(known.identity)),
+            Some(SuiteWith::Secure { known, .. }) => Some(IdentityKey::from(known.identity)),
             _ => None,
         };
         match (known, &self.acquaint) {

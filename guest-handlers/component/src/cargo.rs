@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What guests are compiled to.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -77,6 +77,18 @@ pub struct Declaration {
     /// The limits it needs, by name, where the host's starting ones are too low.
     #[serde(default)]
     pub limits: BTreeMap<String, u64>,
+    /// What it demands of each peer that it has to do with: `channel-key` or `identity-key`.
+    pub assurance: Option<Assurance>,
+}
+
+/// How sure a host must be of a peer's name.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assurance {
+    /// More than the published key.
+    ChannelKey,
+    /// An identity key that an operator pinned or a roster names.
+    IdentityKey,
 }
 
 #[derive(Deserialize)]

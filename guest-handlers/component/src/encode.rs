@@ -27,6 +27,8 @@ struct Manifest<'a> {
     protocols: &'a [String],
     capabilities: &'a BTreeMap<String, String>,
     limits: &'a BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assurance: Option<crate::Assurance>,
 }
 
 /// Makes `core` a component. It is validated, and imports what the code calls.
@@ -102,6 +104,7 @@ pub fn package(guest: &Guest, core: &[u8]) -> Result<Vec<u8>> {
         protocols: &declaration.protocols,
         capabilities: &declaration.capabilities,
         limits: &declaration.limits,
+        assurance: declaration.assurance,
     };
     embed(&mut component, &manifest)?;
     Ok(component)

@@ -7,5 +7,5 @@
 mod cargo;
 mod encode;
 
-pub use cargo::{CompileError, Declaration, Guest, Guests, TARGET};
+pub use cargo::{Assurance, CompileError, Declaration, Guest, Guests, TARGET};
 pub use encode::{contract, embed, encode, package};

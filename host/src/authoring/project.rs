@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{AuthoringError, Fault};
-use crate::handlers::{Capability, Limit, Limits, LoadError, Manifest, Setup};
+use crate::handlers::{Capability, Demand, Limit, Limits, LoadError, Manifest, Setup};
 
 /// The file that makes a folder a project.
 pub const FILE: &str = "backchannel.toml";
@@ -67,6 +67,8 @@ struct Written {
     capabilities: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, Spanned<u64>>,
+    #[serde(default)]
+    assurance: Option<Demand>,
 }
 
 impl Written {
@@ -171,6 +173,7 @@ impl Project {
             limits: wished
                 .map(|(name, value)| (text(name), *value.as_ref()))
                 .collect(),
+            assurance: written.assurance,
         }
     }
 
@@ -310,6 +313,7 @@ impl Project {
                 protocols: Vec::new(),
                 capabilities: BTreeMap::new(),
                 limits: BTreeMap::new(),
+                assurance: None,
             };
             let fits = text.as_ref().is_empty() || alone.checked().is_ok();
             if !fits {

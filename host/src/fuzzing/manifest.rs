@@ -57,6 +57,7 @@ fn can_be_shown(manifest: &Manifest) {
         protocols,
         capabilities,
         limits: _,
+        assurance: _,
     } = manifest;
     let mut texts = vec![name, version, licence, description, contract];
     for list in [authors, kinds, initiates, protocols] {

@@ -6,7 +6,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
-use super::{Capability, Limit, Limits, LoadError};
+use super::{Capability, Demand, Limit, Limits, LoadError};
 
 /// The name of the custom section.
 const SECTION: &str = "backchannel:manifest";
@@ -49,6 +49,9 @@ pub struct Manifest {
     /// The limits it needs, by name, where the starting ones are too low.
     #[serde(default)]
     pub limits: BTreeMap<String, u64>,
+    /// What it demands of each peer that it has to do with, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assurance: Option<Demand>,
 }
 
 impl Manifest {
@@ -190,6 +193,7 @@ mod tests {
             protocols: vec![],
             capabilities: BTreeMap::new(),
             limits: BTreeMap::new(),
+            assurance: None,
         };
         assert!(manifest.checked().is_err());
     }

@@ -15,6 +15,7 @@ mod cache;
 mod call;
 mod capabilities;
 mod compile;
+mod demand;
 mod effect;
 #[cfg(test)]
 mod enforced;
@@ -48,6 +49,7 @@ pub use cache::CompiledCode;
 pub use call::Found;
 pub use capabilities::{Capability, PLUGIN_LOG};
 pub use compile::serve as serve_compiler;
+pub use demand::Demand;
 pub use effect::{Datum, Effect, Outgoing, Refused, SecaggResult};
 pub use entry::Entry;
 pub use error::{CallError, LoadError};

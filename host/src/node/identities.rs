@@ -31,11 +31,14 @@ pub(super) fn identities(
         };
         match (allowed.limits, allowed.key) {
             (None, _) if allowed.why == Why::NotMet => SuiteWith::FirstUse,
-            (Some(limits), Some(key)) => SuiteWith::Secure(Known {
-                identity: *key.point(),
-                federation,
-                limits,
-            }),
+            (Some(limits), Some(key)) => SuiteWith::Secure {
+                known: Known {
+                    identity: *key.point(),
+                    federation,
+                    limits,
+                },
+                confirmed: allowed.why != Why::Known(Source::FirstUse),
+            },
             (Some(_), None) => SuiteWith::Suite1,
             (None, _) => SuiteWith::None {
                 why: allowed.why.to_string(),

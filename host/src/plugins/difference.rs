@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::handlers::{Capability, Manifest};
+use crate::handlers::{Capability, Demand, Manifest};
 
 /// What a new version of a plugin could do that the approved one cannot, and what it could no longer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Difference {
     pub initiates: Vec<String>,
     /// Protocols that it runs and the approved one does not.
     pub protocols: Vec<String>,
+    /// What the approved one demands of its peers, where this one demands less.
+    pub demanded: Option<Demand>,
     /// It has the version of the approved one and is another file.
     pub same_version: bool,
 }
@@ -38,6 +40,7 @@ impl Difference {
             kinds: more(&new.kinds, &old.kinds),
             initiates: more(&new.initiates, &old.initiates),
             protocols: more(&new.protocols, &old.protocols),
+            demanded: old.assurance.filter(|_| new.assurance < old.assurance),
             same_version: new.version == old.version,
         }
     }
@@ -49,6 +52,7 @@ impl Difference {
             || !self.kinds.is_empty()
             || !self.initiates.is_empty()
             || !self.protocols.is_empty()
+            || self.demanded.is_some()
     }
 
     /// One line for each, in words.
@@ -72,6 +76,11 @@ impl Difference {
         let protocols = self.protocols.iter();
         lines.extend(
             protocols.map(|name| format!("+ it would take part in runs of the protocol {name}")),
+        );
+        lines.extend(
+            self.demanded
+                .iter()
+                .map(|demand| format!("+ it would have to do with peers without {demand}")),
         );
         lines.extend(
             self.dropped

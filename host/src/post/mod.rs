@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
-use crate::handlers::{Outgoing, Plugins};
+use crate::handlers::{Demand, Outgoing, Plugins};
 use crate::journeys::End;
 use crate::message::{
     Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, ToResearcher,
@@ -57,6 +57,9 @@ pub enum PostError {
     /// The operator's decision, or what the policy comes to: no suite may be spoken with it.
     #[error("this node does not talk to {0}: {1}")]
     NoSuite(NodeId, String),
+    /// What the plugin demands.
+    #[error("the plugin demands of peers {1}, and {0} has none here")]
+    Unassured(NodeId, Demand),
     /// Ours: the channel cannot be stored.
     #[error("{0}")]
     ChannelNotKept(String),
@@ -115,12 +118,18 @@ impl Post {
         });
     }
 
-    /// Whether this node talks to all of these, itself left out: the first that it does not, and why.
-    pub fn talks_to(&self, parties: &[NodeId]) -> Result<(), PostError> {
+    /// Whether this node talks to all of these, itself left out, and is as sure of them as is demanded: the first with whom it is not
+    /// so, and why.
+    pub fn talks_to(&self, parties: &[NodeId], demand: Option<Demand>) -> Result<(), PostError> {
         let mut others = parties.iter().filter(|party| **party != self.own);
         others.try_for_each(|party| match self.secure.suite_with(party) {
-            Suite::Secure | Suite::Suite1 | Suite::FirstUse => Ok(()),
             Suite::None(why) => Err(PostError::NoSuite(party.clone(), why)),
+            Suite::Secure | Suite::Suite1 | Suite::FirstUse => match demand {
+                Some(demand @ Demand::IdentityKey) if !self.secure.is_confirmed(party) => {
+                    Err(PostError::Unassured(party.clone(), demand))
+                }
+                _ => Ok(()),
+            },
         })
     }
 

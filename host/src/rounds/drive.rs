@@ -50,7 +50,6 @@ impl Rounds {
 
     async fn take_part(&self, start: &Start) -> Result<Body, RoundsError> {
         check_parties(start)?;
-        self.post.talks_to(&start.parties)?;
         let key = (start.protocol.clone(), start.run.clone());
         let (researcher, parties) = (start.researcher.clone(), start.parties.clone());
         let (plugin, _in_work) = match self.admit(start) {
@@ -79,6 +78,8 @@ impl Rounds {
         let today = self.services.clock.today();
         let admitted = plugin.scope().admits_part(start, today);
         admitted.map_err(|why| RoundsError::OutOfScope(plugin.name().into(), why))?;
+        let demand = plugin.manifest().assurance;
+        self.post.talks_to(&start.parties, demand)?;
         let place = self.work.try_acquire().map_err(|_| RoundsError::Busy)?;
         let in_work = self.plugins.enter(&plugin)?;
         Ok((plugin, (in_work, place)))

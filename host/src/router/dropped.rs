@@ -1,5 +1,5 @@
 use crate::channels::ChannelError;
-use crate::handlers::{CallError, Limit, OutOfScope};
+use crate::handlers::{CallError, Demand, Limit, OutOfScope};
 use crate::key_store::StoreError;
 use crate::message::NodeId;
 use crate::overlay::OpenError;
@@ -66,6 +66,9 @@ pub enum Dropped {
     /// The operator's decision: its plugin may not work for it.
     #[error("FB324: its plugin {0} is limited: {1}; the policy says so")]
     OutOfScope(String, OutOfScope),
+    /// What its plugin demands.
+    #[error("FB324: its plugin {0} demands of peers {1}")]
+    Unassured(String, Demand),
     /// The plugin's.
     #[error("FB324: {0}")]
     Call(#[from] CallError),
@@ -104,6 +107,7 @@ impl Dropped {
             | Self::NotOurs(_)
             | Self::Off(_)
             | Self::OutOfScope(..)
+            | Self::Unassured(..)
             | Self::NotAsked(_)
             | Self::Channel(_) => true,
             Self::Refused(refused) => refused.is_somebodys_doing(),
@@ -132,6 +136,7 @@ impl Dropped {
             Self::NotOurs(_) => "malformed",
             Self::Off(_) => "plugin off",
             Self::OutOfScope(..) => "out of scope",
+            Self::Unassured(..) => "less assurance than demanded",
             Self::Call(CallError::Failure { .. }) => "failure of a plugin",
             Self::Call(CallError::Quarantined { .. }) => "plugin out of service",
             Self::Call(CallError::Limit { hit, .. }) if hit.limit == Limit::InFlight => {

@@ -256,6 +256,11 @@ impl Router {
         let scope = plugin.scope();
         let admitted = scope.admits_message(&message.researcher_id, &inner.source, today);
         admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
+        if let Some(demand) = plugin.manifest().assurance
+            && !demand.is_met_by(assurance)
+        {
+            return Err(Dropped::Unassured(plugin.name().into(), demand));
+        }
         let envelope = Envelope {
             researcher_id: message.researcher_id.to_string(),
             source: inner.source.to_string(),

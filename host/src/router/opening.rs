@@ -132,10 +132,14 @@ impl Router {
             }
         };
         let digest = self.seen.first(&inner).ok_or(Dropped::Repeated)?;
+        let assurance = match self.secure.is_confirmed(source) {
+            true => Assurance::IdentityKey,
+            false => Assurance::ChannelKey,
+        };
         Ok(Some(Content {
             inner,
             digest: Some(digest),
-            assurance: Assurance::IdentityKey,
+            assurance,
         }))
     }
 

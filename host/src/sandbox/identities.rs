@@ -27,7 +27,8 @@ pub(super) fn of_nodes(scenario: &Scenario) -> Vec<Identities> {
                 federation: FederationId::default(),
                 limits,
             };
-            (node.clone(), SuiteWith::Secure(known))
+            let confirmed = true;
+            (node.clone(), SuiteWith::Secure { known, confirmed })
         })
         .collect();
     let each = scenario.nodes.iter().map(|node| {

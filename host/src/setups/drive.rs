@@ -85,7 +85,8 @@ impl Setups {
     /// One run, from the plugin's `begin` to its last step.
     async fn run(&self, plugin: &Arc<Plugin>, setup: &Setup) -> Result<Outcome, SetupError> {
         check_parties(&self.own, &setup.parties)?;
-        self.post.talks_to(&setup.parties)?;
+        let demand = plugin.manifest().assurance;
+        self.post.talks_to(&setup.parties, demand)?;
         // What an earlier run of this name published must not meet the keys of this one.
         let materials = &self.services.materials;
         materials.withdraw(plugin.shared_name(), setup.run.as_str());

@@ -208,6 +208,9 @@ impl Inspected {
                 "  ask the other parties of a run for data, in runs that a researcher begins"
             )?;
         }
+        if let Some(demand) = self.manifest.assurance {
+            writeln!(f, "  only with peers that have {demand}")?;
+        }
         writeln!(f, "and, where it is granted,")?;
         for import in &self.imports {
             writeln!(f, "  {} [{}]", import.allows, import.grant)?;

@@ -15,7 +15,7 @@ use time::macros::datetime;
 
 use super::channel::CHANNEL;
 use super::manifest::{component, nested, with_manifest};
-use crate::handlers::{Capability, Limit, Manifest};
+use crate::handlers::{Capability, Demand, Limit, Manifest};
 use crate::message::{Inner, MAX_DEPTH, ToNode, Value};
 use crate::packages::{Digest, Package, Role, Signature, SigningKey, Statement, pack};
 use crate::proto::researcher::TaskResult;
@@ -237,6 +237,7 @@ fn manifest() -> Corpus {
         limits: Limit::ALL
             .map(|one| (one.name().into(), *one.range().end()))
             .into(),
+        assurance: Some(Demand::IdentityKey),
     };
     let json = serde_json::to_vec(&all).expect("JSON");
     let whole = component(&[with_manifest(&json)]);
@@ -393,6 +394,7 @@ fn bundle() -> Corpus {
         protocols: vec![],
         capabilities: [("log".into(), String::new())].into(),
         limits: BTreeMap::new(),
+        assurance: None,
     };
     let json = serde_json::to_vec(&manifest).expect("JSON");
     let component = component(&[with_manifest(&json)]);
