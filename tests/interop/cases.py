@@ -484,6 +484,50 @@ def parties_of_our_relay_hold_secrets_that_fit(network):
     compare(network, {"ours-c": network.contexts_of_our_node("ours-c")}, ["real-a", "real-b"])
 
 
+# Two of our nodes that know each other, in a real network.
+
+
+def start_secure(network):
+    network.parties = ["real-a", "ours-c", "ours-d"]
+    network.set_ups = []
+    introduce(network, "ours-c", "ours-d")
+    network.real_researcher()
+    network.real_node("real-a")
+    network.ready()
+    for name in ("ours-c", "ours-d"):
+        network.our_node(name)
+    network.ready("ours-c", "ours-d")
+    researcher(network).ask("connected", parties=network.parties, within=60)
+
+
+def introduce(network, *names):
+    """Pins each of our nodes in the others, before they start."""
+    fingerprints = {}
+    for name in names:
+        exported = network.command("identity", "export", "--data", f"{name}-data", "--id", name, "--to", f"{name}.toml")
+        fingerprints[name] = exported["fingerprint"]
+    for name in names:
+        for other in set(names) - {name}:
+            file, fingerprint = f"{other}.toml", fingerprints[other]
+            network.command("peer", "pin", other, file, "--fingerprint", fingerprint, "--data", f"{name}-data")
+
+
+def an_unmodified_researcher_carries_suite_2(network):
+    for scheme in ("dh", "server-key"):
+        set_up(network, scheme)
+    for name, other in (("ours-c", "ours-d"), ("ours-d", "ours-c")):
+        status = network.command("status", "--data", f"{name}-data")
+        suites = {channel["peer"]: channel["suite"] for channel in status["channels"]}
+        check(suites == {"real-a": 1, other: 2}, f"{name} talks in {suites}")
+
+
+def secrets_made_in_both_suites_fit(network):
+    ours = ["ours-c", "ours-d"]
+    for name in ours:
+        network.stop(name)
+    compare(network, {name: network.contexts_of_our_node(name) for name in ours}, ["real-a"])
+
+
 # Ten parties.
 
 
@@ -552,6 +596,11 @@ GROUPS = [
             relayed(1024 * 1024, 1, 10),
             relayed(1024 * 1024, 32, 64),
         ],
+    ),
+    Group(
+        "secure",
+        start_secure,
+        [an_unmodified_researcher_carries_suite_2, secrets_made_in_both_suites_fit],
     ),
     Group(
         "mixed",
