@@ -188,6 +188,12 @@ impl SecureChannels {
             sessions.forget(gone);
         }
         for (peer, suite) in &peers {
+            let before = whom.peers.get(peer).unwrap_or(&whom.others);
+            if let SuiteWith::None { why, .. } = suite
+                && !matches!(before, SuiteWith::None { .. })
+            {
+                tracing::warn!(%peer, "it is not talked to: {why}");
+            }
             match suite {
                 SuiteWith::Secure { known, .. } => sessions.know(peer.clone(), known.clone(), now),
                 SuiteWith::None { lapsed: true, .. } => sessions.retire(peer),

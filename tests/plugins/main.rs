@@ -3,6 +3,7 @@
 
 mod component;
 mod declared;
+mod demanding;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod life;
