@@ -240,6 +240,7 @@ fn fingerprint(keys: &ChannelKeys) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_store::Lock;
     use crate::randomness::Randomness;
 
     fn node(name: &str) -> NodeId {
@@ -247,7 +248,10 @@ mod tests {
     }
 
     fn store(path: &std::path::Path) -> Arc<KeyStore> {
-        Arc::new(KeyStore::open(path, &node("a"), &Randomness::from_seed(1)).expect("a store"))
+        Arc::new(
+            KeyStore::open(path, &node("a"), &Lock::Off, &Randomness::from_seed(1))
+                .expect("a store"),
+        )
     }
 
     fn own_key(channels: &Channels, peer: &str) -> String {

@@ -5,7 +5,7 @@
 use chacha20::ChaCha20LegacyCore;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherCoreWrapper};
 use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, XChaCha20Poly1305};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
@@ -161,6 +161,31 @@ pub fn chacha20_poly1305_open(
     tag: &[u8; 16],
 ) -> Result<(), AeadError> {
     let cipher = ChaCha20Poly1305::new(key.into());
+    let opened = cipher.decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into());
+    opened.map_err(|_| AeadError)
+}
+
+/// Encrypts `buffer` in place with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose nonces are long enough to be drawn; the tag.
+pub fn xchacha20_poly1305_seal(
+    key: &[u8; 32],
+    nonce: &[u8; 24],
+    aad: &[u8],
+    buffer: &mut [u8],
+) -> Result<[u8; 16], AeadError> {
+    let cipher = XChaCha20Poly1305::new(key.into());
+    let tag = cipher.encrypt_inout_detached(nonce.into(), aad, buffer.into());
+    tag.map(Into::into).map_err(|_| AeadError)
+}
+
+/// Decrypts `buffer` in place, if `tag` is that of key, nonce, associated data and text; else it stays as it is.
+pub fn xchacha20_poly1305_open(
+    key: &[u8; 32],
+    nonce: &[u8; 24],
+    aad: &[u8],
+    buffer: &mut [u8],
+    tag: &[u8; 16],
+) -> Result<(), AeadError> {
+    let cipher = XChaCha20Poly1305::new(key.into());
     let opened = cipher.decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into());
     opened.map_err(|_| AeadError)
 }

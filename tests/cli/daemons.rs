@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use backchannel::key_store::KeyStore;
+use backchannel::key_store::{KeyStore, Lock};
 use backchannel::randomness::Randomness;
 
 use crate::harness::{Daemon, Folder, RESEARCHER, json, problem};
@@ -177,7 +177,15 @@ fn refuses_a_store_that_is_damaged_foreign_or_anothers_and_leaves_it_alone() {
     std::fs::write(path("empty"), "").expect("written");
     drop(redb::Database::create(path("foreign")).expect("made"));
     let owner = "somebody".parse().expect("an id");
-    drop(KeyStore::open(&path("anothers"), &owner, &Randomness::from_seed(1)).expect("made"));
+    drop(
+        KeyStore::open(
+            &path("anothers"),
+            &owner,
+            &Lock::Off,
+            &Randomness::from_seed(1),
+        )
+        .expect("made"),
+    );
 
     let refused = |name: &str, why: &str| {
         let problem = problem(REFUSED, &node("a", &relay.address, &folder.at(name)));
@@ -193,8 +201,13 @@ fn refuses_a_store_that_is_damaged_foreign_or_anothers_and_leaves_it_alone() {
         b"name,age\nada,36\n"
     );
     assert_eq!(std::fs::read(path("empty")).expect("there"), b"");
-    KeyStore::open(&path("anothers"), &owner, &Randomness::from_seed(1))
-        .expect("still its owner's");
+    KeyStore::open(
+        &path("anothers"),
+        &owner,
+        &Lock::Off,
+        &Randomness::from_seed(1),
+    )
+    .expect("still its owner's");
 }
 
 #[test]

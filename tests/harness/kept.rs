@@ -21,12 +21,19 @@ pub fn kept(network: &Network, node: &str) -> Kept {
     kept_in(network.folder.path(), node)
 }
 
+/// A copy of a node's store.
+pub fn copy_of_store(folder: &Path, node: &str) -> KeyStore {
+    let (data, copy) = (folder.join(node), folder.join(format!("{node}.copy")));
+    std::fs::copy(data.join("node.redb"), &copy).expect("a store");
+    std::fs::copy(data.join("node.key"), copy.with_extension("key")).expect("its key");
+    let lock = std::fs::read_to_string(data.join("store.key")).expect("a key");
+    let (lock, id) = (lock.parse().expect("a key"), node.parse().expect("an id"));
+    KeyStore::open(&copy, &id, &lock, &Randomness::from_seed(0)).expect("a whole store")
+}
+
 /// Reads a copy: what a crash has left is for the node itself to put in order.
 pub fn kept_in(folder: &Path, node: &str) -> Kept {
-    let copy = folder.join(format!("{node}.copy"));
-    std::fs::copy(folder.join(node).join("node.redb"), &copy).expect("a store");
-    let id = NodeId::try_from(node).expect("an id");
-    let store = KeyStore::open(&copy, &id, &Randomness::from_seed(0)).expect("a whole store");
+    let store = copy_of_store(folder, node);
     Kept {
         channels: store.channels().expect("read").into_iter().collect(),
         contexts: store.contexts().expect("read").into_iter().collect(),

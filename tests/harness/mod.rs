@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use command::{Outcome, Problem, Running, finished, json, problem, run};
 pub use daemon::{Daemon, allow_suite_1, told};
-pub use kept::{Kept, kept, kept_in};
+pub use kept::{Kept, copy_of_store, kept, kept_in};
 pub use network::{Folder, Network, introduce};
 pub use peer::{Peer, pem, sealed};
 pub use wire::Wire;

@@ -10,8 +10,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use backchannel::key_store::KeyStore;
 use backchannel::key_store::records::ContextSecret;
+use backchannel::key_store::{KeyStore, Lock};
 use backchannel::message::NodeId;
 use backchannel::randomness::Randomness;
 use num_bigint::BigInt;
@@ -26,11 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !file.exists() {
         return Err(format!("{} is missing", file.display()).into());
     }
-    let store = KeyStore::open(
-        file,
-        &NodeId::try_from(id.as_str())?,
-        &Randomness::from_system()?,
-    )?;
+    // As a node has it whose policy says nothing else.
+    let lock: Lock = std::fs::read_to_string(file.with_file_name("store.key"))?.parse()?;
+    let id = NodeId::try_from(id.as_str())?;
+    let store = KeyStore::open(file, &id, &lock, &Randomness::from_system()?)?;
     for (secagg_id, context) in store.contexts()? {
         let secret = match &context.secret {
             ContextSecret::Pairs(secrets) => secrets

@@ -2,14 +2,12 @@
 
 use std::fs;
 
-use backchannel::key_store::KeyStore;
 use backchannel::key_store::records::ContextSecret;
-use backchannel::message::NodeId;
 use backchannel::randomness::Randomness;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::harness::{Network, kept, run};
+use crate::harness::{Network, copy_of_store, kept, run};
 
 /// The ways in which bytes end up in text.
 fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
@@ -67,10 +65,7 @@ fn nothing_that_a_node_tells_holds_one_of_its_secrets() {
 
     let mut secrets: Vec<(String, Vec<u8>)> = Vec::new();
     let kept = kept(&network, "a");
-    let copy = network.folder.path().join("a.seed");
-    fs::copy(network.store("a"), &copy).expect("a store");
-    let id = NodeId::try_from("a").expect("an id");
-    let store = KeyStore::open(&copy, &id, &Randomness::from_seed(0)).expect("a store");
+    let store = copy_of_store(network.folder.path(), "a");
     secrets.push(("the seed".into(), store.seed().as_bytes().to_vec()));
     let identity = store.identity(&Randomness::from_seed(0)).expect("a key");
     secrets.push(("the identity key".into(), identity.to_bytes().to_vec()));

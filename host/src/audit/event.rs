@@ -230,6 +230,8 @@ pub enum Event {
         subject: Subject,
     },
 
+    /// The node started with an older copy of its key store than was used here before.
+    StoreSetBack,
     /// The first session with a peer since the node started.
     ChannelSecured {
         /// With whom.
@@ -498,6 +500,7 @@ impl Event {
             Self::SecaggSetupStart(_) | Self::ProtocolRunStart(_) => "started",
             Self::ChannelKeyChanged { .. }
             | Self::PeerMet { .. }
+            | Self::StoreSetBack
             | Self::ResearcherCertificateChanged { .. }
             | Self::Suppressed { .. } => "warning",
             _ => "success",

@@ -265,6 +265,7 @@ pub(super) fn failed(what: &str, error: NodeError) -> Problem {
             source: StoreError::Io(_),
             ..
         }
+        | NodeError::StoreKey { .. }
         | NodeError::Audit(_)
         | NodeError::Certificate(_)
         | NodeError::Policy(_) => Exit::Input,

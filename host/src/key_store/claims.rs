@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
-use zeroize::Zeroizing;
 
 use super::records::{self, ContextRecord};
 use super::{ABOUT, CONTEXTS, KeyStore, StoreError};
@@ -17,7 +16,7 @@ use crate::files::write_whole;
 use crate::message::SecaggId;
 
 /// How many rounds were claimed, in `ABOUT`.
-const CLAIMS: &str = "claims";
+pub(super) const CLAIMS: &str = "claims";
 
 /// A note of a store: a number that only goes up. Locked while it does: the last note is the highest.
 pub(super) struct Note(pub(super) Mutex<Option<PathBuf>>);
@@ -33,6 +32,11 @@ impl Note {
         Self(Mutex::new(Some(path.with_extension("roster"))))
     }
 
+    /// Of openings, beside the store at `path`.
+    pub(super) fn of_generations(path: &Path) -> Self {
+        Self(Mutex::new(Some(path.with_extension("generation"))))
+    }
+
     /// None: for stores that nobody can exchange.
     pub(super) fn none() -> Self {
         Self(Mutex::new(None))
@@ -46,11 +50,8 @@ impl KeyStore {
         let note = self.note.0.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = self.database.begin_write()?;
         let record = {
-            let mut table = transaction.open_table(CONTEXTS)?;
-            let bytes = match table.get(id.as_ref())? {
-                Some(found) => Zeroizing::new(found.value().to_vec()),
-                None => return Err(StoreError::NoContext(id.clone())),
-            };
+            let bytes = self.get_in(&transaction, CONTEXTS, id.as_ref())?;
+            let bytes = bytes.ok_or_else(|| StoreError::NoContext(id.clone()))?;
             let mut record: ContextRecord = records::decode(&bytes, || format!("context {id}"))?;
             if let Some(last) = record.last_round
                 && round <= last
@@ -58,7 +59,12 @@ impl KeyStore {
                 return Err(StoreError::RoundUsed { round, last });
             }
             record.last_round = Some(round);
-            table.insert(id.as_ref(), records::encode(&record)?.as_slice())?;
+            self.put_in(
+                &transaction,
+                CONTEXTS,
+                id.as_ref(),
+                &records::encode(&record)?,
+            )?;
             record
         };
         let claims = claims(&transaction)? + 1;
@@ -128,6 +134,7 @@ pub(super) fn noted(path: &Path) -> Result<Option<u64>, StoreError> {
 mod tests {
     use super::super::records::{ContextSecret, Secret32};
     use super::*;
+    use crate::key_store::Lock;
     use crate::message::NodeId;
     use crate::randomness::Randomness;
 
@@ -153,7 +160,13 @@ mod tests {
 
         fn open(&self) -> KeyStore {
             let node = NodeId::try_from("a").expect("valid");
-            KeyStore::open(&self.path("node.redb"), &node, &Randomness::from_seed(1)).expect("open")
+            KeyStore::open(
+                &self.path("node.redb"),
+                &node,
+                &Lock::Off,
+                &Randomness::from_seed(1),
+            )
+            .expect("open")
         }
 
         fn put_context(&self, store: &KeyStore) {
@@ -218,7 +231,12 @@ mod tests {
         std::fs::write(fixture.path("node.claims"), "many").expect("written");
 
         let node = NodeId::try_from("a").expect("valid");
-        let opened = KeyStore::open(&fixture.path("node.redb"), &node, &Randomness::from_seed(1));
+        let opened = KeyStore::open(
+            &fixture.path("node.redb"),
+            &node,
+            &Lock::Off,
+            &Randomness::from_seed(1),
+        );
         assert!(matches!(opened, Err(StoreError::Damaged(_))));
     }
 }

@@ -166,6 +166,7 @@ fn warn_of_repair(name: &str) {
 mod tests {
     use super::super::{KeyStore, PluginChanges, Quota};
     use super::*;
+    use crate::key_store::Lock;
     use crate::message::NodeId;
     use crate::randomness::Randomness;
 
@@ -177,7 +178,7 @@ mod tests {
         let node = NodeId::try_from("a").expect("valid");
         let folder = tempfile::tempdir().expect("a folder");
         let [path, copy] = ["node.redb", "copy.redb"].map(|name| folder.path().join(name));
-        let open = |path| KeyStore::open(path, &node, &Randomness::from_seed(1));
+        let open = |path| KeyStore::open(path, &node, &Lock::Off, &Randomness::from_seed(1));
         let change = |value: u8| PluginChanges {
             plugin: "p".into(),
             changes: vec![("k".into(), Some(vec![value].into()))],

@@ -22,6 +22,24 @@ pub enum StoreError {
     /// A symbolic link stands in the file's place, and what it points to is not there: a volume that is not mounted, say.
     #[error("the file is a link to something that is not there")]
     LinkToNothing,
+    /// It is encrypted, and no key is given.
+    #[error("it is encrypted, and the policy has no key for it")]
+    Locked,
+    /// It is encrypted under another key or passphrase.
+    #[error("the key or passphrase that the policy names does not open it")]
+    WrongKey,
+    /// It is encrypted under something else than what is given.
+    #[error("it is encrypted under {0}, and the policy names something else")]
+    OtherLock(&'static str),
+    /// It is encrypted, and the file with its key is not there.
+    #[error("it is encrypted, and its key, node.key beside it, is not there")]
+    NoKey,
+    /// A store is where another was to be put.
+    #[error("there is a store already")]
+    InTheWay,
+    /// The store that is there has another identity key.
+    #[error("the store that is there has another identity key")]
+    OtherIdentity,
     /// Another process has it open.
     #[error("another process has the store open")]
     InUse,
@@ -64,6 +82,18 @@ impl StoreError {
             }
             Self::LinkToNothing => {
                 "mount or restore what the link points to, or remove the link to start with a new identity (peers then set up their channels again)"
+            }
+            Self::Locked | Self::WrongKey | Self::OtherLock(_) => {
+                "name under [store] in policy.toml what it was encrypted under: key = \"file:…\", \"env:…\" or \"passphrase-file:…\""
+            }
+            Self::NoKey => {
+                "put node.key back, from where it was copied or moved to: without it nothing in the store can be read"
+            }
+            Self::InTheWay => {
+                "with --replace its place is taken: what was stored since the backup was made is forgotten then"
+            }
+            Self::OtherIdentity => {
+                "if the node is to have the backup's, move node.redb away first; its peers have to be told the other key"
             }
             Self::InUse => "stop the other node that runs on this data directory",
             Self::Io(_) => "check free space, permissions and the disk itself",

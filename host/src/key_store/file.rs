@@ -42,6 +42,42 @@ pub(super) fn create(
     Ok(())
 }
 
+/// A store that is written nowhere else.
+pub(super) fn written_to_memory(
+    write: impl FnOnce(&redb::Database) -> Result<(), StoreError>,
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    // On a disk without a name, and not in memory: redb hands nothing back.
+    let file = tempfile::tempfile()?;
+    {
+        let database = redb::Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(FileBackend::new(file.try_clone()?)?)?;
+        write(&database)?;
+    }
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut content = Zeroizing::new(vec![0; length]);
+    file.read_exact_at(&mut content, 0)?;
+    Ok(content)
+}
+
+/// Writes a store anew, in a file that then takes the place of the one at `path`, which is open. It is there whole or not at all.
+pub(super) fn replace(
+    path: &Path,
+    _open: &Database,
+    write: impl FnOnce(&redb::Database) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    // It may be a link, which is to stay.
+    let draft = Draft::of(&path.canonicalize()?, 0o600)?;
+    {
+        let database = redb::Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(FileBackend::new(draft.file.try_clone()?)?)?;
+        write(&database)?;
+    }
+    draft.put_in_place()?;
+    Ok(())
+}
+
 /// Opens an existing store, which no other process can open until it is dropped. One that cannot be read stays as it is.
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;

@@ -2,7 +2,7 @@
 //!
 //! Stores of earlier versions have none of it; tables come with the first entry.
 
-use redb::{ReadableTable, TableDefinition};
+use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -14,8 +14,8 @@ use crate::randomness::Randomness;
 /// The scalar, in `ABOUT`.
 const IDENTITY: &str = "identity";
 
-const PINS: TableDefinition<&str, &[u8]> = TableDefinition::new("pins");
-const MET: TableDefinition<&str, &[u8]> = TableDefinition::new("met_peers");
+pub(super) const PINS: TableDefinition<&str, &[u8]> = TableDefinition::new("pins");
+pub(super) const MET: TableDefinition<&str, &[u8]> = TableDefinition::new("met_peers");
 
 /// A peer's key as an operator confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,16 +54,12 @@ impl KeyStore {
         }
         let transaction = self.database.begin_write()?;
         let secret = {
-            let mut about = transaction.open_table(ABOUT)?;
             // Another thread may have been here first.
-            let there = about
-                .get(IDENTITY)?
-                .map(|there| Zeroizing::new(there.value().to_vec()));
-            match there {
+            match self.get_in(&transaction, ABOUT, IDENTITY)? {
                 Some(there) => read(&there)?,
                 None => {
                     let secret = IdentitySecret::draw(randomness);
-                    about.insert(IDENTITY, secret.to_bytes().as_slice())?;
+                    self.put_in(&transaction, ABOUT, IDENTITY, secret.to_bytes().as_slice())?;
                     secret
                 }
             }
@@ -122,16 +118,13 @@ impl KeyStore {
     ) -> Result<MetRecord, StoreError> {
         let transaction = self.database.begin_write()?;
         let met = {
-            let mut table = transaction.open_table(MET)?;
-            let there = table
-                .get(peer.as_ref())?
-                .map(|there| there.value().to_vec());
+            let there = self.get_in(&transaction, MET, peer.as_ref())?;
             let mut met = match there {
                 Some(there) => records::decode(&there, || format!("peer {peer}"))?,
                 None => MetRecord::default(),
             };
             change(&mut met);
-            table.insert(peer.as_ref(), records::encode(&met)?.as_slice())?;
+            self.put_in(&transaction, MET, peer.as_ref(), &records::encode(&met)?)?;
             met
         };
         transaction.commit()?;
@@ -163,6 +156,7 @@ fn read(bytes: &[u8]) -> Result<IdentitySecret, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_store::Lock;
 
     fn node(name: &str) -> NodeId {
         name.parse().expect("an id")
@@ -196,7 +190,8 @@ mod tests {
         // Another restart draws other randomness.
         let identity = |seed| {
             let randomness = Randomness::from_seed(seed);
-            let store = KeyStore::open(&path, &node("a"), &randomness).expect("a store");
+            let store =
+                KeyStore::open(&path, &node("a"), &Lock::Off, &randomness).expect("a store");
             [(); 2].map(|()| store.identity(&randomness).expect("a key").public())
         };
         let [first, again] = identity(1);

@@ -4,37 +4,47 @@
 //! One [redb] file in the data directory, mode 0600. Every change is committed and synced before the caller goes on,
 //! so a key is on disk before anything is signed or sealed with it. Values are MessagePack records ([`records`]).
 //!
-//! What is not here: which keys a message is opened with ([`crate::channels`]), encryption of the file at rest.
+//! Values are encrypted under a key of the store's own, unless the operator has said that they are not (`lock`, `sealing`).
+//!
+//! What is not here: which keys a message is opened with ([`crate::channels`]).
 
+mod backup;
 mod claims;
 mod database;
 mod error;
 mod file;
+mod generation;
 mod identity;
+mod lock;
 mod open_requests;
 mod plugins;
 mod quiet_panic;
 pub mod records;
+mod rewrite;
 mod rosters;
+mod sealing;
 mod simulated;
 mod treated;
 mod watched;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use redb::{ReadableTable, TableDefinition};
+use redb::{ReadableTable, TableDefinition, TableHandle};
 use zeroize::Zeroizing;
 
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
+pub use backup::{Backup, BackupHeader};
 use claims::Note;
 use database::Database;
 pub use error::StoreError;
 pub use identity::{FirstUseRecord, MetRecord, PinRecord};
+pub use lock::Lock;
 pub use plugins::{PluginChanges, Quota};
 use records::{ChannelRecord, ContextRecord, Seed};
 pub use rosters::RosterRecord;
+use sealing::{Place, Sealing};
 use simulated::{Memory, Simulated};
 pub use treated::MessageDigest;
 
@@ -44,6 +54,16 @@ const CONTEXTS: TableDefinition<&str, &[u8]> = TableDefinition::new("contexts");
 
 /// Written into each file; a file with another value was made by another version of backchannel.
 const FORMAT: &[u8] = b"backchannel key store 1";
+/// The same, of one whose values are encrypted: earlier versions of backchannel do not take it for theirs.
+const SEALED: &[u8] = b"backchannel key store 1, encrypted";
+/// Entries of `ABOUT` in the clear: what is needed before anything can be opened, and numbers.
+const IN_THE_CLEAR: [&str; 5] = [
+    "format",
+    "node_id",
+    claims::CLAIMS,
+    generation::GENERATION,
+    generation::SET_BACK,
+];
 
 /// A key and its record, still encoded.
 type Entry = (String, Zeroizing<Vec<u8>>);
@@ -55,6 +75,10 @@ pub struct KeyStore {
     seed: Seed,
     note: Note,
     roster_note: Note,
+    sealing: Sealing,
+    set_back: bool,
+    /// Where it is, if it is on a disk.
+    path: Option<PathBuf>,
 }
 
 impl KeyStore {
@@ -63,37 +87,80 @@ impl KeyStore {
     /// A store belongs to one node: opening another's is refused, as is a file that is no key store, one that
     /// is damaged, and one that another process has open. Nothing is ever replaced by a new identity: only a name that
     /// nothing has, not even a link to a volume that is not mounted, is given to a new store.
-    pub fn open(path: &Path, node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
+    ///
+    /// Its values are under `lock`. A store in the clear is written anew under it.
+    pub fn open(
+        path: &Path,
+        node: &NodeId,
+        lock: &Lock,
+        randomness: &Randomness,
+    ) -> Result<Self, StoreError> {
         match path.symlink_metadata() {
             Ok(there) if there.is_symlink() && !path.try_exists()? => {
                 return Err(StoreError::LinkToNothing);
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let sealing = fresh_sealing(path, lock, randomness)?;
                 file::create(path, |database| {
-                    initialise(database.begin_write()?, node, randomness)
+                    initialise(database.begin_write()?, node, &sealing, randomness)
                 })?;
             }
             Err(error) => return Err(error.into()),
         }
-        let notes = [Note::of_claims(path), Note::of_rosters(path)];
-        Self::from_database(file::open(path)?, Some(node), notes)
+        Self::at(path, Some(node), lock, randomness)
     }
 
     /// Opens the store at `path`, whosever it is, for a command of the machine's owner; `None` when there is none.
-    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+    pub fn open_existing(
+        path: &Path,
+        lock: &Lock,
+        randomness: &Randomness,
+    ) -> Result<Option<Self>, StoreError> {
         if !path.try_exists()? {
             return Ok(None);
         }
-        let notes = [Note::of_claims(path), Note::of_rosters(path)];
-        Self::from_database(file::open(path)?, None, notes).map(Some)
+        Self::at(path, None, lock, randomness).map(Some)
+    }
+
+    fn at(
+        path: &Path,
+        node: Option<&NodeId>,
+        lock: &Lock,
+        randomness: &Randomness,
+    ) -> Result<Self, StoreError> {
+        let mut database = file::open(path)?;
+        let is_sealed = check(&database, node)?.1;
+        let sealing = match (is_sealed, lock) {
+            (true, lock) => Sealing::Under(lock::read(&key_path(path), lock)?, randomness.clone()),
+            (false, Lock::Off) => Sealing::Clear,
+            (false, lock) => {
+                let sealing = fresh_sealing(path, lock, randomness)?;
+                file::replace(path, &database, |new| {
+                    rewrite::rewrite(&database.begin_read()?, new.begin_write()?, &sealing)
+                })?;
+                drop(database);
+                database = file::open(path)?;
+                tracing::info!("the key store is encrypted now");
+                sealing
+            }
+        };
+        let notes = [
+            Note::of_claims(path),
+            Note::of_rosters(path),
+            Note::of_generations(path),
+        ];
+        let store = Self::from_database(database, node, sealing, notes)?;
+        let path = Some(path.to_owned());
+        Ok(Self { path, ..store })
     }
 
     /// A store that is gone with the process: for tests and simulations.
     pub fn in_memory(node: &NodeId, randomness: &Randomness) -> Result<Self, StoreError> {
         let database = Database::open("memory", Memory::new())?;
-        initialise(database.begin_write()?, node, randomness)?;
-        Self::from_database(database, Some(node), [(); 2].map(|()| Note::none()))
+        initialise(database.begin_write()?, node, &Sealing::Clear, randomness)?;
+        let notes = [(); 3].map(|()| Note::none());
+        Self::from_database(database, Some(node), Sealing::Clear, notes)
     }
 
     /// Makes a store on a simulated disk, in the steps that [`Self::open`] takes under a temporary name.
@@ -105,7 +172,7 @@ impl KeyStore {
         let database = redb::Database::builder()
             .set_cache_size(database::CACHE_BYTES)
             .create_with_backend(disk)?;
-        initialise(database.begin_write()?, node, randomness)
+        initialise(database.begin_write()?, node, &Sealing::Clear, randomness)
     }
 
     /// The store that was made on a simulated disk, checked as [`Self::open`] does.
@@ -117,54 +184,57 @@ impl KeyStore {
             return Err(StoreError::Unreadable("the file is empty".into()));
         }
         let database = Database::open("simulated", Simulated(disk))?;
-        Self::from_database(database, Some(node), [(); 2].map(|()| Note::none()))
+        let notes = [(); 3].map(|()| Note::none());
+        Self::from_database(database, Some(node), Sealing::Clear, notes)
     }
 
     fn from_database(
         database: Database,
         node: Option<&NodeId>,
-        [note, roster_note]: [Note; 2],
+        sealing: Sealing,
+        [note, roster_note, generation]: [Note; 3],
     ) -> Result<Self, StoreError> {
-        let transaction = database.begin_read()?;
-        let about = match transaction.open_table(ABOUT) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Err(StoreError::Foreign),
-            Err(other) => return Err(other.into()),
-        };
-        let value = |key| -> Result<Zeroizing<Vec<u8>>, StoreError> {
-            let found = about.get(key)?.ok_or(StoreError::Foreign)?;
-            Ok(Zeroizing::new(found.value().to_vec()))
-        };
-        if value("format")?.as_slice() != FORMAT {
-            return Err(StoreError::Foreign);
-        }
-        let owner = value("node_id")?;
-        if node.is_some_and(|node| owner.as_slice() != node.as_ref().as_bytes()) {
-            return Err(StoreError::OtherNode {
-                owner: String::from_utf8_lossy(&owner).into_owned(),
-            });
-        }
-        let owner = std::str::from_utf8(&owner).ok();
-        let owner = owner.and_then(|owner| NodeId::try_from(owner).ok());
-        let owner = owner.ok_or_else(|| StoreError::Damaged("the node's id".into()))?;
-        let seed = Seed::try_from(value("seed")?.as_slice())
-            .map_err(|_| StoreError::Damaged("seed".into()))?;
-        drop(about);
-        drop(transaction);
+        let (owner, _) = check(&database, node)?;
         // A store that an earlier version made lacks the tables that came later.
         let transaction = database.begin_write()?;
         plugins::make_tables(&transaction)?;
         treated::make_table(&transaction)?;
+        let set_back = generation::begin(&transaction, &generation)?;
         transaction.commit()?;
+        let seed = {
+            let about = database.begin_read()?.open_table(ABOUT)?;
+            let found = about.get("seed")?.ok_or(StoreError::Foreign)?;
+            let seed = sealing.open(Place(ABOUT.name(), &["seed"]), found.value())?;
+            Seed::try_from(seed.as_slice()).map_err(|_| StoreError::Damaged("seed".into()))?
+        };
         let store = Self {
             database,
             owner,
             seed,
             note,
             roster_note,
+            sealing,
+            set_back,
+            path: None,
         };
         store.check_claims()?;
         Ok(store)
+    }
+
+    /// Whether this is an older copy of the store than was used here before, and that was not [noticed](Self::notice_set_back) yet: what was
+    /// remembered since the copy was made is gone.
+    pub fn was_set_back(&self) -> bool {
+        self.set_back
+    }
+
+    /// That the store is an older copy was told to the operator.
+    pub fn notice_set_back(&self) -> Result<(), StoreError> {
+        self.remove(ABOUT, generation::SET_BACK).map(drop)
+    }
+
+    /// Whether its values are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.sealing, Sealing::Under(..))
     }
 
     /// The node that it is of.
@@ -227,11 +297,13 @@ impl KeyStore {
         changes: &PluginChanges,
     ) -> Result<(), StoreError> {
         let transaction = self.database.begin_write()?;
-        let record = records::encode(context)?;
-        let mut contexts = transaction.open_table(CONTEXTS)?;
-        contexts.insert(id.as_ref(), record.as_slice())?;
-        drop(contexts);
-        plugins::change(&transaction, changes)?;
+        self.put_in(
+            &transaction,
+            CONTEXTS,
+            id.as_ref(),
+            &records::encode(context)?,
+        )?;
+        plugins::change(&transaction, changes, &self.sealing)?;
         transaction.commit()?;
         Ok(())
     }
@@ -258,14 +330,17 @@ impl KeyStore {
         table: TableDefinition<&str, &[u8]>,
         key: &str,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let place = Place(table.name(), &[key]);
         let table = self.database.begin_read()?.open_table(table)?;
-        Ok(table
-            .get(key)?
-            .map(|found| Zeroizing::new(found.value().to_vec())))
+        let found = table.get(key)?;
+        found
+            .map(|found| self.sealing.open(place, found.value()))
+            .transpose()
     }
 
     /// All entries of a table; none of one that was never written to.
     fn scan(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<Entry>, StoreError> {
+        let name = table.name();
         let table = match self.database.begin_read()?.open_table(table) {
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
             table => table?,
@@ -274,10 +349,9 @@ impl KeyStore {
             .iter()?
             .map(|entry| {
                 let (key, value) = entry?;
-                Ok((
-                    key.value().to_owned(),
-                    Zeroizing::new(value.value().to_vec()),
-                ))
+                let key = key.value().to_owned();
+                let value = self.sealing.open(Place(name, &[&key]), value.value())?;
+                Ok((key, value))
             })
             .collect()
     }
@@ -289,8 +363,37 @@ impl KeyStore {
         value: &[u8],
     ) -> Result<(), StoreError> {
         let transaction = self.database.begin_write()?;
-        transaction.open_table(table)?.insert(key, value)?;
+        self.put_in(&transaction, table, key, value)?;
         transaction.commit()?;
+        Ok(())
+    }
+
+    /// An entry, as this transaction has it.
+    fn get_in(
+        &self,
+        transaction: &redb::WriteTransaction,
+        table: TableDefinition<&str, &[u8]>,
+        key: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let place = Place(table.name(), &[key]);
+        let table = transaction.open_table(table)?;
+        let found = table.get(key)?;
+        found
+            .map(|found| self.sealing.open(place, found.value()))
+            .transpose()
+    }
+
+    fn put_in(
+        &self,
+        transaction: &redb::WriteTransaction,
+        table: TableDefinition<&str, &[u8]>,
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let sealed = self.sealing.seal(Place(table.name(), &[key]), value)?;
+        transaction
+            .open_table(table)?
+            .insert(key, sealed.as_slice())?;
         Ok(())
     }
 
@@ -307,17 +410,73 @@ fn certificate_key(address: &str) -> String {
     format!("researcher_certificate {address}")
 }
 
+/// Where the store's key lies, locked up.
+fn key_path(store: &Path) -> PathBuf {
+    store.with_extension("key")
+}
+
+/// For a store that is about to be written.
+fn fresh_sealing(path: &Path, lock: &Lock, randomness: &Randomness) -> Result<Sealing, StoreError> {
+    Ok(match lock {
+        Lock::Off => Sealing::Clear,
+        lock => {
+            let path = key_path(path);
+            // One that is there may be that of a store which was moved away: it stays.
+            let key = match lock::read(&path, lock) {
+                Err(StoreError::NoKey) => lock::draw(&path, lock, randomness)?,
+                key => key?,
+            };
+            Sealing::Under(key, randomness.clone())
+        }
+    })
+}
+
+/// Whose store it is, and whether its values are encrypted. Refuses what is none of ours, and another node's.
+fn check(database: &Database, node: Option<&NodeId>) -> Result<(NodeId, bool), StoreError> {
+    let transaction = database.begin_read()?;
+    let about = match transaction.open_table(ABOUT) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Err(StoreError::Foreign),
+        Err(other) => return Err(other.into()),
+    };
+    let value = |key| -> Result<Vec<u8>, StoreError> {
+        let found = about.get(key)?.ok_or(StoreError::Foreign)?;
+        Ok(found.value().to_vec())
+    };
+    let is_sealed = match value("format")?.as_slice() {
+        FORMAT => false,
+        SEALED => true,
+        _ => return Err(StoreError::Foreign),
+    };
+    let owner = value("node_id")?;
+    if node.is_some_and(|node| owner.as_slice() != node.as_ref().as_bytes()) {
+        return Err(StoreError::OtherNode {
+            owner: String::from_utf8_lossy(&owner).into_owned(),
+        });
+    }
+    let owner = std::str::from_utf8(&owner).ok();
+    let owner = owner.and_then(|owner| NodeId::try_from(owner).ok());
+    let owner = owner.ok_or_else(|| StoreError::Damaged("the node's id".into()))?;
+    Ok((owner, is_sealed))
+}
+
 fn initialise(
     transaction: redb::WriteTransaction,
     node: &NodeId,
+    sealing: &Sealing,
     randomness: &Randomness,
 ) -> Result<(), StoreError> {
     let seed = Seed::draw(randomness);
+    let format = match sealing {
+        Sealing::Clear => FORMAT,
+        Sealing::Under(..) => SEALED,
+    };
     {
         let mut about = transaction.open_table(ABOUT)?;
-        about.insert("format", FORMAT)?;
+        about.insert("format", format)?;
         about.insert("node_id", node.as_ref().as_bytes())?;
-        about.insert("seed", seed.as_bytes().as_slice())?;
+        let seed = sealing.seal(Place(ABOUT.name(), &["seed"]), seed.as_bytes())?;
+        about.insert("seed", seed.as_slice())?;
         transaction.open_table(CHANNELS)?;
         transaction.open_table(CONTEXTS)?;
     }
@@ -337,7 +496,7 @@ mod tests {
     }
 
     fn open(path: &Path, name: &str) -> Result<KeyStore, StoreError> {
-        KeyStore::open(path, &node(name), &Randomness::from_seed(1))
+        KeyStore::open(path, &node(name), &Lock::Off, &Randomness::from_seed(1))
     }
 
     fn context() -> ContextRecord {

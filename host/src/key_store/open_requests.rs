@@ -7,11 +7,13 @@ use super::{KeyStore, StoreError, records};
 use crate::message::RequestId;
 
 /// Stores of earlier versions have it from their first request on.
-const OPEN_REQUESTS: TableDefinition<&str, &[u8]> = TableDefinition::new("open_requests");
+pub(super) const OPEN_REQUESTS: TableDefinition<&str, &[u8]> =
+    TableDefinition::new("open_requests");
 /// The answered ones, with their place among them.
-const ANSWERED: TableDefinition<&str, u64> = TableDefinition::new("answered_requests");
+pub(super) const ANSWERED: TableDefinition<&str, u64> = TableDefinition::new("answered_requests");
 /// The same, by place.
-const IN_ORDER: TableDefinition<u64, &str> = TableDefinition::new("answered_requests_in_order");
+pub(super) const IN_ORDER: TableDefinition<u64, &str> =
+    TableDefinition::new("answered_requests_in_order");
 
 /// How many answered requests are remembered. By number and not by time, as the clock of a machine may jump.
 const MOST_ANSWERED: u64 = 4096;
@@ -85,6 +87,7 @@ fn remember(transaction: &WriteTransaction, id: &RequestId) -> Result<(), StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_store::Lock;
     use crate::message::{NodeId, ResearcherId};
     use crate::randomness::Randomness;
 
@@ -93,7 +96,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("node.redb");
         let node = NodeId::try_from("a").expect("a valid id");
-        let open = || KeyStore::open(&path, &node, &Randomness::from_seed(1)).expect("a store");
+        let open = || {
+            KeyStore::open(&path, &node, &Lock::Off, &Randomness::from_seed(1)).expect("a store")
+        };
         let [first, second, third] =
             ["1", "2", "3"].map(|id| RequestId::try_from(id).expect("a valid id"));
         let researcher: ResearcherId = "R".parse().expect("a valid id");
@@ -130,7 +135,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("node.redb");
         let node = NodeId::try_from("a").expect("a valid id");
-        let open = || KeyStore::open(&path, &node, &Randomness::from_seed(1)).expect("a store");
+        let open = || {
+            KeyStore::open(&path, &node, &Lock::Off, &Randomness::from_seed(1)).expect("a store")
+        };
         let id = |n: u64| RequestId::try_from(n.to_string().as_str()).expect("a valid id");
 
         let store = open();

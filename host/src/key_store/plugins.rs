@@ -2,17 +2,19 @@
 //!
 //! Entries are kept by the plugin's name, so that another version of it finds them; no plugin sees another's.
 
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, TableHandle, WriteTransaction};
 use zeroize::Zeroizing;
 
 use super::records::{self, QuarantineRecord};
+use super::sealing::{Place, Sealing};
 use super::{KeyStore, StoreError};
 
-const QUARANTINES: TableDefinition<&str, &[u8]> = TableDefinition::new("quarantines");
+pub(super) const QUARANTINES: TableDefinition<&str, &[u8]> = TableDefinition::new("quarantines");
 /// By plugin and key.
-const ENTRIES: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("plugin_entries");
+pub(super) const ENTRIES: TableDefinition<(&str, &str), &[u8]> =
+    TableDefinition::new("plugin_entries");
 /// Bytes and keys that each plugin has, so that its quota is checked without reading all it has.
-const TOTALS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("plugin_totals");
+pub(super) const TOTALS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("plugin_totals");
 
 /// What a plugin may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreErr
 pub(super) fn change(
     transaction: &WriteTransaction,
     changes: &PluginChanges,
+    sealing: &Sealing,
 ) -> Result<(), StoreError> {
     let plugin = changes.plugin.as_str();
     let mut entries = transaction.open_table(ENTRIES)?;
@@ -58,12 +61,14 @@ pub(super) fn change(
             Some(value) => {
                 bytes += size(value);
                 keys += 1;
-                entries.insert((plugin, key.as_str()), value.as_slice())?
+                let sealed = sealing.seal(Place(ENTRIES.name(), &[plugin, key]), value)?;
+                entries.insert((plugin, key.as_str()), sealed.as_slice())?
             }
             None => entries.remove((plugin, key.as_str()))?,
         };
         if let Some(replaced) = replaced {
-            bytes = bytes.saturating_sub(size(replaced.value()));
+            let replaced = sealing.content_len(replaced.value().len());
+            bytes = bytes.saturating_sub((key.len() + replaced) as u64);
             keys = keys.saturating_sub(1);
         }
     }
@@ -87,7 +92,10 @@ impl KeyStore {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let table = self.database.begin_read()?.open_table(ENTRIES)?;
         let found = table.get((plugin, key))?;
-        Ok(found.map(|value| Zeroizing::new(value.value().to_vec())))
+        let place = Place(ENTRIES.name(), &[plugin, key]);
+        found
+            .map(|value| self.sealing.open(place, value.value()))
+            .transpose()
     }
 
     /// The keys of a plugin's entries that begin with `prefix`, sorted.
@@ -108,7 +116,7 @@ impl KeyStore {
     /// Makes a plugin's changes: all, or none if they do not fit its quota. On disk before this returns.
     pub fn change_plugin_entries(&self, changes: &PluginChanges) -> Result<(), StoreError> {
         let transaction = self.database.begin_write()?;
-        change(&transaction, changes)?;
+        change(&transaction, changes, &self.sealing)?;
         transaction.commit()?;
         Ok(())
     }
@@ -155,7 +163,11 @@ impl KeyStore {
         {
             let mut table = transaction.open_table(QUARANTINES)?;
             match record {
-                Some(record) => table.insert(plugin, records::encode(record)?.as_slice())?,
+                Some(record) => {
+                    let place = Place(QUARANTINES.name(), &[plugin]);
+                    let sealed = self.sealing.seal(place, &records::encode(record)?)?;
+                    table.insert(plugin, sealed.as_slice())?
+                }
                 None => table.remove(plugin)?,
             };
         }

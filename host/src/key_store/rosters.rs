@@ -78,6 +78,7 @@ fn noted_version(note: &Option<PathBuf>) -> Result<u64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_store::Lock;
     use crate::message::NodeId;
     use crate::randomness::Randomness;
 
@@ -96,7 +97,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let [path, copy] = ["node.redb", "copy"].map(|name| folder.path().join(name));
         let node = NodeId::try_from("a").expect("valid");
-        let open = || KeyStore::open(&path, &node, &Randomness::from_seed(1)).expect("a store");
+        let open = || {
+            KeyStore::open(&path, &node, &Lock::Off, &Randomness::from_seed(1)).expect("a store")
+        };
         assert_eq!(open().highest_roster().expect("read"), 0);
         assert!(open().put_roster(&roster(6)).expect("put"));
         std::fs::copy(&path, &copy).expect("copied");
@@ -122,7 +125,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let node = NodeId::try_from("a").expect("valid");
         let path = folder.path().join("node.redb");
-        let store = KeyStore::open(&path, &node, &Randomness::from_seed(1)).expect("a store");
+        let store =
+            KeyStore::open(&path, &node, &Lock::Off, &Randomness::from_seed(1)).expect("a store");
         std::fs::write(folder.path().join("node.roster"), "the last").expect("written");
         assert!(matches!(
             store.highest_roster(),

@@ -6,7 +6,7 @@ use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use super::{KeyStore, PluginChanges, StoreError, plugins};
 
 /// By number, in the order in which they were treated.
-const TREATED: TableDefinition<u64, &[u8; 16]> = TableDefinition::new("treated");
+pub(super) const TREATED: TableDefinition<u64, &[u8; 16]> = TableDefinition::new("treated");
 
 /// What tells a message from all others.
 pub type MessageDigest = [u8; 16];
@@ -39,7 +39,7 @@ impl KeyStore {
             }
             number
         };
-        plugins::change(&transaction, changes)?;
+        plugins::change(&transaction, changes, &self.sealing)?;
         transaction.commit()?;
         Ok(number)
     }

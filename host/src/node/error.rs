@@ -24,6 +24,14 @@ pub enum NodeError {
         /// Why.
         source: StoreError,
     },
+    /// What the key store is encrypted under.
+    #[error("the key store cannot be opened: {why}")]
+    StoreKey {
+        /// Why.
+        why: String,
+        /// What to do.
+        todo: &'static str,
+    },
     /// The recording that was asked for.
     #[error("the recording {path} cannot be begun: {source}")]
     Recording {
@@ -94,6 +102,7 @@ impl NodeError {
             Self::Data { .. } => "name a directory that you may write to with --data".into(),
             Self::Recording { .. } => "name a file that is not there yet, in a folder that you may write to".into(),
             Self::Store { source, .. } => source.advice().into(),
+            Self::StoreKey { todo, .. } => (*todo).into(),
             Self::Audit(error) => error.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),
             Self::Runtime(_) => "raise the limit of address space (ulimit -v) to at least 200 GiB; it is reserved, not used".into(),

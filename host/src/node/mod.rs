@@ -9,6 +9,7 @@ mod error;
 mod identities;
 mod meeting;
 mod recording;
+mod store;
 mod trust;
 mod wiring;
 
@@ -38,6 +39,7 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 use recording::Recording;
+pub(crate) use store::{open_stopped, open_store, tidy_stopped};
 pub use trust::{Trusted, trust};
 pub(crate) use wiring::{Ground, Wiring};
 
@@ -45,6 +47,8 @@ pub(crate) use wiring::{Ground, Wiring};
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// What an operator is told whose node can talk to nobody.
 const ALONE: &str = "this node talks to no peer: it knows nobody's identity key, and suite 1 is not allowed; apply a roster (`backchannel roster apply`), pin peers (`backchannel peer pin`), or, in a network of Fed-BioMed, write suite-1 = \"any\" under [channels] in policy.toml";
+/// What an operator is told whose node has an older store than before.
+const SET_BACK: &str = "security: this key store is older than what was last used here: a backup that was put back? What was stored, pinned and treated since is forgotten: look at `backchannel peer list`, and have researchers repeat set-ups; in suite 1, messages of since then can be treated again";
 /// How often a running node looks whether what it knows of its peers has expired.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
 
@@ -216,6 +220,15 @@ impl Node {
             component_name: config.name.clone(),
         };
         let audit = Audit::open(&config.data, component)?;
+        if store.was_set_back() {
+            tracing::warn!("{SET_BACK}");
+            audit.record(Event::StoreSetBack);
+            let noticed = store.notice_set_back();
+            noticed.map_err(|source| NodeError::store(&config.data, source))?;
+        }
+        if !store.is_encrypted() {
+            tracing::warn!("the key store is not encrypted: policy.toml says key = \"off\"");
+        }
         Ok(Opened {
             config,
             randomness,
@@ -447,42 +460,6 @@ fn begin_recording(
         path: path.to_owned(),
         source,
     })
-}
-
-/// Opens the key store in the data directory of the node `id`, or makes it.
-pub(crate) fn open_store(
-    data: &Path,
-    id: &NodeId,
-    randomness: &Randomness,
-) -> Result<KeyStore, NodeError> {
-    make_private_folder(data).map_err(|source| NodeError::Data {
-        path: data.to_owned(),
-        source,
-    })?;
-    KeyStore::open(&error::store_path(data), id, randomness)
-        .map_err(|source| NodeError::store(data, source))
-}
-
-/// Opens the key store of a node that does not run; `None` when the data directory has none.
-pub(crate) fn open_stopped(data: &Path) -> Result<Option<KeyStore>, NodeError> {
-    KeyStore::open_existing(&error::store_path(data))
-        .map_err(|source| NodeError::store(data, source))
-}
-
-/// What a running node does to a plugin's state in its store, done to that of a node that does not run: ends the
-/// quarantine of `release`, deletes what `forget` has stored. Empty names are nobody's.
-pub(crate) fn tidy_stopped(data: &Path, release: &str, forget: &str) -> Result<(), NodeError> {
-    let failed = |source| NodeError::store(data, source);
-    let Some(store) = open_stopped(data)? else {
-        return Ok(());
-    };
-    if !release.is_empty() {
-        store.put_quarantine(release, None).map_err(failed)?;
-    }
-    if !forget.is_empty() {
-        store.forget_plugin(forget).map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// The policy of the data directory, with the plugins that it allows.

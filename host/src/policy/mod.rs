@@ -13,6 +13,7 @@ mod inputs;
 mod name;
 mod parse;
 mod place;
+mod store;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,6 +27,7 @@ pub use entry::{Approval, Entry};
 pub use error::PolicyError;
 pub use name::{KeyName, PluginName};
 pub use place::{Place, Setting};
+pub use store::StoreLock;
 
 /// Its name in the data directory.
 pub const FILE: &str = "policy.toml";
@@ -39,6 +41,8 @@ pub struct Policy {
     pub consortium: Trust,
     /// Who may be talked to in which suite.
     pub channels: ChannelRules,
+    /// What the key store is encrypted under.
+    pub store: StoreLock,
     entries: BTreeMap<PluginName, Entry>,
 }
 

@@ -10,6 +10,7 @@ use toml::value::Datetime;
 
 use super::channels::{ChannelsTable, RosterTable};
 use super::inputs::InputTable;
+use super::store::StoreTable;
 use super::{Approval, Entry, KeyName, PluginName, Policy, PolicyError, Setting};
 use crate::handlers::{BUILT_IN, Capability, Limit, Limits, Scope};
 use crate::packages::{Digest, Trust};
@@ -29,6 +30,8 @@ struct PolicyTable {
     roster: RosterTable,
     #[serde(default)]
     channels: ChannelsTable,
+    #[serde(default)]
+    store: StoreTable,
     #[serde(default)]
     plugin: BTreeMap<Spanned<String>, PluginTable>,
 }
@@ -132,6 +135,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
         entries: entries.collect::<Result<_, _>>()?,
         consortium: lines.roster(table.roster)?,
         channels: lines.channels(table.channels)?,
+        store: lines.store(table.store)?,
         trust,
     })
 }
