@@ -76,6 +76,7 @@ impl Node {
             node_id: id.clone(),
             relay,
             certificate,
+            prover: None,
         };
         let rng = ChaCha20Rng::seed_from_u64(id.as_str().len() as u64);
         let transport = Transport::start(config, incoming_sender, outgoing_receiver, rng);
