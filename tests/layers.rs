@@ -272,6 +272,7 @@ const LAYERS: [(&str, &[&str]); 55] = [
             "randomness",
             "files",
             "proto",
+            "primitives",
             "identity",
             "node_proof",
             "packages",

@@ -35,6 +35,7 @@ pub async fn start_relay(data_dir: &Path, port: u16) -> Result<Relay, RelayError
         researcher_id: researcher(),
         data_dir: data_dir.to_owned(),
         identity: None,
+        listing: None,
     };
     Relay::start(config, ChaCha20Rng::seed_from_u64(1)).await
 }

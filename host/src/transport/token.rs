@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use rand_core::Rng;
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use zeroize::Zeroizing;
@@ -30,6 +31,13 @@ impl Token {
             .try_into()
             .ok()
             .map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+
+    /// A new one. `rng` must be cryptographically secure.
+    pub fn draw(rng: &mut impl Rng) -> Self {
+        let mut bytes = Zeroizing::new([0; Self::BYTES]);
+        rng.fill_bytes(&mut *bytes);
+        Self(bytes)
     }
 
     /// The bytes.
