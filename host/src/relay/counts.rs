@@ -26,8 +26,8 @@ pub struct Counts {
 /// Why a relay that was given a roster does not serve a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
-    /// It was made under the id of a listed node, without a proof or with a wrong one. The first call without a proof is not counted, as
-    /// a node hears by it that one is wanted.
+    /// It was made under the id of a listed node, without a proof or with a wrong one. The first call without a proof is not counted, nor
+    /// are others over its connection in the next 5 s: a node hears by it that one is wanted.
     NotProven,
     /// It was made under another id, and only listed nodes are served.
     NotListed,

@@ -28,6 +28,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// For how long longer messages may come with it: as long as the last poll that was begun with it may be held.
 const GRACE: Duration = HOLD.saturating_add(Duration::from_secs(60));
 
+/// For so long calls over a connection may have been under way when it heard that a proof is wanted.
+const ASKING: Duration = Duration::from_secs(5);
+
 /// Refused calls under one id are logged at most so often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -109,8 +112,8 @@ struct Known {
     token: Option<Issued>,
     /// The last challenge that it has answered: none before it counts any more.
     answered: u64,
-    /// Whether a call came without a proof since the last proof. That is how a node hears that one is wanted.
-    asked: bool,
+    /// The first call without a proof since the last proof: when, and where from. That is how a node hears that one is wanted.
+    asked: Option<(Instant, Option<SocketAddr>)>,
     /// How many calls were refused since the relay's start, such first ones apart.
     refused: u64,
     logged: Option<Instant>,
@@ -189,10 +192,7 @@ impl Gate {
             }
             Err(Denied::Unproven(_)) => {
                 if let Some(known) = self.lock().known.get_mut(node) {
-                    if known.asked {
-                        known.refuse(node, address, &self.tally, "a call without a proof");
-                    }
-                    known.asked = true;
+                    known.ask(node, address, &self.tally);
                 }
             }
         }
@@ -258,7 +258,7 @@ impl Gate {
         }
         let token = Token::draw(&mut state.rng);
         known.answered = number;
-        known.asked = false;
+        known.asked = None;
         known.token = Some(Issued {
             hash: Sha256::digest(token.as_bytes()).into(),
             since: Instant::now(),
@@ -330,7 +330,7 @@ impl Known {
             key,
             token: None,
             answered: 0,
-            asked: false,
+            asked: None,
             refused: 0,
             logged: None,
             not_logged: 0,
@@ -348,6 +348,17 @@ impl Known {
         self.is_proven(life) && issued.is_some_and(|issued| issued.hash == hash)
     }
 
+    /// Answers a call without a proof by asking for one.
+    fn ask(&mut self, node: &NodeId, address: Option<SocketAddr>, tally: &Tally) {
+        let now = Instant::now();
+        match self.asked {
+            None => self.asked = Some((now, address)),
+            Some((then, same))
+                if same == address && now.saturating_duration_since(then) < ASKING => {}
+            Some(_) => self.refuse(node, address, tally, "a call without a proof"),
+        }
+    }
+
     fn refuse(&mut self, node: &NodeId, address: Option<SocketAddr>, tally: &Tally, what: &str) {
         self.refused += 1;
         tally.refused(Refusal::NotProven);
@@ -360,5 +371,152 @@ impl Known {
         let not_logged = std::mem::take(&mut self.not_logged);
         self.logged = Some(now);
         tracing::warn!(security = true, %node, ?address, what, not_logged, "identity not proven: somebody uses this node's id without its key, or the node has another key than the roster");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::IdentitySecret;
+    use crate::node_proof::NodeHalf;
+    use crate::randomness::Randomness;
+
+    fn id(text: &str) -> NodeId {
+        text.parse().expect("an id")
+    }
+
+    fn place() -> Place {
+        Place {
+            researcher: "R".parse().expect("an id"),
+            certificate: [1; 32],
+        }
+    }
+
+    fn secret(node: &str) -> IdentitySecret {
+        IdentitySecret::draw(&Randomness::from_seed(node.len() as u64))
+    }
+
+    fn roster(version: u64, expires: &str, nodes: &[(&str, &str)]) -> Roster {
+        let mut text = format!(
+            "format = 1\nfederation = \"f\"\nversion = {version}\nissued = 2020-01-01T00:00:00Z\nexpires = {expires}\n"
+        );
+        for (node, key) in nodes {
+            let key = secret(key).public();
+            text += &format!("[[node]]\nid = \"{node}\"\nsite = \"s\"\nkey = \"{key}\"\n");
+        }
+        Roster::parse(&text).expect("a roster")
+    }
+
+    const LATE: &str = "2999-01-01T00:00:00Z";
+    const OVER: &str = "2021-01-01T00:00:00Z";
+
+    fn gate(roster: Roster, only_listed: bool) -> Gate {
+        let mut rng = Randomness::from_seed(9);
+        Gate::new(place(), roster, only_listed, Arc::default(), &mut rng)
+    }
+
+    fn token(gate: &Gate, node: &str) -> Token {
+        let challenge = gate.challenge(&id(node));
+        let half = NodeHalf::new(id(node), secret(node));
+        let proof = half
+            .prove(&place(), &challenge.nonce, &challenge.relay_key)
+            .expect("a point");
+        gate.prove(&id(node), &challenge.nonce, &proof, None)
+            .expect("a proof")
+    }
+
+    fn refused(gate: &Gate) -> u64 {
+        let refused = gate.tally.read().refused;
+        refused.get(&Refusal::NotProven).copied().unwrap_or(0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_ends_after_an_hour_and_for_messages_when_the_last_poll_begun_with_it_does() {
+        let gate = gate(roster(1, LATE, &[("a", "a")]), false);
+        let token = token(&gate, "a");
+        let may = |call| gate.admits(&id("a"), Some(&token), call).is_ok();
+        tokio::time::advance(TOKEN_LIFE - Duration::from_millis(1)).await;
+        assert!(may(Call::Poll) && may(Call::Message));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!may(Call::Poll) && may(Call::Message));
+        tokio::time::advance(GRACE).await;
+        assert!(!may(Call::Message));
+        assert_eq!(gate.standing()[&id("a")], (false, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_under_way_when_a_proof_was_wanted_is_no_theft_and_the_rest_is() {
+        let gate = gate(roster(1, LATE, &[("a", "a")]), false);
+        let from = |port: u16| Some(([127, 0, 0, 1], port).into());
+        let call = |port| gate.admit(&id("a"), None, Call::Message, from(port));
+        for _ in 0..3 {
+            assert_eq!(call(1), Err(Denied::Unproven(id("a"))));
+        }
+        assert_eq!(refused(&gate), 0);
+        assert!(call(2).is_err());
+        assert_eq!(refused(&gate), 1);
+        tokio::time::advance(ASKING).await;
+        assert!(call(1).is_err());
+        assert_eq!(refused(&gate), 2);
+        // A proof settles it.
+        token(&gate, "a");
+        assert!(call(3).is_err());
+        assert_eq!(refused(&gate), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thief_fills_the_counters_and_not_the_log() {
+        let gate = gate(roster(1, LATE, &[("a", "a")]), false);
+        let logged = || {
+            let state = gate.lock();
+            let known = &state.known[&id("a")];
+            known.refused - known.not_logged
+        };
+        let try_it = |times: u16| {
+            for port in 0..times {
+                let from = Some(([127, 0, 0, 1], port).into());
+                assert!(gate.admit(&id("a"), None, Call::Poll, from).is_err());
+            }
+        };
+        try_it(1001);
+        assert_eq!((refused(&gate), logged()), (1000, 1));
+        tokio::time::advance(LOG_INTERVAL).await;
+        try_it(1000);
+        // One line, which says how many there were.
+        assert_eq!(gate.lock().known[&id("a")].not_logged, 999);
+        assert_eq!(refused(&gate), 2000);
+    }
+
+    #[test]
+    fn a_roster_that_is_over_lets_none_of_its_nodes_in_and_nobody_in_their_place() {
+        let gate = gate(roster(1, LATE, &[("a", "a")]), false);
+        let token = token(&gate, "a");
+        gate.change(roster(2, OVER, &[("a", "a")]));
+        for token in [None, Some(&token)] {
+            let denied = gate.admit(&id("a"), token, Call::Poll, None);
+            assert!(matches!(denied, Err(Denied::RosterOver(_))));
+        }
+        let challenge = gate.challenge(&id("a"));
+        assert!(matches!(
+            gate.prove(&id("a"), &challenge.nonce, &[0; 32], None),
+            Err(NotProven::Denied(Denied::RosterOver(_)))
+        ));
+        assert!(gate.status().over.is_some());
+        assert_eq!(gate.admit(&id("c"), None, Call::Poll, None), Ok(()));
+    }
+
+    #[test]
+    fn another_roster_keeps_the_proofs_of_those_whose_key_is_the_same() {
+        let gate = gate(roster(1, LATE, &[("a", "a"), ("bb", "bb")]), true);
+        let tokens = ["a", "bb"].map(|node| (id(node), token(&gate, node)));
+        gate.change(roster(2, LATE, &[("a", "a"), ("bb", "ccc")]));
+        let [a, b] = tokens.map(|(node, token)| gate.admits(&node, Some(&token), Call::Poll));
+        assert_eq!((a, b), (Ok(()), Err(Denied::Unproven(id("bb")))));
+        gate.change(roster(3, LATE, &[]));
+        assert_eq!(
+            gate.admit(&id("a"), None, Call::Poll, None),
+            Err(Denied::NotListed(id("a")))
+        );
+        assert!(gate.is_closed_to(&id("a")));
     }
 }
