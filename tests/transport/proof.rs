@@ -14,10 +14,10 @@ use tonic::{Code, Request, Status};
 use crate::consortium::{Consortium, Prove, answer, listed, prover, secret};
 use crate::harness::{Node, PATIENCE, Raw, address_of, overlay, researcher, start_relay_with};
 
-/// A relay whose roster lists a and b.
+/// A relay whose roster lists a, b and d.
 async fn relay_of(folder: &tempfile::TempDir) -> (Consortium, Relay) {
     let consortium = Consortium::new(folder.path());
-    consortium.publish(1, &["a", "b"]);
+    consortium.publish(1, &["a", "b", "d"]);
     let listing = consortium.listing(false);
     let relay = start_relay_with(&folder.path().join("relay"), 0, listing)
         .await
@@ -91,9 +91,9 @@ async fn who_has_not_the_key_says_nothing_in_a_nodes_name() {
     let (a, mut b) = (listed("a", &relay), listed("b", &relay));
     a.connected().await;
     b.connected().await;
-    let token_of_b = Prove::connect(&relay)
+    let token_of_d = Prove::connect(&relay)
         .await
-        .token("b", relay.certificate())
+        .token("d", relay.certificate())
         .await;
     // One that is not listed is served, and is nobody else by that.
     let mut thief = Raw::connect(&relay).await;
@@ -108,7 +108,7 @@ async fn who_has_not_the_key_says_nothing_in_a_nodes_name() {
         errnum: None,
     };
     let made_up = Token::from_bytes(&[7; 32]).unwrap();
-    for token in [None, Some(&made_up), Some(&token_of_b)] {
+    for token in [None, Some(&made_up), Some(&token_of_d)] {
         for message in [ToResearcher::Overlay(overlay("a", "b", 66)), reply.clone()] {
             let mut thief = Raw::connect(&relay).await;
             let refused = say(&mut thief, message, token).await.unwrap_err();
@@ -179,11 +179,38 @@ async fn a_proof_serves_once_and_a_later_one_ends_those_before() {
 
     assert_eq!(unproven(&relay), 2);
     let mut raw = Raw::connect(&relay).await;
-    poll(&mut raw, "a", Some(&token)).await.unwrap();
-    // The next token takes its place.
     let next = client.token("a", relay.certificate()).await;
     assert!(poll(&mut raw, "a", Some(&token)).await.is_err());
     poll(&mut raw, "a", Some(&next)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_of_a_node_that_is_here_changes_nothing_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_consortium, relay) = relay_of(&folder).await;
+    let (a, mut b) = (listed("a", &relay), listed("b", &relay));
+    a.connected().await;
+    b.connected().await;
+
+    let mut copy = Prove::connect(&relay).await;
+    let refused = timeout(PATIENCE, async {
+        loop {
+            // Let in only if it comes between two polls of the node.
+            let challenge = copy.challenge("a").await;
+            let proof = answer("a", secret("a"), relay.certificate(), &challenge);
+            if let Err(refused) = copy.prove("a", &challenge, proof).await {
+                return refused;
+            }
+        }
+    });
+    assert_eq!(refused.await.unwrap().code(), Code::AlreadyExists);
+
+    a.send(overlay("a", "b", 10)).await;
+    assert_eq!(b.next_overlay().await, overlay("a", "b", 10));
+    assert_eq!(unproven(&relay), 0);
+    // And when the node has gone, its copy comes in.
+    a.transport.stop().await;
+    listed("a", &relay).connected().await;
 }
 
 #[tokio::test]
@@ -331,9 +358,9 @@ async fn who_listens_under_an_id_that_becomes_listed_is_cut_off() {
     let b = listed("b", &relay);
     b.connected().await;
 
-    consortium.publish(2, &["a", "b", "c"]);
+    consortium.publish(2, &["a", "b", "c", "d"]);
     let roster = relay.read_roster_again().unwrap().unwrap();
-    assert_eq!((roster.version, roster.nodes), (2, 3));
+    assert_eq!((roster.version, roster.nodes), (2, 4));
     b.send(overlay("b", "c", 10)).await;
 
     let ended = timeout(PATIENCE, held.message()).await.unwrap();

@@ -60,6 +60,9 @@ pub(super) enum NotProven {
     /// It answers nothing that was asked.
     #[error("this is no challenge of this relay to {0}, or it is used or over")]
     NoChallenge(NodeId),
+    /// The node is here already. Its token must not end by somebody who has a copy of its key store.
+    #[error("another connection polls under this node id")]
+    InUse,
     /// It is not by the node's key.
     #[error("this is no proof by the key that this relay's roster has for {0}")]
     Wrong(NodeId),
@@ -233,13 +236,14 @@ impl Gate {
         challenges.ask(node, rng)
     }
 
-    /// Gives a token for a proof. The one given to this node before counts no more.
+    /// Gives a token for a proof, unless the node `is_here` over another connection. The one given to it before counts no more.
     pub(super) fn prove(
         &self,
         node: &NodeId,
         nonce: &[u8],
         proof: &[u8],
         address: Option<SocketAddr>,
+        is_here: impl Fn() -> bool,
     ) -> Result<Token, NotProven> {
         let state = &mut *self.lock();
         state.counts().map_err(NotProven::Denied)?;
@@ -256,8 +260,11 @@ impl Gate {
             known.refuse(node, address, &self.tally, "a wrong proof");
             return Err(NotProven::Wrong(node.clone()));
         }
-        let token = Token::draw(&mut state.rng);
         known.answered = number;
+        if is_here() {
+            return Err(NotProven::InUse);
+        }
+        let token = Token::draw(&mut state.rng);
         known.asked = None;
         known.token = Some(Issued {
             hash: Sha256::digest(token.as_bytes()).into(),
@@ -421,7 +428,7 @@ mod tests {
         let proof = half
             .prove(&place(), &challenge.nonce, &challenge.relay_key)
             .expect("a point");
-        gate.prove(&id(node), &challenge.nonce, &proof, None)
+        gate.prove(&id(node), &challenge.nonce, &proof, None, || false)
             .expect("a proof")
     }
 
@@ -498,7 +505,7 @@ mod tests {
         }
         let challenge = gate.challenge(&id("a"));
         assert!(matches!(
-            gate.prove(&id("a"), &challenge.nonce, &[0; 32], None),
+            gate.prove(&id("a"), &challenge.nonce, &[0; 32], None, || false),
             Err(NotProven::Denied(Denied::RosterOver(_)))
         ));
         assert!(gate.status().over.is_some());

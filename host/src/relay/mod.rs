@@ -259,17 +259,19 @@ impl Relay {
                 let (only_listed, tally) = (listing.only_listed, Arc::clone(&tally));
                 Arc::new(Gate::new(place, roster, only_listed, tally, &mut rng))
             });
+        let nodes = Arc::new(Nodes::new(
+            Arc::clone(&tally),
+            stopping.clone(),
+            rng.next_u64(),
+        ));
         let proving = gate.clone().map(|gate| {
-            NodeProofServer::new(Proving(gate)).max_decoding_message_size(LONGEST_PROOF)
+            let nodes = Arc::clone(&nodes);
+            NodeProofServer::new(Proving { gate, nodes }).max_decoding_message_size(LONGEST_PROOF)
         });
         let service = Arc::new(Service {
             researcher_id: config.researcher_id,
             gate,
-            nodes: Arc::new(Nodes::new(
-                Arc::clone(&tally),
-                stopping.clone(),
-                rng.next_u64(),
-            )),
+            nodes,
             requests: Arc::default(),
             tally,
             rng: Mutex::new(Box::new(rng)),
@@ -393,6 +395,19 @@ impl Relay {
             "Messages waiting in mailboxes",
             queued as u64,
         ));
+        if let Some(roster) = self.roster() {
+            let proven = nodes.iter().filter(|node| node.proven == Some(true));
+            families.push(Family::gauge(
+                "backchannel_relay_nodes_proven",
+                "Nodes that have proven their identity",
+                proven.count() as u64,
+            ));
+            families.push(Family::gauge(
+                "backchannel_relay_roster_expires",
+                "When the roster expires, in seconds since 1970",
+                u64::try_from(roster.expires.unix_timestamp()).unwrap_or(0),
+            ));
+        }
         families
     }
 

@@ -307,6 +307,13 @@ impl Nodes {
             .is_some_and(|node| node.connected(Instant::now()))
     }
 
+    /// Whether a poll of it is held that did not come from this connection.
+    pub(super) fn is_polled_elsewhere(&self, id: &NodeId, address: Option<SocketAddr>) -> bool {
+        let state = self.lock();
+        let node = state.known.get(id).filter(|node| node.poll.is_some());
+        node.is_some_and(|node| address.is_none() || node.address != address)
+    }
+
     /// All nodes, sorted by id.
     pub(super) fn list(&self) -> Vec<NodeStatus> {
         let now = Instant::now();

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::gate::{Denied, Gate, NotProven};
+use super::nodes::Nodes;
 use crate::message::NodeId;
 use crate::proto::relay::node_proof_server::NodeProof;
 use crate::proto::relay::{ChallengeReply, ChallengeRequest, ProveReply, ProveRequest};
 use crate::transport::token;
 
-pub(super) struct Proving(pub(super) Arc<Gate>);
+pub(super) struct Proving {
+    pub(super) gate: Arc<Gate>,
+    pub(super) nodes: Arc<Nodes>,
+}
 
 #[tonic::async_trait]
 impl NodeProof for Proving {
@@ -19,7 +23,7 @@ impl NodeProof for Proving {
         request: Request<ChallengeRequest>,
     ) -> Result<Response<ChallengeReply>, Status> {
         let node = id_of(request.into_inner().node)?;
-        let challenge = self.0.challenge(&node);
+        let challenge = self.gate.challenge(&node);
         Ok(Response::new(ChallengeReply {
             nonce: challenge.nonce,
             relay_key: challenge.relay_key.to_vec(),
@@ -30,13 +34,13 @@ impl NodeProof for Proving {
         let address = request.remote_addr();
         let ProveRequest { node, nonce, proof } = request.into_inner();
         let node = id_of(node)?;
-        let token =
-            self.0
-                .prove(&node, &nonce, &proof, address)
-                .map_err(|refused| match refused {
-                    NotProven::Denied(denied) => status_of(&denied),
-                    _ => Status::unauthenticated(refused.to_string()),
-                })?;
+        let is_here = || self.nodes.is_polled_elsewhere(&node, address);
+        let proven = self.gate.prove(&node, &nonce, &proof, address, is_here);
+        let token = proven.map_err(|refused| match refused {
+            NotProven::Denied(denied) => status_of(&denied),
+            NotProven::InUse => Status::already_exists(refused.to_string()),
+            _ => Status::unauthenticated(refused.to_string()),
+        })?;
         Ok(Response::new(ProveReply {
             token: token.as_bytes().to_vec(),
         }))

@@ -256,7 +256,7 @@ impl Poller {
             let line = line.as_mut();
             line.map(|line| line.token = Some(token)).is_some()
         });
-        tracing::debug!("proven to the relay who this node is");
+        tracing::info!("proven to the relay who this node is");
         Ok(())
     }
 

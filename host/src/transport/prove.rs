@@ -59,13 +59,13 @@ impl fmt::Debug for Prover {
 /// Asks for a challenge, answers it, and returns what the relay gives for that.
 pub(super) async fn prove(
     channel: Channel,
-    node: &NodeId,
+    id: &NodeId,
     prover: &Prover,
     certificate: &Certificate,
 ) -> Result<Token, LinkError> {
     let mut client = NodeProofClient::new(channel).max_decoding_message_size(LONGEST_ANSWER);
     let exchange = async {
-        let node = node.to_string();
+        let node = id.to_string();
         let asked = client.challenge(ChallengeRequest { node: node.clone() });
         let challenge = asked.await.map_err(failed)?.into_inner();
         let proof = prover.answer(&Challenge {
@@ -79,7 +79,14 @@ pub(super) async fn prove(
             nonce: challenge.nonce,
             proof: proof.into(),
         };
-        let proven = client.prove(request).await.map_err(failed)?.into_inner();
+        let proven = client
+            .prove(request)
+            .await
+            .map_err(|status| match status.code() {
+                Code::AlreadyExists => LinkError::IdInUse(id.clone()),
+                _ => failed(status),
+            })?;
+        let proven = proven.into_inner();
         Token::from_bytes(&proven.token).ok_or(LinkError::BadChallenge)
     };
     timeout(LIMIT, exchange).await.unwrap_or_else(|_| {
