@@ -85,6 +85,11 @@ impl Challenges {
         }
     }
 
+    /// The number of the last one.
+    pub(super) fn last(&self) -> u64 {
+        self.number
+    }
+
     /// Which challenge to this node a nonce was of; `None` if of none that still counts.
     pub(super) fn number(&self, node: &NodeId, nonce: &[u8]) -> Option<u64> {
         self.find(node, nonce).map(|(number, _)| number)

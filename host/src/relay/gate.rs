@@ -202,13 +202,8 @@ impl Gate {
         admitted
     }
 
-    /// The same, of a call that was admitted already.
-    pub(super) fn admits(
-        &self,
-        node: &NodeId,
-        token: Option<&Token>,
-        call: Call,
-    ) -> Result<(), Denied> {
+    /// The same, and counts nothing.
+    fn admits(&self, node: &NodeId, token: Option<&Token>, call: Call) -> Result<(), Denied> {
         let state = self.lock();
         let Some(known) = state.known.get(node) else {
             return if self.only_listed {
@@ -243,7 +238,7 @@ impl Gate {
         nonce: &[u8],
         proof: &[u8],
         address: Option<SocketAddr>,
-        is_here: impl Fn() -> bool,
+        is_here: bool,
     ) -> Result<Token, NotProven> {
         let state = &mut *self.lock();
         state.counts().map_err(NotProven::Denied)?;
@@ -261,11 +256,11 @@ impl Gate {
             return Err(NotProven::Wrong(node.clone()));
         }
         known.answered = number;
-        if is_here() {
+        known.asked = None;
+        if is_here {
             return Err(NotProven::InUse);
         }
         let token = Token::draw(&mut state.rng);
-        known.asked = None;
         known.token = Some(Issued {
             hash: Sha256::digest(token.as_bytes()).into(),
             since: Instant::now(),
@@ -315,11 +310,12 @@ impl State {
     /// Remembers listed nodes, and of them what is still true.
     fn know(&mut self) {
         let mut before = std::mem::take(&mut self.known);
+        let answered = self.challenges.last();
         let known = |member: &Member| {
             let same = before
                 .remove(&member.node)
                 .filter(|known| known.key == member.key);
-            let known = same.unwrap_or_else(|| Known::new(member.key));
+            let known = same.unwrap_or_else(|| Known::new(member.key, answered));
             (member.node.clone(), known)
         };
         self.known = self.roster.members.iter().map(known).collect();
@@ -332,11 +328,12 @@ impl State {
 }
 
 impl Known {
-    fn new(key: IdentityKey) -> Self {
+    /// One of which nothing is known yet. No challenge up to `answered` counts: it may be an answered one of before the key was changed.
+    fn new(key: IdentityKey, answered: u64) -> Self {
         Self {
             key,
             token: None,
-            answered: 0,
+            answered,
             asked: None,
             refused: 0,
             logged: None,
@@ -428,7 +425,7 @@ mod tests {
         let proof = half
             .prove(&place(), &challenge.nonce, &challenge.relay_key)
             .expect("a point");
-        gate.prove(&id(node), &challenge.nonce, &proof, None, || false)
+        gate.prove(&id(node), &challenge.nonce, &proof, None, false)
             .expect("a proof")
     }
 
@@ -505,7 +502,7 @@ mod tests {
         }
         let challenge = gate.challenge(&id("a"));
         assert!(matches!(
-            gate.prove(&id("a"), &challenge.nonce, &[0; 32], None, || false),
+            gate.prove(&id("a"), &challenge.nonce, &[0; 32], None, false),
             Err(NotProven::Denied(Denied::RosterOver(_)))
         ));
         assert!(gate.status().over.is_some());

@@ -257,6 +257,13 @@ impl Relay {
                     certificate: certificate.fingerprint().to_bytes(),
                 };
                 let (only_listed, tally) = (listing.only_listed, Arc::clone(&tally));
+                tracing::info!(
+                    federation = %roster.federation,
+                    version = roster.version,
+                    nodes = roster.members.len(),
+                    only_listed,
+                    "the relay knows its nodes by a roster"
+                );
                 Arc::new(Gate::new(place, roster, only_listed, tally, &mut rng))
             });
         let nodes = Arc::new(Nodes::new(
@@ -370,7 +377,11 @@ impl Relay {
             return Ok(None);
         };
         gate.change(listing.read(&self.data_dir, SystemTime::now())?);
-        self.service.nodes.break_off(|node| gate.is_closed_to(node));
+        // Two locks that are never held together.
+        let mut known = self.service.nodes.list();
+        known.retain(|node| gate.is_closed_to(&node.id));
+        let closed = known.iter().map(|node| &node.id);
+        self.service.nodes.break_off(closed);
         Ok(self.roster())
     }
 

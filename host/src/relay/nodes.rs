@@ -250,17 +250,16 @@ impl Nodes {
     }
 
     /// Ends the polls of these nodes, whose clients may begin another if they are let.
-    pub(super) fn break_off(&self, is_meant: impl Fn(&NodeId) -> bool) {
+    pub(super) fn break_off<'a>(&self, ids: impl IntoIterator<Item = &'a NodeId>) {
         let now = Instant::now();
         let mut state = self.lock();
-        let polling = state
-            .known
-            .iter_mut()
-            .filter(|(_, node)| node.poll.is_some());
-        for (_, node) in polling.filter(|(id, _)| is_meant(id)) {
-            node.poll = None;
-            node.last_seen = Some(now);
-            node.wake.notify_waiters();
+        for id in ids {
+            let node = state.known.get_mut(id);
+            if let Some(node) = node.filter(|node| node.poll.is_some()) {
+                node.poll = None;
+                node.last_seen = Some(now);
+                node.wake.notify_waiters();
+            }
         }
     }
 
@@ -425,7 +424,7 @@ pub(super) mod tests {
             .map(|name| tokio::spawn(nodes.begin_poll(id(name), from(1), NotSaid).unwrap().next()));
         tokio::task::yield_now().await;
 
-        nodes.break_off(|node| *node == id("a"));
+        nodes.break_off([&id("a"), &id("never")]);
         for name in ["a", "b"] {
             nodes.post(&id(name), letter("x")).unwrap();
         }

@@ -34,7 +34,7 @@ impl NodeProof for Proving {
         let address = request.remote_addr();
         let ProveRequest { node, nonce, proof } = request.into_inner();
         let node = id_of(node)?;
-        let is_here = || self.nodes.is_polled_elsewhere(&node, address);
+        let is_here = self.nodes.is_polled_elsewhere(&node, address);
         let proven = self.gate.prove(&node, &nonce, &proof, address, is_here);
         let token = proven.map_err(|refused| match refused {
             NotProven::Denied(denied) => status_of(&denied),
