@@ -32,9 +32,11 @@ pub struct Challenge<'a> {
     pub relay_key: &'a [u8],
 }
 
+type Answer = dyn Fn(&Challenge<'_>) -> Option<[u8; 32]> + Send + Sync;
+
 /// Answers challenges in a node's name; `None` for one that makes no sense.
 #[derive(Clone)]
-pub struct Prover(Arc<dyn Fn(&Challenge<'_>) -> Option<[u8; 32]> + Send + Sync>);
+pub struct Prover(Arc<Answer>);
 
 impl Prover {
     /// One that answers so.
@@ -89,13 +91,14 @@ pub(super) async fn prove(
         let proven = proven.into_inner();
         Token::from_bytes(&proven.token).ok_or(LinkError::BadChallenge)
     };
-    timeout(LIMIT, exchange).await.unwrap_or_else(|_| {
-        let late = format!(
-            "no answer to a proof of identity within {} s",
-            LIMIT.as_secs()
-        );
-        Err(LinkError::Call(Status::deadline_exceeded(late)))
-    })
+    match timeout(LIMIT, exchange).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let limit = LIMIT.as_secs();
+            let late = format!("no answer to a proof of identity within {limit} s");
+            Err(LinkError::Call(Status::deadline_exceeded(late)))
+        }
+    }
 }
 
 fn failed(status: Status) -> LinkError {
