@@ -5,7 +5,10 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = "../proto";
     println!("cargo:rerun-if-changed={folder}");
-    let files = protox::compile(["researcher.proto", "control.proto"], [folder])?;
+    let files = protox::compile(
+        ["researcher.proto", "relay.proto", "control.proto"],
+        [folder],
+    )?;
     tonic_prost_build::configure()
         // `Bytes` are slices of what was received or is sent: a message of 100 MiB is not copied per slice.
         .bytes(".researcher")

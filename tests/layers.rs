@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 54] = [
+const LAYERS: [(&str, &[&str]); 55] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -29,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 54] = [
     ("sessions", &["message", "primitives", "noise"]),
     ("overlay", &["message", "randomness", "primitives"]),
     ("identity", &["message", "randomness", "primitives"]),
+    ("node_proof", &["message", "primitives", "identity"]),
     (
         "key_store",
         &["message", "randomness", "files", "primitives", "identity"],
@@ -233,6 +234,7 @@ const LAYERS: [(&str, &[&str]); 54] = [
             "secure_channels",
             "sessions",
             "peers",
+            "node_proof",
         ],
     ),
     (
@@ -265,7 +267,19 @@ const LAYERS: [(&str, &[&str]); 54] = [
     ),
     (
         "relay",
-        &["message", "randomness", "proto", "transport", "metrics"],
+        &[
+            "message",
+            "randomness",
+            "files",
+            "proto",
+            "primitives",
+            "identity",
+            "node_proof",
+            "packages",
+            "roster",
+            "transport",
+            "metrics",
+        ],
     ),
     (
         "control",

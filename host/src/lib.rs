@@ -32,7 +32,7 @@
 //! - [`secure_channels`]: suite 2 at work, and in which suite each peer is talked to. [`introduction`]: a key that nobody confirmed.
 //! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
 //!   several parties, who hand each other `parcels`. `runs`: each run once. `open_requests`: a killed node's answers.
-//! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side.
+//! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side. [`node_proof`]: how a relay knows its nodes.
 //! - [`secure_sum`]: what the agreed keys are for.
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
 //! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
@@ -91,6 +91,7 @@ mod logs;
 pub mod message;
 pub mod metrics;
 pub mod node;
+pub mod node_proof;
 pub mod noise;
 mod open_requests;
 pub mod overlay;

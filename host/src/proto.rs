@@ -7,6 +7,11 @@ pub mod researcher {
     tonic::include_proto!("researcher");
 }
 
+/// `proto/relay.proto`: a node and a relay of ours, beside that.
+pub mod relay {
+    tonic::include_proto!("backchannel.relay.v1");
+}
+
 /// `proto/control.proto`: the command line and a running node or relay.
 pub mod control {
     tonic::include_proto!("backchannel.control.v1");

@@ -7,6 +7,7 @@ mod fuzz;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod inspect;
+mod listed;
 mod plugins;
 mod report;
 mod secagg;

@@ -6,14 +6,14 @@ use crate::harness::{Folder, Network, Problem, json, problem, run};
 use crate::{INPUT, REFUSED, USAGE};
 
 /// Nodes that never ran, in folders by their ids, and a consortium of two keys of which a node wants both.
-struct Desk {
-    folder: Folder,
+pub struct Desk {
+    pub folder: Folder,
     passphrase: String,
-    keys: [String; 2],
+    pub keys: [String; 2],
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = Folder::new();
         let desk = Self {
             passphrase: folder.write("passphrase", "correct horse\n"),
@@ -28,7 +28,7 @@ impl Desk {
     }
 
     /// The node's identity, and its file.
-    fn identity(&self, node: &str) -> (Value, String) {
+    pub fn identity(&self, node: &str) -> (Value, String) {
         let (data, file) = (
             self.folder.at(node),
             self.folder.at(&format!("{node}.toml")),
@@ -39,7 +39,7 @@ impl Desk {
         (json(&export), file)
     }
 
-    fn trust_the_consortium(&self, node: &str) {
+    pub fn trust_the_consortium(&self, node: &str) {
         let keys = self.keys.each_ref().map(|key| {
             let file = std::fs::read_to_string(format!("{key}.pub")).expect("a public key");
             file.lines().last().expect("a key").to_owned()
@@ -57,7 +57,7 @@ impl Desk {
         self.roster_of(version, now, now + time::Duration::days(100), nodes)
     }
 
-    fn roster_of(
+    pub fn roster_of(
         &self,
         version: u64,
         issued: time::OffsetDateTime,
@@ -86,7 +86,7 @@ impl Desk {
     }
 
     /// Signed by both.
-    fn signed(&self, version: u64, nodes: &[(&str, &str)]) -> String {
+    pub fn signed(&self, version: u64, nodes: &[(&str, &str)]) -> String {
         let roster = self.roster(version, nodes);
         self.keys.iter().for_each(|key| self.sign(&roster, key));
         roster

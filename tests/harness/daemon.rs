@@ -35,8 +35,13 @@ impl Daemon {
 
     /// Starts a relay that listens on `address`.
     pub fn relay_at(folder: &Path, name: &str, address: &str) -> Self {
+        Self::relay_with(folder, name, address, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn relay_with(folder: &Path, name: &str, address: &str, more: &[&str]) -> Self {
         let args = ["relay", "--researcher-id", RESEARCHER, "--listen", address];
-        let mut relay = Self::start(folder, name, &args);
+        let mut relay = Self::start(folder, name, &[&args[..], more].concat());
         // When it is started again, its nodes must find it.
         relay.args[4] = relay.address.clone();
         relay

@@ -69,6 +69,7 @@ impl Peer {
             node_id: node_id.clone(),
             relay,
             certificate,
+            prover: None,
         };
         let transport = Transport::start(
             config,

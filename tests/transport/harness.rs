@@ -1,6 +1,7 @@
 //! A relay and nodes on this machine.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backchannel::message::{
@@ -8,11 +9,13 @@ use backchannel::message::{
 };
 use backchannel::proto::researcher::researcher_service_client::ResearcherServiceClient;
 use backchannel::proto::researcher::{TaskRequest, TaskResponse};
-use backchannel::relay::{Relay, RelayConfig, RelayError};
+use backchannel::randomness::Randomness;
+use backchannel::relay::{Listing, Relay, RelayConfig, RelayError};
 use backchannel::transport::connect::connect;
 use backchannel::transport::receipt::Received;
 use backchannel::transport::{
-    Certificate, Letter, Link, Malformed, ServerAddress, Transport, TransportConfig, TransportState,
+    Certificate, Letter, Link, LinkError, Malformed, Prover, ServerAddress, Transport,
+    TransportConfig, TransportState,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -29,14 +32,24 @@ pub fn researcher() -> ResearcherId {
 }
 
 pub async fn start_relay(data_dir: &Path, port: u16) -> Result<Relay, RelayError> {
+    start_relay_with(data_dir, port, None).await
+}
+
+/// A relay that knows its nodes, if it is given a roster.
+pub async fn start_relay_with(
+    data_dir: &Path,
+    port: u16,
+    listing: Option<Listing>,
+) -> Result<Relay, RelayError> {
     let config = RelayConfig {
         listen: ([127, 0, 0, 1], port).into(),
         host: "localhost".to_owned(),
         researcher_id: researcher(),
         data_dir: data_dir.to_owned(),
         identity: None,
+        listing,
     };
-    Relay::start(config, ChaCha20Rng::seed_from_u64(1)).await
+    Relay::start(config, Randomness::from_system().unwrap()).await
 }
 
 pub fn address_of(relay: &Relay) -> ServerAddress {
@@ -69,6 +82,16 @@ impl Node {
     }
 
     pub fn start_with(id: &str, relay: ServerAddress, certificate: Certificate) -> Self {
+        Self::start_proving(id, relay, certificate, None)
+    }
+
+    /// A node that can show who it is, if it is given what to show it with.
+    pub fn start_proving(
+        id: &str,
+        relay: ServerAddress,
+        certificate: Certificate,
+        prover: Option<Prover>,
+    ) -> Self {
         let id: NodeId = id.parse().unwrap();
         let (incoming_sender, incoming) = mpsc::channel(10_000);
         let (outgoing, outgoing_receiver) = mpsc::channel(10_000);
@@ -76,6 +99,7 @@ impl Node {
             node_id: id.clone(),
             relay,
             certificate,
+            prover,
         };
         let rng = ChaCha20Rng::seed_from_u64(id.as_str().len() as u64);
         let transport = Transport::start(config, incoming_sender, outgoing_receiver, rng);
@@ -130,6 +154,17 @@ impl Node {
             matches!(first, ToNode::Ping { .. }),
             "unexpected: {first:?}"
         );
+    }
+
+    /// Waits until there is no connection, and gives why.
+    pub async fn not_connected(&self) -> Arc<LinkError> {
+        let state = self
+            .until(|state| matches!(state.link, Link::Disconnected { .. }))
+            .await;
+        let Link::Disconnected { error, .. } = state.link else {
+            unreachable!()
+        };
+        error
     }
 
     /// Waits until the node takes itself for connected.

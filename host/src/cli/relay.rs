@@ -1,26 +1,30 @@
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Ready, until_told_to_stop};
+use super::output::foreign;
+use super::plugin::trust_in;
 use super::telemetry::Telemetry;
 use super::{Exit, Format, Problem};
 use crate::control::{self, RelayControl};
 use crate::message::ResearcherId;
 use crate::node::make_private_folder;
 use crate::randomness::Randomness;
-use crate::relay::{Relay, RelayConfig, RelayError};
+use crate::relay::{Listing, Relay, RelayConfig, RelayError};
 use crate::telemetry::Source;
 use crate::transport::CertificateError;
 
 /// Run a relay: the researcher's side.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  backchannel relay --researcher-id RESEARCHER_a --data relay --listen 0.0.0.0:50051 --host relay.example.org"
+    after_help = "Examples:\n  backchannel relay --researcher-id RESEARCHER_a --data relay --listen 0.0.0.0:50051 --host relay.example.org\n  backchannel relay --researcher-id RESEARCHER_a --data relay --roster roster.toml --roster-key kim.key.pub --roster-key lee.key.pub"
 )]
 pub(super) struct RelayCommand {
     /// The researcher's id: the certificate's `O=`, and in every message.
@@ -42,6 +46,20 @@ pub(super) struct RelayCommand {
     /// The certificate's key, PEM.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+    /// Know the nodes by this roster: those that it lists must prove their identity before they get or say anything. Its
+    /// signatures are beside it (FILE.minisig, FILE.KEY.minisig). SIGHUP has it read again.
+    #[arg(long, value_name = "FILE", requires = "roster_key")]
+    roster: Option<PathBuf>,
+    /// A public key of the consortium: its file, or the key itself. Can be given again.
+    #[arg(long, value_name = "FILE|RW…", requires = "roster")]
+    roster_key: Vec<String>,
+    /// How many of these keys must have signed the roster [default: all that are given].
+    #[arg(long, value_name = "NUMBER", requires = "roster")]
+    roster_threshold: Option<NonZeroUsize>,
+    /// Refuse nodes that the roster does not list. Without it they are served as they come, as Fed-BioMed's cannot prove
+    /// anything.
+    #[arg(long, requires = "roster")]
+    only_listed: bool,
     #[command(flatten)]
     telemetry: Telemetry,
 }
@@ -74,6 +92,9 @@ impl RelayCommand {
                 "name a directory that you may write to with --data",
             )
         };
+        let listing = self.listing(what)?;
+        // From here on a hangup does not end a relay that has a roster.
+        let hangups = listing.as_ref().map(|_| signal(SignalKind::hangup()));
         let telemetry = self
             .telemetry
             .prepare("relay", researcher_id.as_str())
@@ -90,6 +111,7 @@ impl RelayCommand {
             researcher_id: researcher_id.clone(),
             data_dir: self.data.clone(),
             identity: self.certificate.zip(self.key),
+            listing,
         };
         let relay = Relay::start(config, randomness.clone())
             .await
@@ -103,6 +125,17 @@ impl RelayCommand {
             metrics: telemetry.address(),
         };
         let stop = CancellationToken::new();
+        match hangups {
+            None => {}
+            Some(Ok(hangups)) => {
+                drop(tokio::spawn(reread_on(
+                    hangups,
+                    Arc::downgrade(&relay),
+                    stop.clone(),
+                )));
+            }
+            Some(Err(error)) => tracing::warn!("SIGHUP is not waited for: {error}"),
+        }
         let numbers = Arc::downgrade(&relay);
         // Not kept alive by its numbers: it is stopped by whoever holds it last.
         let numbers: Source = Arc::new(move || {
@@ -121,6 +154,44 @@ impl RelayCommand {
             relay.stop().await;
         }
         Ok(())
+    }
+}
+
+impl RelayCommand {
+    fn listing(&self, what: &str) -> Result<Option<Listing>, Problem> {
+        let Some(file) = &self.roster else {
+            return Ok(None);
+        };
+        let threshold = self.roster_threshold.map(NonZeroUsize::get);
+        Ok(Some(Listing {
+            file: file.clone(),
+            trust: trust_in(what, &self.roster_key, threshold)?,
+            only_listed: self.only_listed,
+        }))
+    }
+}
+
+/// Has the relay read its roster again at each SIGHUP. What comes of it is in the log.
+async fn reread_on(mut hangups: Signal, relay: Weak<Relay>, stop: CancellationToken) {
+    while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+        let Some(relay) = relay.upgrade() else { return };
+        let read = tokio::task::spawn_blocking(move || relay.read_roster_again()).await;
+        match read {
+            Ok(Ok(Some(roster))) => tracing::info!(
+                federation = %roster.federation,
+                version = roster.version,
+                nodes = roster.nodes,
+                "the relay goes by this roster now"
+            ),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::error!(
+                security = error.is_refusal(),
+                "the relay keeps the roster that it had: {}; {}",
+                foreign(&error.to_string()),
+                error.advice()
+            ),
+            Err(error) => tracing::error!(%error, "the roster could not be read"),
+        }
     }
 }
 
@@ -165,9 +236,12 @@ fn problem(error: RelayError) -> Problem {
         | RelayError::OtherResearcher { .. }
         | RelayError::OtherHost { .. }
         | RelayError::Tls(_) => Exit::Refused,
+        RelayError::Listing(error) if error.is_refusal() => Exit::Refused,
+        RelayError::Listing(_) => Exit::Input,
     };
     let todo = error.advice();
-    Problem::new(exit, "the relay cannot start", error, todo)
+    let why = foreign(&error.to_string());
+    Problem::new(exit, "the relay cannot start", why, todo)
 }
 
 #[cfg(test)]
@@ -185,6 +259,10 @@ mod tests {
                 host: None,
                 certificate: None,
                 key: None,
+                roster: None,
+                roster_key: Vec::new(),
+                roster_threshold: None,
+                only_listed: false,
                 telemetry: Telemetry::default(),
             };
 

@@ -349,6 +349,22 @@ struct ShownRelay {
     nodes: Vec<ShownMailbox>,
     forwarded: BTreeMap<String, u64>,
     dropped: BTreeMap<String, u64>,
+    /// Both only of a relay that was given a roster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<BTreeMap<String, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roster: Option<ShownRoster>,
+}
+
+#[derive(Serialize)]
+struct ShownRoster {
+    federation: String,
+    version: u64,
+    expires: String,
+    nodes: u64,
+    only_listed: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    over: String,
 }
 
 #[derive(Serialize)]
@@ -357,6 +373,11 @@ struct ShownMailbox {
     connected: bool,
     queued: u64,
     last_seen_ms: u64,
+    /// Both only of a node that the roster lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proven: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<u64>,
 }
 
 impl From<RelayStatus> for ShownRelay {
@@ -376,10 +397,24 @@ impl From<RelayStatus> for ShownRelay {
                     connected: node.connected,
                     queued: node.queued,
                     last_seen_ms: node.last_seen_ms,
+                    proven: node.proven,
+                    refused: node.proven.map(|_| node.refused),
                 })
                 .collect(),
             forwarded: foreign_counts(status.forwarded),
             dropped: foreign_counts(status.dropped),
+            refused: status
+                .roster
+                .is_some()
+                .then(|| foreign_counts(status.refused)),
+            roster: status.roster.map(|roster| ShownRoster {
+                federation: foreign(&roster.federation),
+                version: roster.version,
+                expires: foreign(&roster.expires),
+                nodes: roster.nodes,
+                only_listed: roster.only_listed,
+                over: foreign(&roster.over),
+            }),
         }
     }
 }
@@ -392,21 +427,69 @@ impl fmt::Display for ShownRelay {
             self.researcher, self.address, self.version
         )?;
         writeln!(f, "certificate SHA-256 {}", self.fingerprint)?;
+        if let Some(roster) = &self.roster {
+            writeln!(f, "{roster}")?;
+        }
         let nodes = self.nodes.iter().map(|node| {
-            let linked = if node.connected {
-                "connected".to_owned()
-            } else {
-                format!("last seen {} s ago", node.last_seen_ms / 1000)
-            };
-            vec![node.id.clone(), linked, node.queued.to_string()]
+            let mut cells = vec![node.id.clone(), node.state(), node.queued.to_string()];
+            cells.extend(self.roster.is_some().then(|| node.identity()));
+            cells
         });
-        writeln!(
-            f,
-            "\n{}",
-            table(&["node", "state", "queued"], nodes.collect())
-        )?;
+        let mut head = vec!["node", "state", "queued"];
+        head.extend(self.roster.is_some().then_some("identity"));
+        writeln!(f, "\n{}", table(&head, nodes.collect()))?;
         writeln!(f, "\nforwarded: {}", counts(&self.forwarded))?;
-        write!(f, "dropped: {}", counts(&self.dropped))
+        write!(f, "dropped: {}", counts(&self.dropped))?;
+        match &self.refused {
+            Some(refused) => write!(f, "\nrefused: {}", counts(refused)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ShownMailbox {
+    fn state(&self) -> String {
+        match self.last_seen_ms {
+            _ if self.connected => "connected".to_owned(),
+            // It was never here: somebody was refused under its id, or messages wait for it.
+            u64::MAX => "not seen".to_owned(),
+            seen => format!("last seen {} s ago", seen / 1000),
+        }
+    }
+
+    fn identity(&self) -> String {
+        let proven = match self.proven {
+            Some(true) => "proven",
+            Some(false) => "NOT PROVEN",
+            None => "not listed",
+        };
+        match self.refused {
+            Some(refused @ 1..) => format!("{proven}, {refused} calls refused"),
+            _ => proven.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for ShownRoster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            federation,
+            version,
+            expires,
+            nodes,
+            ..
+        } = self;
+        write!(
+            f,
+            "roster {version} of {federation}, until {expires}: {nodes} nodes"
+        )?;
+        if self.only_listed {
+            write!(f, ", and no others are served")?;
+        }
+        match self.over.as_str() {
+            "" => Ok(()),
+            over => write!(f, "\nTHEY ARE NOT SERVED: {over}"),
+        }
     }
 }
 
@@ -459,6 +542,11 @@ mod tests {
                 node_id: EVIL.into(),
                 ..Default::default()
             }],
+            roster: Some(crate::proto::control::RelayRoster {
+                federation: EVIL.into(),
+                over: EVIL.into(),
+                ..Default::default()
+            }),
             ..RelayStatus::default()
         };
 

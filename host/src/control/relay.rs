@@ -7,6 +7,7 @@ use rand_core::Rng;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
+use super::whom::date;
 use crate::files::write_whole;
 use crate::message::researcher::{PAIR_SECRETS, SERVER_KEY};
 use crate::message::{
@@ -17,8 +18,8 @@ use crate::node::make_private_folder;
 use crate::proto::control::answer::Outcome;
 use crate::proto::control::relay_server;
 use crate::proto::control::{
-    Answer, DeleteReply, DeleteRequest, Mailbox, RelayStatus, RunProtocolReply, RunProtocolRequest,
-    Scheme, SetUpReply, SetUpRequest, StatusRequest,
+    Answer, DeleteReply, DeleteRequest, Mailbox, RelayRoster, RelayStatus, RunProtocolReply,
+    RunProtocolRequest, Scheme, SetUpReply, SetUpRequest, StatusRequest,
 };
 use crate::randomness::Randomness;
 use crate::relay::{self, Answers, DropReason, REPLY_LIMIT, Relay, Run};
@@ -114,6 +115,16 @@ impl relay_server::Relay for RelayControl {
             last_seen_ms: node.last_seen.map_or(u64::MAX, |seen| {
                 u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX)
             }),
+            proven: node.proven,
+            refused: node.refused,
+        });
+        let roster = self.relay.roster().map(|roster| RelayRoster {
+            federation: roster.federation,
+            version: roster.version,
+            expires: date(roster.expires),
+            nodes: roster.nodes as u64,
+            only_listed: roster.only_listed,
+            over: roster.over.unwrap_or_default(),
         });
         Ok(Response::new(RelayStatus {
             researcher_id: self.researcher.to_string(),
@@ -128,6 +139,12 @@ impl relay_server::Relay for RelayControl {
                 .into_iter()
                 .map(|(reason, count)| (words(reason).to_owned(), count))
                 .collect(),
+            refused: counts
+                .refused
+                .into_iter()
+                .map(|(reason, count)| (reason.name().to_owned(), count))
+                .collect(),
+            roster,
         }))
     }
 

@@ -299,6 +299,7 @@ fn shown(peer: &Peer, rules: &ChannelRules) -> wire::Peer {
     }
 }
 
-fn date(time: OffsetDateTime) -> String {
+/// For programs and people.
+pub(super) fn date(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }

@@ -28,13 +28,15 @@ use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime, Strain};
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
+use crate::node_proof::{NodeHalf, Place};
 use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
 use crate::policy::ChannelRules;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::secure_channels::SecureChannels;
 use crate::transport::{
-    Certificate, Fingerprint, Link, ServerAddress, Transport, TransportConfig, TransportState,
+    Certificate, Fingerprint, Link, Prover, ServerAddress, Transport, TransportConfig,
+    TransportState,
 };
 pub use error::NodeError;
 use meeting::meet_researcher;
@@ -170,11 +172,15 @@ impl Opened {
         };
         let started = Wiring::start(ground);
         let (wiring, ends) = started.map_err(|source| NodeError::store(&config.data, source))?;
+        let identity = store
+            .identity(&randomness)
+            .map_err(|source| NodeError::store(&config.data, source))?;
         let transport = Transport::start(
             TransportConfig {
                 node_id: config.id.clone(),
                 relay: config.researcher.clone(),
                 certificate: certificate.clone(),
+                prover: Some(prover(NodeHalf::new(config.id.clone(), identity))),
             },
             ends.incoming,
             ends.outgoing,
@@ -196,6 +202,17 @@ impl Opened {
         tokio::spawn(kept_up_to_date(Arc::downgrade(&node)));
         Ok(node)
     }
+}
+
+/// Shows relays of ours who this node is.
+fn prover(half: NodeHalf) -> Prover {
+    Prover::new(move |challenge| {
+        let place = Place {
+            researcher: challenge.certificate.researcher_id().clone(),
+            certificate: challenge.certificate.fingerprint().to_bytes(),
+        };
+        half.prove(&place, challenge.nonce, challenge.relay_key)
+    })
 }
 
 /// As long as there is the node, what expires does so without anybody's doing.

@@ -19,6 +19,28 @@ pub struct Counts {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Thrown away, by reason.
     pub dropped_because: BTreeMap<DropReason, u64>,
+    /// Calls that were refused as the relay does not know who makes them, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+}
+
+/// Why a relay that was given a roster does not serve a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// It was made under the id of a listed node, without a proof or with a wrong one. The first call without a proof is not counted, nor
+    /// are others over its connection in the next 5 s: a node hears by it that one is wanted.
+    NotProven,
+    /// It was made under another id, and only listed nodes are served.
+    NotListed,
+}
+
+impl Refusal {
+    /// For labels and people: a few words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotProven => "identity not proven",
+            Self::NotListed => "not listed",
+        }
+    }
 }
 
 /// Why a relay threw a message away.
@@ -90,6 +112,15 @@ impl Counts {
                     .map(|(reason, count)| (reason.name(), *count))
                     .collect(),
             ),
+            of(
+                "backchannel_relay_calls_refused",
+                "Calls refused as the relay does not know who makes them",
+                "reason",
+                self.refused
+                    .iter()
+                    .map(|(reason, count)| (reason.name(), *count))
+                    .collect(),
+            ),
         ]
     }
 }
@@ -116,6 +147,10 @@ impl Tally {
             *counts.dropped.entry(class).or_default() += 1;
             *counts.dropped_because.entry(reason).or_default() += 1;
         });
+    }
+
+    pub(super) fn refused(&self, reason: Refusal) {
+        self.change(|counts| *counts.refused.entry(reason).or_default() += 1);
     }
 
     pub(super) fn read(&self) -> Counts {

@@ -6,12 +6,20 @@
 //! Mailboxes are in memory only. A relay that stops hands out what it can within a second; what nodes had not handed
 //! over yet they keep and bring to the next one.
 //!
-//! Reading order: [`mailbox`], `nodes`, `poll`, `requests`, `service`, then [`Relay`].
+//! Anybody may poll under any id that is not in use, unless the relay has a [roster](Listing): then the nodes that it lists prove who they are
+//! ([`node_proof`](crate::node_proof)) before they get or say anything.
+//!
+//! Reading order: [`mailbox`], `nodes`, `poll`, `requests`, `service`, then [`Relay`]; `listing`, `challenges`, `gate`, `proving` for relays with a
+//! roster.
 
+mod challenges;
 mod counts;
+mod gate;
+mod listing;
 pub mod mailbox;
 mod nodes;
 mod poll;
+mod proving;
 mod requests;
 mod service;
 
@@ -20,7 +28,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 use rand_core::Rng;
@@ -31,22 +39,31 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 
-pub use counts::{Counts, DropReason};
+pub use counts::{Counts, DropReason, Refusal};
+pub use gate::RosterStatus;
+pub use listing::{Listing, ListingError};
 pub use nodes::{MAX_NODES, MAX_TOTAL_BYTES, NodeStatus};
 pub use requests::{Answers, Failure, Protocol, REPLY_LIMIT, Request, Run};
 
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
+use crate::node_proof::Place;
+use crate::proto::relay::node_proof_server::NodeProofServer;
 use crate::proto::researcher::researcher_service_server::ResearcherServiceServer;
 use crate::transport::certificate::{KEPT_CERTIFICATE, KEPT_KEY};
 use crate::transport::{Certificate, CertificateError, ServerIdentity, give_up_on_silence};
 use counts::Tally;
+use gate::Gate;
 use nodes::Nodes;
+use proving::Proving;
 use service::{Budget, Service};
 
 /// Largest gRPC message taken: gRPC's default, of which the reference's slices leave 194 KiB. Longer ones would be
 /// held in memory before we could count them.
 const MAX_GRPC_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// Largest message in which a node proves itself: an id of 256 bytes, a nonce, a proof.
+const LONGEST_PROOF: usize = 4096;
 
 /// A connection is tested so often, and given up when the test is not answered for as long: until then its node cannot
 /// come back.
@@ -78,6 +95,8 @@ pub struct RelayConfig {
     pub data_dir: PathBuf,
     /// Certificate and key to use instead: PEM files. The certificate must have the researcher's id as its `O=`.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// By which roster it knows its nodes. Without one, it does not know them.
+    pub listing: Option<Listing>,
 }
 
 /// Why a relay does not start.
@@ -136,6 +155,9 @@ pub enum RelayError {
         /// The certificate's file.
         path: PathBuf,
     },
+    /// The roster is not used.
+    #[error(transparent)]
+    Listing(#[from] ListingError),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up with this certificate and key: {0}")]
     Tls(#[source] tonic::transport::Error),
@@ -166,6 +188,7 @@ impl RelayError {
             Self::OtherHost { .. } => format!(
                 "give --host as at the first start; or delete {KEPT_CERTIFICATE} and {KEPT_KEY} to have another made, and give that to all nodes"
             ),
+            Self::Listing(error) => error.advice(),
             Self::Tls(_) => "give another certificate and key".into(),
         }
     }
@@ -174,6 +197,8 @@ impl RelayError {
 /// A running relay. Dropping it stops it at once; [`Relay::stop`] does so in order.
 pub struct Relay {
     service: Arc<Service>,
+    listing: Option<Listing>,
+    data_dir: PathBuf,
     certificate: Certificate,
     address: SocketAddr,
     server: JoinHandle<()>,
@@ -182,7 +207,8 @@ pub struct Relay {
 
 impl Relay {
     /// Listens and serves. The certificate is the configured one, or that of the last start in the same data
-    /// directory, or a new one. `rng` makes request ids.
+    /// directory, or a new one. `rng` makes request ids and what nodes prove themselves with, so it must be
+    /// cryptographically secure.
     pub async fn start(
         config: RelayConfig,
         mut rng: impl Rng + Send + 'static,
@@ -209,6 +235,11 @@ impl Relay {
                 path: config.data_dir.join(KEPT_CERTIFICATE),
             });
         }
+        // Before the port is taken: whoever comes first must not come in unknown.
+        let roster = match &config.listing {
+            Some(listing) => Some(listing.read(&config.data_dir, SystemTime::now())?),
+            None => None,
+        };
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|e| cannot_listen(config.listen, e))?;
@@ -218,13 +249,36 @@ impl Relay {
 
         let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
         let tally = Arc::new(Tally::default());
+        let gate = roster
+            .zip(config.listing.as_ref())
+            .map(|(roster, listing)| {
+                let place = Place {
+                    researcher: config.researcher_id.clone(),
+                    certificate: certificate.fingerprint().to_bytes(),
+                };
+                let (only_listed, tally) = (listing.only_listed, Arc::clone(&tally));
+                tracing::info!(
+                    federation = %roster.federation,
+                    version = roster.version,
+                    nodes = roster.members.len(),
+                    only_listed,
+                    "the relay knows its nodes by a roster"
+                );
+                Arc::new(Gate::new(place, roster, only_listed, tally, &mut rng))
+            });
+        let nodes = Arc::new(Nodes::new(
+            Arc::clone(&tally),
+            stopping.clone(),
+            rng.next_u64(),
+        ));
+        let proving = gate.clone().map(|gate| {
+            let nodes = Arc::clone(&nodes);
+            NodeProofServer::new(Proving { gate, nodes }).max_decoding_message_size(LONGEST_PROOF)
+        });
         let service = Arc::new(Service {
             researcher_id: config.researcher_id,
-            nodes: Arc::new(Nodes::new(
-                Arc::clone(&tally),
-                stopping.clone(),
-                rng.next_u64(),
-            )),
+            gate,
+            nodes,
             requests: Arc::default(),
             tally,
             rng: Mutex::new(Box::new(rng)),
@@ -241,6 +295,7 @@ impl Relay {
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE))
             .max_concurrent_streams(MAX_CALLS)
+            .add_optional_service(proving)
             .add_service(
                 ResearcherServiceServer::from_arc(Arc::clone(&service))
                     .max_decoding_message_size(MAX_GRPC_MESSAGE)
@@ -257,17 +312,22 @@ impl Relay {
             }
         });
         let sweeper = tokio::spawn({
-            let nodes = Arc::clone(&service.nodes);
+            let (nodes, gate) = (Arc::clone(&service.nodes), service.gate.clone());
             async move {
                 loop {
                     sleep(SWEEP_INTERVAL).await;
                     nodes.sweep();
+                    if let Some(gate) = &gate {
+                        gate.look_at_roster();
+                    }
                 }
             }
         });
         tracing::info!(%address, fingerprint = %certificate.fingerprint(), "the relay listens");
         Ok(Self {
             service,
+            listing: config.listing,
+            data_dir: config.data_dir,
             certificate,
             address,
             server,
@@ -285,9 +345,44 @@ impl Relay {
         &self.certificate
     }
 
-    /// The nodes it knows, sorted by id.
+    /// The nodes it knows, sorted by id; and those under whose id somebody was refused.
     pub fn nodes(&self) -> Vec<NodeStatus> {
-        self.service.nodes.list()
+        let mut nodes = self.service.nodes.list();
+        let Some(gate) = &self.service.gate else {
+            return nodes;
+        };
+        for (id, (proven, refused)) in gate.standing() {
+            let at = match nodes.binary_search_by(|node| node.id.cmp(&id)) {
+                Ok(at) => at,
+                Err(_) if refused == 0 => continue,
+                Err(at) => {
+                    nodes.insert(at, NodeStatus::absent(id));
+                    at
+                }
+            };
+            (nodes[at].proven, nodes[at].refused) = (Some(proven), refused);
+        }
+        nodes
+    }
+
+    /// The roster by which it knows them, if it has one.
+    pub fn roster(&self) -> Option<RosterStatus> {
+        self.service.gate.as_ref().map(|gate| gate.status())
+    }
+
+    /// Reads the roster's file again and goes by what it says now. Nodes that it lists anew, or with another key, have to prove who they
+    /// are before they get or say anything more. On an error the relay keeps the one it had. Blocks.
+    pub fn read_roster_again(&self) -> Result<Option<RosterStatus>, ListingError> {
+        let (Some(listing), Some(gate)) = (&self.listing, &self.service.gate) else {
+            return Ok(None);
+        };
+        gate.change(listing.read(&self.data_dir, SystemTime::now())?);
+        // Two locks that are never held together.
+        let mut known = self.service.nodes.list();
+        known.retain(|node| gate.is_closed_to(&node.id));
+        let closed = known.iter().map(|node| &node.id);
+        self.service.nodes.break_off(closed);
+        Ok(self.roster())
     }
 
     /// What went through since it started.
@@ -311,6 +406,19 @@ impl Relay {
             "Messages waiting in mailboxes",
             queued as u64,
         ));
+        if let Some(roster) = self.roster() {
+            let proven = nodes.iter().filter(|node| node.proven == Some(true));
+            families.push(Family::gauge(
+                "backchannel_relay_nodes_proven",
+                "Nodes that have proven their identity",
+                proven.count() as u64,
+            ));
+            families.push(Family::gauge(
+                "backchannel_relay_roster_expires",
+                "When the roster expires, in seconds since 1970",
+                u64::try_from(roster.expires.unix_timestamp()).unwrap_or(0),
+            ));
+        }
         families
     }
 

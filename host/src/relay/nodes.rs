@@ -1,7 +1,8 @@
 //! The nodes a relay knows: their mailboxes, and who is polling.
 //!
-//! A node becomes known when it polls. Nobody proves who they are (the protocol has no client authentication), so
-//! everything here is bounded, and a node's mailbox goes to one poll at a time.
+//! A node becomes known when it polls. The protocol has no client authentication: that a node proves who it is, at a relay that was given
+//! a roster, is the [gate](super::gate)'s business, before anything comes here. So everything here is bounded, and a node's mailbox goes to one
+//! poll at a time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -49,6 +50,26 @@ pub struct NodeStatus {
     pub queued: usize,
     /// How many bytes they have.
     pub queued_bytes: usize,
+    /// Whether it has proven its identity. `None` if nobody asks it to: the relay has no roster, or the roster does not list it.
+    pub proven: Option<bool>,
+    /// How many calls under its id were refused, as their maker did not prove to be this node.
+    pub refused: u64,
+}
+
+impl NodeStatus {
+    /// Of a node that has never come.
+    pub(super) fn absent(id: NodeId) -> Self {
+        Self {
+            id,
+            connected: false,
+            last_seen: None,
+            address: None,
+            queued: 0,
+            queued_bytes: 0,
+            proven: None,
+            refused: 0,
+        }
+    }
 }
 
 /// Why a poll is not held.
@@ -228,6 +249,20 @@ impl Nodes {
         Ok(Poll::new(Arc::clone(self), id, number, greet, confirms))
     }
 
+    /// Ends the polls of these nodes, whose clients may begin another if they are let.
+    pub(super) fn break_off<'a>(&self, ids: impl IntoIterator<Item = &'a NodeId>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        for id in ids {
+            let node = state.known.get_mut(id);
+            if let Some(node) = node.filter(|node| node.poll.is_some()) {
+                node.poll = None;
+                node.last_seen = Some(now);
+                node.wake.notify_waiters();
+            }
+        }
+    }
+
     /// Puts a message into a node's mailbox, or drops and counts it.
     pub(super) fn post(&self, id: &NodeId, letter: Letter) -> Result<(), DropReason> {
         let (class, length, now) = (letter.class, letter.message.len(), Instant::now());
@@ -271,17 +306,24 @@ impl Nodes {
             .is_some_and(|node| node.connected(Instant::now()))
     }
 
+    /// Whether a poll of it is held that did not come from this connection.
+    pub(super) fn is_polled_elsewhere(&self, id: &NodeId, address: Option<SocketAddr>) -> bool {
+        let state = self.lock();
+        let node = state.known.get(id).filter(|node| node.poll.is_some());
+        node.is_some_and(|node| address.is_none() || node.address != address)
+    }
+
     /// All nodes, sorted by id.
     pub(super) fn list(&self) -> Vec<NodeStatus> {
         let now = Instant::now();
         let state = self.lock();
         let status = |(id, node): (&NodeId, &Known)| NodeStatus {
-            id: id.clone(),
             connected: node.connected(now),
             last_seen: node.last_seen,
             address: node.address,
             queued: node.mailbox.len(),
             queued_bytes: node.mailbox.bytes(),
+            ..NodeStatus::absent(id.clone())
         };
         state.known.iter().map(status).collect()
     }
@@ -373,6 +415,26 @@ pub(super) mod tests {
 
         drop(first);
         assert!(nodes.begin_poll(id("a"), from(2), NotSaid).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_is_broken_off_gets_nothing_more() {
+        let (nodes, _stopping) = nodes();
+        let [a, b] = ["a", "b"]
+            .map(|name| tokio::spawn(nodes.begin_poll(id(name), from(1), NotSaid).unwrap().next()));
+        tokio::task::yield_now().await;
+
+        nodes.break_off([&id("a"), &id("never")]);
+        for name in ["a", "b"] {
+            nodes.post(&id(name), letter("x")).unwrap();
+        }
+
+        assert_eq!(
+            a.await.unwrap().err(),
+            Some(super::super::poll::PollEnded::Replaced)
+        );
+        assert_eq!(b.await.unwrap().unwrap().message(), "x");
+        assert_eq!(next(&nodes, "a").await, "x");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::message::NodeId;
 /// Why a poll ended without a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PollEnded {
-    /// The same client has begun another poll.
+    /// The same client has begun another poll, or has to.
     Replaced,
     /// The relay is stopping and there is nothing left for this node.
     Stopping,

@@ -1,5 +1,6 @@
 //! `ResearcherService`: what nodes call.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::counts::{DropReason, Tally};
+use super::gate::{Call, Gate};
 use super::mailbox::{Letter, MAX_AGE};
 use super::nodes::{Nodes, PollRefused};
 use super::poll::{Delivery, Poll, PollEnded};
+use super::proving::status_of;
 use super::requests::{self, Requests, class_of, ids_of};
 use crate::message::{NodeId, RequestId, ResearcherId, ToResearcher, check_version};
 use crate::proto::researcher::feedback_message::FeedbackType;
@@ -23,9 +26,10 @@ use crate::proto::researcher::researcher_service_server::ResearcherService;
 use crate::proto::researcher::{Empty, FeedbackMessage, TaskRequest, TaskResponse, TaskResult};
 use crate::transport::chunks::{ChunkError, Reassembly, Slice, cut};
 use crate::transport::receipt::{self, Received};
+use crate::transport::token::Token;
 
 /// How long a poll is held: the reference's 3600 s.
-const HOLD: Duration = Duration::from_secs(3600);
+pub(super) const HOLD: Duration = Duration::from_secs(3600);
 
 /// How long the next slice of a message may take to come.
 const SLICE_LIMIT: Duration = Duration::from_secs(60);
@@ -53,9 +57,35 @@ pub(super) struct Service {
     /// Cancelled when what is being sent is broken off too.
     pub(super) closing: CancellationToken,
     pub(super) budget: Budget,
+    /// Who may call. Without one, everybody may.
+    pub(super) gate: Option<Arc<Gate>>,
+}
+
+/// Who makes a call, as far as the relay can see.
+struct Caller {
+    token: Option<Token>,
+    address: Option<SocketAddr>,
+}
+
+impl Caller {
+    fn of<T>(request: &Request<T>) -> Self {
+        Self {
+            token: Token::read(request.metadata()),
+            address: request.remote_addr(),
+        }
+    }
 }
 
 impl Service {
+    /// Whether a caller may speak or listen in a node's name.
+    fn admit(&self, node: &NodeId, caller: &Caller, call: Call) -> Result<(), Status> {
+        let gate = self.gate.as_ref();
+        gate.map_or(Ok(()), |gate| {
+            gate.admit(node, caller.token.as_ref(), call, caller.address)
+        })
+        .map_err(|denied| status_of(&denied))
+    }
+
     /// A new id for a request.
     pub(super) fn request_id(&self) -> RequestId {
         RequestId::fresh(&mut **self.rng.lock().unwrap_or_else(PoisonError::into_inner))
@@ -74,7 +104,11 @@ impl Service {
     }
 
     /// Puts a message from a node together and treats it.
-    async fn receive(&self, mut slices: Streaming<TaskResult>) -> Result<(), Status> {
+    async fn receive(
+        &self,
+        mut slices: Streaming<TaskResult>,
+        caller: &Caller,
+    ) -> Result<(), Status> {
         let mut message = Reassembly::default();
         let mut share = None;
         loop {
@@ -96,7 +130,7 @@ impl Service {
                 .push(slice)
                 .map_err(|error| self.unreadable(error))?
             {
-                self.treat(whole)?;
+                self.treat(whole, caller)?;
                 share = None;
             }
         }
@@ -109,7 +143,7 @@ impl Service {
     }
 
     /// Forwards an overlay message as the bytes that came, whatever they hold; hands a reply to its request.
-    fn treat(&self, bytes: Bytes) -> Result<(), Status> {
+    fn treat(&self, bytes: Bytes, caller: &Caller) -> Result<(), Status> {
         let message = ToResearcher::decode(&bytes).map_err(|error| {
             tracing::warn!(%error, "FB301: a node sent a message that cannot be read");
             self.tally.dropped(UNREADABLE, DropReason::Unreadable);
@@ -125,6 +159,7 @@ impl Service {
                 self.researcher_id
             )));
         }
+        self.admit(source, caller, Call::Message)?;
         if !self.nodes.knows(source) {
             // After a restart a node may be quicker to speak than to poll. It keeps the message and tries again.
             return Err(Status::failed_precondition("poll before you send"));
@@ -171,7 +206,7 @@ impl Step {
             Self::Waiting(poll) => match timeout(HOLD, poll.next()).await {
                 Err(_) => return Ok(None),
                 Ok(Err(PollEnded::Replaced)) => {
-                    return Err(Status::aborted("replaced by a newer poll"));
+                    return Err(Status::aborted("poll anew, if you have not"));
                 }
                 Ok(Err(PollEnded::Stopping)) => return Err(stopping()),
                 Ok(Ok(delivery)) => {
@@ -213,7 +248,8 @@ impl ResearcherService for Service {
         &self,
         request: Request<TaskRequest>,
     ) -> Result<Response<Self::GetTaskUnaryStream>, Status> {
-        let address = request.remote_addr();
+        let caller = Caller::of(&request);
+        let address = caller.address;
         let received = Received::read(request.metadata());
         let TaskRequest {
             node,
@@ -225,6 +261,7 @@ impl ResearcherService for Service {
             tracing::warn!(node = %id, version = ?protocol_version, "a node of another protocol version is refused");
             return Err(Status::failed_precondition(error.to_string()));
         }
+        self.admit(&id, &caller, Call::Poll)?;
         let poll = self.nodes.begin_poll(id.clone(), address, received).map_err(|refused| {
             tracing::warn!(security = true, node = %id, ?address, "a poll is refused: {refused}");
             match refused {
@@ -232,6 +269,8 @@ impl ResearcherService for Service {
                 PollRefused::TooManyNodes => Status::resource_exhausted(refused.to_string()),
             }
         })?;
+        // Polls that another roster does not admit were broken off when it came, and this one was none yet.
+        self.admit(&id, &caller, Call::Poll)?;
         if self.stopping.is_cancelled() && !poll.has_mail() {
             return Err(stopping());
         }
@@ -255,10 +294,11 @@ impl ResearcherService for Service {
         &self,
         request: Request<Streaming<TaskResult>>,
     ) -> Result<Response<Empty>, Status> {
+        let caller = Caller::of(&request);
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(stopping()),
-            outcome = timeout(MAX_AGE, self.receive(request.into_inner())) => {
+            outcome = timeout(MAX_AGE, self.receive(request.into_inner(), &caller)) => {
                 outcome.map_err(|_| Status::deadline_exceeded("the message did not come in time"))??;
                 Ok(Response::new(Empty {}))
             }
@@ -266,7 +306,18 @@ impl ResearcherService for Service {
     }
 
     async fn feedback(&self, request: Request<FeedbackMessage>) -> Result<Response<Empty>, Status> {
-        match request.into_inner().feedback_type {
+        let caller = Caller::of(&request);
+        let feedback = request.into_inner().feedback_type;
+        let node = match &feedback {
+            Some(FeedbackType::Log(log)) => &log.node_id,
+            Some(FeedbackType::Scalar(scalar)) => &scalar.node_id,
+            None => return Ok(Response::new(Empty {})),
+        };
+        // What is no id is no listed node's.
+        if let Ok(node) = NodeId::try_from(node.as_str()) {
+            self.admit(&node, &caller, Call::Message)?;
+        }
+        match feedback {
             Some(FeedbackType::Log(log)) => {
                 let text: String = log.msg.chars().take(MAX_LOG_CHARACTERS).collect();
                 let node: String = log.node_id.chars().take(MAX_LOG_CHARACTERS).collect();

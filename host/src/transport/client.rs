@@ -1,7 +1,6 @@
 //! A node's side of `ResearcherService`: polls for messages, hands on what comes, and comes back when the connection
 //! is lost.
 
-use std::error::Error;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,8 +18,10 @@ use super::certificate::Certificate;
 use super::chunks::Reassembly;
 use super::connect::{ServerAddress, connect};
 use super::outbox::{self, Letter};
+use super::prove::{Prover, prove};
 use super::receipt::Received;
 use super::state::{Link, LinkError, TransportState};
+use super::token::{self, Token};
 use crate::message::researcher::reply_address;
 use crate::message::{
     MAX_MESSAGE_BYTES, MessageError, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, ToNode,
@@ -34,10 +35,21 @@ const POLL_LIMIT: Duration = Duration::from_secs(3660);
 /// A server of the reference answers nothing before it has a message, so after this time a poll counts as held.
 const HELD_AFTER: Duration = Duration::from_millis(100);
 
+/// The same of a server that wanted a proof: it is ours, and answers at once. What is said before it has would be said in vain.
+const HELD_AFTER_PROOF: Duration = Duration::from_secs(5);
+
 /// A poll that ends without a message sooner than this was not held.
 const SHORTEST_HOLD: Duration = Duration::from_secs(1);
 
 pub(super) type Client = ResearcherServiceClient<Channel>;
+
+/// A connection over which the relay takes messages from this node.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) client: Client,
+    /// What the relay wants to see with them, if it does.
+    pub(super) token: Option<Token>,
+}
 
 /// What a transport needs to know.
 #[derive(Debug, Clone)]
@@ -48,6 +60,8 @@ pub struct TransportConfig {
     pub relay: ServerAddress,
     /// The only certificate that the relay may show. Messages must come in the name of its researcher.
     pub certificate: Certificate,
+    /// Answers a relay of ours that wants to see who this node is. Without one, such a relay does not serve it.
+    pub prover: Option<Prover>,
 }
 
 /// A message from the researcher that could not be read. The reference answers with an `ErrorMessage` FB301.
@@ -95,6 +109,7 @@ impl Transport {
             clients: client_sender,
             incoming,
             received: Mutex::new(Received::None),
+            token: Mutex::default(),
         };
         let polling = tokio::spawn({
             let stop = stop.clone();
@@ -155,10 +170,12 @@ impl Shared {
 struct Poller {
     config: TransportConfig,
     shared: Arc<Shared>,
-    clients: watch::Sender<Option<Client>>,
+    clients: watch::Sender<Option<Line>>,
     incoming: mpsc::Sender<Result<ToNode, Malformed>>,
     /// What came last, on whichever connection.
     received: Mutex<Received>,
+    /// What the relay gave last for a proof. One that was started again since takes it for nothing, and says so.
+    token: Mutex<Option<Token>>,
 }
 
 impl Poller {
@@ -201,14 +218,22 @@ impl Poller {
     }
 
     async fn poll_until_lost(&self, channel: Channel, failures: &mut u32) -> LinkError {
-        let client = ResearcherServiceClient::new(channel)
+        let client = ResearcherServiceClient::new(channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        // Whether a proof was given, and no poll held since: a relay that asks again then would ask for ever.
+        let mut proven = false;
         loop {
             let began = Instant::now();
             match self.poll(&client).await {
                 Ok(0) if began.elapsed() < SHORTEST_HOLD => return LinkError::PollNotHeld,
-                Ok(_) => *failures = 0,
+                Ok(_) => (*failures, proven) = (0, false),
+                Err(LinkError::ProofWanted(_)) if !proven => {
+                    proven = true;
+                    if let Err(error) = self.prove(channel.clone()).await {
+                        return error;
+                    }
+                }
                 Err(error) => {
                     if began.elapsed() >= SHORTEST_HOLD {
                         *failures = 0;
@@ -217,6 +242,22 @@ impl Poller {
                 }
             }
         }
+    }
+
+    /// Shows the relay who this node is. Nothing of it is remembered beyond this transport: what it protects is the relay's, so a server
+    /// that asks for no proof takes nothing from the node.
+    async fn prove(&self, channel: Channel) -> Result<(), LinkError> {
+        let config = &self.config;
+        let prover = config.prover.as_ref();
+        let prover = prover.ok_or_else(|| LinkError::ProofWanted(config.node_id.clone()))?;
+        let token = prove(channel, &config.node_id, prover, &config.certificate).await?;
+        *self.token() = Some(token.clone());
+        self.clients.send_if_modified(|line| {
+            let line = line.as_mut();
+            line.map(|line| line.token = Some(token)).is_some()
+        });
+        tracing::info!("proven to the relay who this node is");
+        Ok(())
     }
 
     /// Polls once; returns how many messages came: one, or none if nothing came in all the time.
@@ -228,9 +269,14 @@ impl Poller {
         });
         request.set_timeout(POLL_LIMIT);
         self.received().write(request.metadata_mut());
+        let mut held_after = HELD_AFTER;
+        if let Some(token) = &*self.token() {
+            token.write(request.metadata_mut());
+            held_after = HELD_AFTER_PROOF;
+        }
         let mut own = client.clone();
         let mut call = pin!(own.get_task_unary(request));
-        let answer = match timeout(HELD_AFTER, &mut call).await {
+        let answer = match timeout(held_after, &mut call).await {
             Ok(answer) => answer,
             Err(_) => {
                 self.held(client);
@@ -269,12 +315,15 @@ impl Poller {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn token(&self) -> MutexGuard<'_, Option<Token>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn call_failed(&self, status: tonic::Status) -> LinkError {
         match status.code() {
             Code::AlreadyExists => LinkError::IdInUse(self.config.node_id.clone()),
-            // Only what happened on this side has a source.
-            _ if status.source().is_some() => LinkError::Lost(status),
-            _ => LinkError::Call(status),
+            _ if token::is_wanted(&status) => LinkError::ProofWanted(self.config.node_id.clone()),
+            _ => LinkError::of_call(status),
         }
     }
 
@@ -283,7 +332,11 @@ impl Poller {
         if self.clients.borrow().is_some() {
             return;
         }
-        self.clients.send_replace(Some(client.clone()));
+        let line = Line {
+            client: client.clone(),
+            token: self.token().clone(),
+        };
+        self.clients.send_replace(Some(line));
         self.shared.update(|state| {
             state.connections += 1;
             state.link = Link::Connected {

@@ -9,11 +9,12 @@ use prost::bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
+use tonic::{Code, Request};
 
 use super::backoff::Backoff;
 use super::chunks::cut;
-use super::client::{Client, Shared};
+use super::client::{Line, Shared};
+use super::token;
 use crate::message::ToResearcher;
 use crate::proto::researcher::TaskResult;
 
@@ -89,7 +90,7 @@ enum Fate {
 pub(super) async fn run(
     shared: Arc<Shared>,
     mut outgoing: mpsc::Receiver<Letter>,
-    clients: watch::Receiver<Option<Client>>,
+    clients: watch::Receiver<Option<Line>>,
     stop: CancellationToken,
 ) {
     let lanes = Semaphore::new(IN_FLIGHT);
@@ -142,7 +143,7 @@ pub(super) async fn run(
 async fn send(
     backoff: &Backoff,
     lanes: &Semaphore,
-    mut clients: watch::Receiver<Option<Client>>,
+    mut clients: watch::Receiver<Option<Line>>,
     message: Bytes,
 ) -> (Fate, usize) {
     let length = message.len();
@@ -151,7 +152,10 @@ async fn send(
         loop {
             match attempt(lanes, &mut clients, message.clone()).await {
                 Ok(()) => return Fate::Acknowledged,
-                Err(status) if is_final(status.code()) => return Fate::Refused(status),
+                // A relay that wants a proof has it from the polls, and takes the message then.
+                Err(status) if is_final(status.code()) && !token::is_wanted(&status) => {
+                    return Fate::Refused(status);
+                }
                 Err(status) => {
                     tracing::debug!(%status, failures, "the relay did not take a message, it is kept")
                 }
@@ -190,7 +194,7 @@ fn attempt_limit(length: usize) -> Duration {
 /// Waits for a connection and a lane, then sends the message once.
 async fn attempt(
     lanes: &Semaphore,
-    clients: &mut watch::Receiver<Option<Client>>,
+    clients: &mut watch::Receiver<Option<Line>>,
     message: Bytes,
 ) -> Result<(), tonic::Status> {
     let gone = |_| tonic::Status::unavailable("the transport has stopped");
@@ -199,17 +203,21 @@ async fn attempt(
         .acquire()
         .await
         .map_err(|_| tonic::Status::unavailable("the transport has stopped"))?;
-    let client = clients
+    let line = clients
         .wait_for(Option::is_some)
         .await
         .map_err(gone)?
         .clone();
-    let Some(mut client) = client else {
+    let Some(Line { mut client, token }) = line else {
         return Err(tonic::Status::unavailable("the connection was lost"));
     };
     let limit = attempt_limit(message.len());
     let slices = futures::stream::iter(cut(message).map(TaskResult::from));
-    match timeout(limit, client.reply_task(slices)).await {
+    let mut request = Request::new(slices);
+    if let Some(token) = token {
+        token.write(request.metadata_mut());
+    }
+    match timeout(limit, client.reply_task(request)).await {
         Ok(taken) => taken.map(|_| ()),
         Err(_) => Err(tonic::Status::deadline_exceeded(format!(
             "the relay did not take it within {} s",
@@ -227,8 +235,9 @@ mod tests {
     use hyper_util::rt::TokioIo;
     use rand_core::SeedableRng;
     use tonic::transport::{Endpoint, Server};
-    use tonic::{Request, Response, Status, Streaming};
+    use tonic::{Response, Status, Streaming};
 
+    use super::super::client::Client;
     use super::*;
     use crate::proto::researcher::researcher_service_server::{
         ResearcherService, ResearcherServiceServer,
@@ -240,6 +249,7 @@ mod tests {
     enum Answer {
         Never,
         With(Code),
+        ProofWanted,
     }
 
     /// A server with an answer to each call, the first one first; when there is none left it takes the message.
@@ -272,6 +282,7 @@ mod tests {
             match answer {
                 None => Ok(Response::new(Empty {})),
                 Some(Answer::With(code)) => Err(Status::new(code, "as the script says")),
+                Some(Answer::ProofWanted) => Err(token::wanted("prove it".to_owned())),
                 Some(Answer::Never) => std::future::pending().await,
             }
         }
@@ -301,7 +312,11 @@ mod tests {
             .connect_with_connector(connector)
             .await
             .unwrap();
-        let (_sender, clients) = watch::channel(Some(Client::new(channel)));
+        let line = Line {
+            client: Client::new(channel),
+            token: None,
+        };
+        let (_sender, clients) = watch::channel(Some(line));
         let backoff = Backoff::new(rand_chacha::ChaCha20Rng::seed_from_u64(1));
         let (fate, length) = send(
             &backoff,
@@ -362,6 +377,12 @@ mod tests {
             fate(&later.map(Answer::With)).await,
             Fate::Acknowledged
         ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_what_the_relay_takes_after_a_proof() {
+        let fate = fate(&[Answer::ProofWanted, Answer::ProofWanted]).await;
+        assert!(matches!(fate, Fate::Acknowledged));
     }
 
     #[test]

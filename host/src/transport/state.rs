@@ -87,6 +87,15 @@ pub enum LinkError {
          otherwise another node uses this id"
     )]
     IdInUse(NodeId),
+    /// The relay wants to see who we are, and we have nothing to show it with; or it asks again right after we have shown it.
+    #[error("the relay wants a proof that this node is {0}")]
+    ProofWanted(NodeId),
+    /// The relay was given another identity key for us, or none.
+    #[error("the relay does not believe that this is the node: {}", .0.message())]
+    ProofRefused(tonic::Status),
+    /// The relay asked for a proof in a way that makes no sense.
+    #[error("the relay asks for a proof of identity that nobody could give")]
+    BadChallenge,
     /// The relay sent slices that make no message.
     #[error("the relay sent a broken message: {0}")]
     Chunks(#[from] ChunkError),
@@ -96,10 +105,22 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    /// A call failed: here, or at the relay.
+    pub(super) fn of_call(status: tonic::Status) -> Self {
+        // Only what happened on this side has a source.
+        match status.source() {
+            Some(_) => Self::Lost(status),
+            None => Self::Call(status),
+        }
+    }
+
     /// What the operator of the node can do about it, if anything.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Connect(error) => Some(error.advice()),
+            Self::ProofRefused(_) => Some(
+                "compare `backchannel identity show` with the roster that the relay was given; if this node has a new key, the consortium has to make a new roster",
+            ),
             _ => None,
         }
     }

@@ -25,7 +25,7 @@ use clap::Subcommand;
 pub(super) use key::unlock;
 pub(super) use passphrase::PassphraseSource;
 pub(super) use sign::date;
-pub(super) use trust::TrustSource;
+pub(super) use trust::{TrustSource, trust_in};
 
 use super::output::foreign;
 use super::top::Top;

@@ -40,28 +40,37 @@ impl TrustSource {
             let policy = Policy::read(data).map_err(|error| wrong_policy(what, error))?;
             return Ok(trusted(policy));
         }
-        let mut keys = BTreeMap::new();
-        for key in &self.key {
-            let (name, public) = match key.parse::<PublicKey>() {
-                Ok(public) => (public.id().to_string(), public),
-                Err(_) => read_key(what, Path::new(key))?,
-            };
-            if keys.insert(name.clone(), public).is_some() {
-                let why = format!("two keys are named {name}");
-                return Err(Problem::new(
-                    Exit::Input,
-                    what,
-                    why,
-                    "give each key once, in files of different names",
-                ));
-            }
-        }
-        let require = self.require.unwrap_or(keys.len());
-        Trust::new(require, keys).map_err(|error| {
-            let todo = error.advice();
-            Problem::new(Exit::Input, what, error, todo)
-        })
+        trust_in(what, &self.key, self.require)
     }
+}
+
+/// The keys, each its file or the key itself, of which `require` must have signed, or all.
+pub(in crate::cli) fn trust_in(
+    what: &str,
+    given: &[String],
+    require: Option<usize>,
+) -> Result<Trust, Problem> {
+    let mut keys = BTreeMap::new();
+    for key in given {
+        let (name, public) = match key.parse::<PublicKey>() {
+            Ok(public) => (public.id().to_string(), public),
+            Err(_) => read_key(what, Path::new(key))?,
+        };
+        if keys.insert(name.clone(), public).is_some() {
+            let why = format!("two keys are named {name}");
+            return Err(Problem::new(
+                Exit::Input,
+                what,
+                why,
+                "give each key once, in files of different names",
+            ));
+        }
+    }
+    let require = require.unwrap_or(keys.len());
+    Trust::new(require, keys).map_err(|error| {
+        let todo = error.advice();
+        Problem::new(Exit::Input, what, error, todo)
+    })
 }
 
 /// A key file's key, named as the file is.
