@@ -1,6 +1,7 @@
 //! The commands as a user meets them: bad input above all. Each failure has its exit code, says what, why and what to
 //! do, on standard error for people and as one JSON object for programs, and never panics: [`harness::problem`].
 
+mod at_rest;
 mod daemons;
 mod demo;
 mod fuzz;

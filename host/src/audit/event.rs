@@ -230,6 +230,11 @@ pub enum Event {
         subject: Subject,
     },
 
+    /// All that is in the key store was handed out as a file.
+    BackupMade {
+        /// Whether it is encrypted.
+        encrypted: bool,
+    },
     /// The node started with an older copy of its key store than was used here before.
     StoreSetBack,
     /// The first session with a peer since the node started.

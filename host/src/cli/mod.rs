@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod audit;
+mod backup;
 mod build;
 mod cases;
 mod check;
@@ -91,6 +92,10 @@ enum Command {
     /// A federation's signed list of nodes and their keys: sign it, verify it, have a node believe it.
     #[command(subcommand)]
     Roster(roster::Roster),
+    /// Write all that is in a node's key store to a file, encrypted as the store is. The node may run.
+    Backup(backup::BackupCommand),
+    /// Put a backup in the place of a node's key store. The node must be stopped; when it starts, it says that its store is an older one.
+    Restore(backup::RestoreCommand),
     /// Set up secure aggregation, and use it.
     #[command(subcommand)]
     Secagg(secagg::Secagg),
@@ -173,6 +178,8 @@ impl Cli {
                 Command::Identity(identity) => identity.run(format).await,
                 Command::Peer(peer) => peer.run(format).await,
                 Command::Roster(roster) => roster.run(format).await,
+                Command::Backup(backup) => backup.run(format).await,
+                Command::Restore(restore) => restore.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Run(run) => run.run(format).await,
                 Command::New(new) => new.run(format),

@@ -13,8 +13,8 @@ use crate::message::NodeId;
 use crate::node::{open_stopped, open_store};
 use crate::proto::control::node_client::NodeClient;
 use crate::proto::control::{
-    ApplyRosterReply, ApplyRosterRequest, IdentityReply, IdentityRequest, PeersReply, PeersRequest,
-    PinReply, PinRequest, UnpinReply, UnpinRequest,
+    ApplyRosterReply, ApplyRosterRequest, BackupReply, BackupRequest, IdentityReply,
+    IdentityRequest, PeersReply, PeersRequest, PinReply, PinRequest, UnpinReply, UnpinRequest,
 };
 use crate::randomness::Randomness;
 
@@ -39,7 +39,9 @@ impl Whom {
     ) -> Result<Self, Problem> {
         let what = what.into();
         let node = match with_progress("connecting", control::connect(data)).await {
-            Ok(channel) => Node::Running(NodeClient::new(channel)),
+            Ok(channel) => Node::Running(
+                NodeClient::new(channel).max_decoding_message_size(control::LONGEST_MESSAGE),
+            ),
             Err(ControlError::NotRunning(_)) => stopped(data, new, &what)?,
             Err(error) => {
                 let todo = error.advice();
@@ -67,6 +69,17 @@ impl Whom {
                 .await
                 .map(tonic::Response::into_inner),
             Node::Stopped(whom) => whom.peers(),
+        };
+        reply.map_err(|error| status::failed(&self.what, &error))
+    }
+
+    pub(super) async fn backup(self) -> Result<BackupReply, Problem> {
+        let reply = match self.node {
+            Node::Running(mut node) => node
+                .backup(BackupRequest {})
+                .await
+                .map(tonic::Response::into_inner),
+            Node::Stopped(whom) => whom.backup(),
         };
         reply.map_err(|error| status::failed(&self.what, &error))
     }

@@ -15,11 +15,11 @@ use crate::node::Node;
 use crate::plugins::Change;
 use crate::proto::control::node_server;
 use crate::proto::control::{
-    ApplyRosterReply, ApplyRosterRequest, ChannelWith, CommitmentReply, CommitmentRequest, Context,
-    ExplainReply, ExplainRequest, IdentityReply, IdentityRequest, LogLine, LogsRequest, NodeStatus,
-    PeersReply, PeersRequest, PinReply, PinRequest, Plugin, ProtectReply, ProtectRequest,
-    ProtectValuesReply, ProtectValuesRequest, ReloadReply, ReloadRequest, StatusRequest, TopReply,
-    TopRequest, UnpinReply, UnpinRequest,
+    ApplyRosterReply, ApplyRosterRequest, BackupReply, BackupRequest, ChannelWith, CommitmentReply,
+    CommitmentRequest, Context, ExplainReply, ExplainRequest, IdentityReply, IdentityRequest,
+    LogLine, LogsRequest, NodeStatus, PeersReply, PeersRequest, PinReply, PinRequest, Plugin,
+    ProtectReply, ProtectRequest, ProtectValuesReply, ProtectValuesRequest, ReloadReply,
+    ReloadRequest, StatusRequest, TopReply, TopRequest, UnpinReply, UnpinRequest,
 };
 use crate::secure_channels::Suite;
 use crate::secure_sum::quantize::Quantization;
@@ -272,6 +272,10 @@ impl node_server::Node for NodeControl {
 
     async fn peers(&self, _: Request<PeersRequest>) -> Result<Response<PeersReply>, Status> {
         self.whom(Whom::peers).await
+    }
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<BackupReply>, Status> {
+        self.whom(Whom::backup).await
     }
 
     async fn pin(&self, request: Request<PinRequest>) -> Result<Response<PinReply>, Status> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -64,6 +65,20 @@ impl Whom {
             key: identity.key.to_string(),
             fingerprint: identity.fingerprint().to_string(),
             file: identity.to_file(),
+        })
+    }
+
+    /// All that is in its key store.
+    pub fn backup(&self) -> Result<wire::BackupReply, Status> {
+        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
+        let made = now.map_or(0, |since| since.as_secs());
+        let file = self.store.backup(made);
+        let mut file = file.map_err(|error| store_status(&error))?;
+        let encrypted = self.store.is_encrypted();
+        self.record(Event::BackupMade { encrypted })?;
+        Ok(wire::BackupReply {
+            file: std::mem::take(&mut *file),
+            encrypted,
         })
     }
 

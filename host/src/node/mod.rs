@@ -41,7 +41,7 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 use recording::Recording;
-pub(crate) use store::{open_stopped, open_store, tidy_stopped};
+pub(crate) use store::{open_stopped, open_store, restore, tidy_stopped};
 pub use trust::{Trusted, trust};
 pub(crate) use wiring::{Ground, Wiring};
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::store_path;
 use super::{NodeError, make_private_folder};
 use crate::files::write_whole;
-use crate::key_store::{KeyStore, Lock};
+use crate::key_store::{Backup, BackupHeader, KeyStore, Lock};
 use crate::message::NodeId;
 use crate::policy::{Policy, StoreLock};
 use crate::randomness::Randomness;
@@ -62,6 +62,22 @@ pub(crate) fn tidy_stopped(data: &Path, release: &str, forget: &str) -> Result<(
         store.forget_plugin(forget).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Puts a backup in the place of the key store of a data directory whose node does not run; whose it is, and when it was made.
+pub(crate) fn restore(data: &Path, file: &[u8], replace: bool) -> Result<BackupHeader, NodeError> {
+    make_private_folder(data).map_err(|source| NodeError::Data {
+        path: data.to_owned(),
+        source,
+    })?;
+    let randomness = Randomness::from_system()?;
+    let lock = lock(data, &randomness)?;
+    let failed = |source| NodeError::store(data, source);
+    let backup = Backup::read(file, &lock).map_err(failed)?;
+    let path = store_path(data);
+    let put = backup.put_in_place(&path, replace, &lock, &randomness);
+    put.map_err(failed)?;
+    Ok(backup.header().clone())
 }
 
 /// What the store of a data directory is under, or is to be.
