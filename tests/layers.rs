@@ -235,6 +235,7 @@ const LAYERS: [(&str, &[&str]); 55] = [
             "sessions",
             "peers",
             "node_proof",
+            "files",
         ],
     ),
     (

@@ -170,6 +170,23 @@ fn names_each_row_that_it_does_not_take_and_why() {
 }
 
 #[test]
+fn allows_suite_1_once_and_leaves_what_the_operator_said_of_it() {
+    let folder = Folder::new();
+    let (data, copy) = (folder.at("data"), component(&folder));
+    let import = ["import", "fedbiomed", text(&copy), "--data", &data];
+    let policy = || std::fs::read_to_string(format!("{data}/policy.toml")).expect("a policy");
+
+    assert_eq!(json(&import)["suite_1_allowed"], true);
+
+    assert!(policy().contains("[channels]\nsuite-1 = \"any\"\n"));
+    assert_eq!(json(&import)["suite_1_allowed"], false);
+    let nobody = "version = 1\n[channels]\nsuite-1 = []\n";
+    folder.write("data/policy.toml", nobody);
+    assert_eq!(json(&import)["suite_1_allowed"], false);
+    assert_eq!(policy(), nobody);
+}
+
+#[test]
 fn takes_everything_once_and_never_changes_the_source() {
     let folder = Folder::new();
     let (data, copy) = (folder.at("data"), component(&folder));

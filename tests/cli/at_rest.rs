@@ -126,9 +126,78 @@ fn a_running_node_is_backed_up_and_what_is_put_back_says_that_it_is_older() {
     // On a new machine, with the key and nothing else.
     let elsewhere = folder.at("elsewhere");
     fs::create_dir(&elsewhere).expect("a folder");
-    let no_key = problem(REFUSED, &["restore", &file, "--data", &elsewhere]);
-    assert!(no_key.why.contains("does not open it"), "{no_key:?}");
+    let no_key = problem(INPUT, &["restore", &file, "--data", &elsewhere]);
+    assert!(no_key.why.contains("store.key is not there"), "{no_key:?}");
     fs::copy(folder.at("a/store.key"), folder.at("elsewhere/store.key")).expect("copied");
     json(&["restore", &file, "--data", &elsewhere]);
     assert_eq!(key(&elsewhere), before);
+}
+
+#[test]
+fn another_lock_does_not_write_the_store_anew() {
+    let folder = Folder::new();
+    made(&folder, "a");
+    let data = folder.at("a");
+    let show = ["identity", "show", "--data", &data];
+    let before = json(&show);
+    folder.write("a/pass", "correct horse\n");
+    folder.write(
+        "a/policy.toml",
+        "version = 1\n[store]\nkey = \"passphrase-file:pass\"\n",
+    );
+    problem(REFUSED, &show);
+
+    json(&["relock", "--from", "file:store.key", "--data", &data]);
+
+    fs::remove_file(folder.at("a/store.key")).expect("removed");
+    assert_eq!(json(&show), before);
+}
+
+#[test]
+fn a_store_in_the_clear_does_not_take_the_place_of_an_encrypted_one() {
+    let folder = Folder::new();
+    made(&folder, "a");
+    let theirs = with_policy(IN_THE_CLEAR);
+    made(&theirs, "a");
+    let before = fs::read(folder.at("a/node.redb")).expect("a store");
+    fs::copy(theirs.at("a/node.redb"), folder.at("a/node.redb")).expect("put there");
+
+    let (data, backup) = (folder.at("a"), theirs.at("a.backup"));
+    let refused = problem(REFUSED, &["identity", "show", "--data", &data]);
+
+    assert!(refused.why.contains("in the clear"), "{refused:?}");
+    fs::write(folder.at("a/node.redb"), before).expect("put back");
+    json(&["backup", "--data", &theirs.at("a"), "--to", &backup]);
+    let restore = ["restore", &backup, "--data", &data, "--replace"];
+    let refused = problem(REFUSED, &restore);
+    assert!(
+        refused.why.contains("anybody can have made it"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_key_of_a_store_that_was_moved_away_is_not_written_over() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    made(&folder, "a");
+    made(&other, "a");
+    let (data, backup) = (folder.at("a"), other.at("a.backup"));
+    json(&["backup", "--data", &other.at("a"), "--to", &backup]);
+    let key = json(&["identity", "show", "--data", &data])["key"].clone();
+    fs::rename(folder.at("a/node.redb"), folder.at("moved")).expect("moved");
+    fs::copy(other.at("a/store.key"), folder.at("a/theirs")).expect("copied");
+    folder.write(
+        "a/policy.toml",
+        "version = 1\n[store]\nkey = \"file:theirs\"\n",
+    );
+
+    let refused = problem(REFUSED, &["restore", &backup, "--data", &data]);
+
+    assert!(
+        refused.why.contains("the key of another store"),
+        "{refused:?}"
+    );
+    fs::rename(folder.at("moved"), folder.at("a/node.redb")).expect("moved back");
+    folder.write("a/policy.toml", "version = 1\n");
+    assert_eq!(json(&["identity", "show", "--data", &data])["key"], key);
 }

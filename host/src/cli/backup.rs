@@ -1,4 +1,4 @@
-//! `backup` and `restore`: all that is in a node's key store, as one file.
+//! `backup` and `restore`: all that is in a node's key store, as one file. `relock`: what it is locked with.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,8 @@ use super::output::foreign;
 use super::plugin::date;
 use super::whom::Whom;
 use super::{Exit, Format, Problem};
-use crate::node::restore;
+use crate::node::{relock, restore};
+use crate::policy::StoreLock;
 use crate::proto::control::BackupReply;
 
 /// The longest backup that is read, in bytes.
@@ -49,6 +50,40 @@ pub(super) struct RestoreCommand {
     /// Take the place of a store that is there, of the same node with the same identity: what came after the backup is forgotten.
     #[arg(long)]
     replace: bool,
+}
+
+/// Lock a node's key store up with what policy.toml names now. The node must be stopped. The store itself is not written anew.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Name the new key under [store] in policy.toml first.\n\nExample:\n  backchannel relock --from file:store.key --data /var/lib/backchannel"
+)]
+pub(super) struct RelockCommand {
+    /// What it is locked with so far, as policy.toml has it.
+    #[arg(long, value_name = "KEY")]
+    from: StoreLock,
+    /// The node's data directory.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+}
+
+impl RelockCommand {
+    pub(super) fn run(self, format: Format) -> Result<(), Problem> {
+        let what = "the key store is locked as it was";
+        relock(&self.data, &self.from).map_err(|error| failed(what, error))?;
+        format.show(&Relocked { ok: true });
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Relocked {
+    ok: bool,
+}
+
+impl fmt::Display for Relocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the key store is locked with what policy.toml names")
+    }
 }
 
 #[derive(Serialize)]

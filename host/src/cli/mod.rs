@@ -96,6 +96,8 @@ enum Command {
     Backup(backup::BackupCommand),
     /// Put a backup in the place of a node's key store. The node must be stopped; when it starts, it says that its store is an older one.
     Restore(backup::RestoreCommand),
+    /// Lock a node's key store up with what policy.toml names now. The node must be stopped. The store itself is not written anew.
+    Relock(backup::RelockCommand),
     /// Set up secure aggregation, and use it.
     #[command(subcommand)]
     Secagg(secagg::Secagg),
@@ -180,6 +182,7 @@ impl Cli {
                 Command::Roster(roster) => roster.run(format).await,
                 Command::Backup(backup) => backup.run(format).await,
                 Command::Restore(restore) => restore.run(format),
+                Command::Relock(relock) => relock.run(format),
                 Command::Secagg(secagg) => secagg.run(format).await,
                 Command::Run(run) => run.run(format).await,
                 Command::New(new) => new.run(format),

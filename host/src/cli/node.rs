@@ -270,6 +270,7 @@ pub(super) fn failed(what: &str, error: NodeError) -> Problem {
         | NodeError::Certificate(_)
         | NodeError::Policy(_) => Exit::Input,
         NodeError::Store { .. }
+        | NodeError::Backup(_)
         | NodeError::OtherCertificate { .. }
         | NodeError::NotAsGiven { .. } => Exit::Refused,
         NodeError::Researcher(error) => match **error {

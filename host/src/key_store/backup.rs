@@ -85,9 +85,9 @@ impl KeyStore {
 impl Backup {
     /// Reads a backup of a store that was under this lock. Nothing of it is believed that its tag does not cover.
     pub fn read(file: &[u8], lock: &Lock) -> Result<Self, StoreError> {
-        let damaged = || StoreError::Damaged("the backup".into());
+        let damaged = || StoreError::BadBackup;
         let (text, tag) = file.split_last_chunk::<TAG_BYTES>().ok_or_else(damaged)?;
-        let rest = text.strip_prefix(MAGIC).ok_or(StoreError::Foreign)?;
+        let rest = text.strip_prefix(MAGIC).ok_or_else(damaged)?;
         let (length, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let length = u32::from_be_bytes(*length) as usize;
         let (header, rest) = rest.split_at_checked(length).ok_or_else(damaged)?;
@@ -95,6 +95,9 @@ impl Backup {
         let (key, store) = rest
             .split_at_checked(header.key_bytes)
             .ok_or_else(damaged)?;
+        if !header.encrypted && !matches!(lock, Lock::Off) {
+            return Err(StoreError::BackupInTheClear);
+        }
         let whole = if header.encrypted {
             let locked = std::str::from_utf8(key).map_err(|_| damaged())?;
             mac(&lock.unwrap(locked)?, text).begins_with(tag)
@@ -140,8 +143,16 @@ impl Backup {
                 return Err(StoreError::OtherIdentity);
             }
         }
+        // It may be a link, which is to stay.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let key = key_path(path);
+        // That of a store which was moved away must not be lost.
+        if present.is_none() && key.try_exists()? && std::fs::read(&key)? != self.key {
+            return Err(StoreError::KeyInTheWay);
+        }
+        drop(present);
         if self.header.encrypted {
-            write_whole(&key_path(path), &self.key, 0o600)?;
+            write_whole(&key, &self.key, 0o600)?;
         }
         write_whole(path, &self.store, 0o600)?;
         Ok(())

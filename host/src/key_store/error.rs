@@ -34,6 +34,20 @@ pub enum StoreError {
     /// It is encrypted, and the file with its key is not there.
     #[error("it is encrypted, and its key, node.key beside it, is not there")]
     NoKey,
+    /// A store in the clear lies where an encrypted one was.
+    #[error(
+        "it is in the clear, and an encrypted one was there before: its key, node.key, is still beside it"
+    )]
+    InTheClear,
+    /// A backup in the clear, where a key is named.
+    #[error("the backup is in the clear, so anybody can have made it")]
+    BackupInTheClear,
+    /// A backup is not what was written.
+    #[error("the backup is damaged, cut short, or no backup at all")]
+    BadBackup,
+    /// The key of another store lies where a backup's was to be put.
+    #[error("the key of another store, node.key, is there")]
+    KeyInTheWay,
     /// A store is where another was to be put.
     #[error("there is a store already")]
     InTheWay,
@@ -88,6 +102,16 @@ impl StoreError {
             }
             Self::NoKey => {
                 "put node.key back, from where it was copied or moved to: without it nothing in the store can be read"
+            }
+            Self::InTheClear => {
+                "find out who put it there; if it was you, and it is this node's, move node.key away: then it is encrypted anew"
+            }
+            Self::BackupInTheClear => {
+                "if you know where it comes from, restore it under `key = \"off\"` in policy.toml, and name the key again then"
+            }
+            Self::BadBackup => "take another backup; nothing was changed",
+            Self::KeyInTheWay => {
+                "move it away together with the store that it belongs to, which cannot be opened without it"
             }
             Self::InTheWay => {
                 "with --replace its place is taken: what was stored since the backup was made is forgotten then"

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::claims::{Note, noted};
+use super::database::Database;
 use super::{ABOUT, StoreError};
 use crate::files::write_whole;
 
@@ -15,11 +16,20 @@ pub(super) const SET_BACK: &str = "set_back";
 
 /// Has whoever opens this store next be told that it is an older one.
 pub(super) fn mark_set_back(transaction: WriteTransaction) -> Result<(), StoreError> {
-    transaction
-        .open_table(ABOUT)?
-        .insert(SET_BACK, [].as_slice())?;
+    mark(transaction, SET_BACK)
+}
+
+/// Puts an entry without a value in `ABOUT`.
+pub(super) fn mark(transaction: WriteTransaction, mark: &str) -> Result<(), StoreError> {
+    transaction.open_table(ABOUT)?.insert(mark, [].as_slice())?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Whether there is such an entry.
+pub(super) fn is_marked(database: &Database, mark: &str) -> Result<bool, StoreError> {
+    let about = database.begin_read()?.open_table(ABOUT)?;
+    Ok(about.get(mark)?.is_some())
 }
 
 /// Counts an opening. Whether the store is older than its note; it counts on from there. The note is written first: a crash in between
@@ -37,9 +47,12 @@ pub(super) fn begin(transaction: &WriteTransaction, note: &Note) -> Result<bool,
         }
         None => 0,
     };
-    let noted = noted(path)?.unwrap_or(0);
+    // A store that was opened before and has no note was brought here without it.
+    let noted = noted(path)?.unwrap_or(if stored == 0 { 0 } else { u64::MAX });
+    let is_older = stored < noted;
+    let noted = if noted == u64::MAX { stored } else { noted };
     let next = stored.max(noted).saturating_add(1);
-    if stored < noted {
+    if is_older {
         about.insert(SET_BACK, [].as_slice())?;
     }
     about.insert(GENERATION, next.to_be_bytes().as_slice())?;

@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use redb::{ReadableTable, TableDefinition, TableHandle};
 use zeroize::Zeroizing;
 
+use crate::files::write_whole;
 use crate::message::{NodeId, SecaggId};
 use crate::randomness::Randomness;
 pub use backup::{Backup, BackupHeader};
@@ -65,6 +66,9 @@ const IN_THE_CLEAR: [&str; 5] = [
     generation::SET_BACK,
 ];
 
+/// There while a store in the clear is written anew, encrypted.
+const TO_BE_SEALED: &str = "to_be_sealed";
+
 /// A key and its record, still encoded.
 type Entry = (String, Zeroizing<Vec<u8>>);
 
@@ -75,6 +79,7 @@ pub struct KeyStore {
     seed: Seed,
     note: Note,
     roster_note: Note,
+    generation: Note,
     sealing: Sealing,
     set_back: bool,
     /// Where it is, if it is on a disk.
@@ -135,6 +140,12 @@ impl KeyStore {
             (true, lock) => Sealing::Under(lock::read(&key_path(path), lock)?, randomness.clone()),
             (false, Lock::Off) => Sealing::Clear,
             (false, lock) => {
+                // Where an encrypted one was, one in the clear was put by somebody else, unless it says that it was about to be encrypted.
+                let begun = generation::is_marked(&database, TO_BE_SEALED)?;
+                if key_path(path).try_exists()? && !begun {
+                    return Err(StoreError::InTheClear);
+                }
+                generation::mark(database.begin_write()?, TO_BE_SEALED)?;
                 let sealing = fresh_sealing(path, lock, randomness)?;
                 file::replace(path, &database, |new| {
                     rewrite::rewrite(&database.begin_read()?, new.begin_write()?, &sealing)
@@ -150,9 +161,9 @@ impl KeyStore {
             Note::of_rosters(path),
             Note::of_generations(path),
         ];
-        let store = Self::from_database(database, node, sealing, notes)?;
-        let path = Some(path.to_owned());
-        Ok(Self { path, ..store })
+        let mut store = Self::from_database(database, node, sealing, notes)?;
+        store.path = Some(path.to_owned());
+        Ok(store)
     }
 
     /// A store that is gone with the process: for tests and simulations.
@@ -213,6 +224,7 @@ impl KeyStore {
             seed,
             note,
             roster_note,
+            generation,
             sealing,
             set_back,
             path: None,
@@ -235,6 +247,19 @@ impl KeyStore {
     /// Whether its values are encrypted.
     pub fn is_encrypted(&self) -> bool {
         matches!(self.sealing, Sealing::Under(..))
+    }
+
+    /// Locks the key of the store at `path` up otherwise. Its values stay as they are.
+    pub fn relock(
+        path: &Path,
+        from: &Lock,
+        to: &Lock,
+        randomness: &Randomness,
+    ) -> Result<(), StoreError> {
+        let path = key_path(path);
+        let key = lock::read(&path, from)?;
+        write_whole(&path, to.wrap(&key, randomness)?.as_bytes(), 0o600)?;
+        Ok(())
     }
 
     /// The node that it is of.
@@ -403,6 +428,20 @@ impl KeyStore {
         let existed = transaction.open_table(table)?.remove(key)?.is_some();
         transaction.commit()?;
         Ok(existed)
+    }
+}
+
+impl Drop for KeyStore {
+    /// Counts its end too, so that a copy made in between is an older one. A crash leaves that out.
+    fn drop(&mut self) {
+        let counted = self.database.begin_write().and_then(|transaction| {
+            generation::begin(&transaction, &self.generation)?;
+            transaction.commit()?;
+            Ok(())
+        });
+        if let Err(error) = counted {
+            tracing::debug!("the end of the key store's use is not counted: {error}");
+        }
     }
 }
 

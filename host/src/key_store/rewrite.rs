@@ -6,7 +6,7 @@ use redb::{
 };
 
 use super::sealing::{Place, Sealing};
-use super::{ABOUT, CHANNELS, CONTEXTS, IN_THE_CLEAR, SEALED, StoreError};
+use super::{ABOUT, CHANNELS, CONTEXTS, IN_THE_CLEAR, SEALED, StoreError, TO_BE_SEALED};
 use super::{identity, open_requests, plugins, treated};
 
 /// Copies all tables. Values are sealed, which those that are sealed already must not be again.
@@ -32,6 +32,9 @@ pub(super) fn rewrite(
         for entry in old.iter()? {
             let (key, value) = entry?;
             let (key, value) = (key.value(), value.value());
+            if table.name() == ABOUT.name() && key == TO_BE_SEALED {
+                continue;
+            }
             if is_clear(key) {
                 new.insert(key, value)?;
             } else {

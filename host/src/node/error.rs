@@ -32,6 +32,9 @@ pub enum NodeError {
         /// What to do.
         todo: &'static str,
     },
+    /// A backup, or what is in its way.
+    #[error("{0}")]
+    Backup(StoreError),
     /// The recording that was asked for.
     #[error("the recording {path} cannot be begun: {source}")]
     Recording {
@@ -102,6 +105,7 @@ impl NodeError {
             Self::Data { .. } => "name a directory that you may write to with --data".into(),
             Self::Recording { .. } => "name a file that is not there yet, in a folder that you may write to".into(),
             Self::Store { source, .. } => source.advice().into(),
+            Self::Backup(source) => source.advice().into(),
             Self::StoreKey { todo, .. } => (*todo).into(),
             Self::Audit(error) => error.advice().into(),
             Self::Randomness(_) => "wait until the machine has booted, then start again".into(),

@@ -41,7 +41,7 @@ use crate::transport::{
 pub use error::NodeError;
 use meeting::meet_researcher;
 use recording::Recording;
-pub(crate) use store::{open_stopped, open_store, restore, tidy_stopped};
+pub(crate) use store::{open_stopped, open_store, relock, restore, tidy_stopped};
 pub use trust::{Trusted, trust};
 pub(crate) use wiring::{Ground, Wiring};
 
@@ -113,6 +113,15 @@ impl Opened {
             store,
             audit,
         } = self;
+        if store.was_set_back() {
+            tracing::warn!("{SET_BACK}");
+            audit.record(Event::StoreSetBack);
+            // As long as it is not in the log, it is told of at the next start again.
+            if audit.flush(STOP_LIMIT).await {
+                let noticed = store.notice_set_back();
+                noticed.map_err(|source| NodeError::store(&config.data, source))?;
+            }
+        }
         let runtime = Runtime::new()
             .map_err(|error| NodeError::Runtime(format!("{error:#}")))?
             .compiling_in(config.compiler.clone());
@@ -237,12 +246,6 @@ impl Node {
             component_name: config.name.clone(),
         };
         let audit = Audit::open(&config.data, component)?;
-        if store.was_set_back() {
-            tracing::warn!("{SET_BACK}");
-            audit.record(Event::StoreSetBack);
-            let noticed = store.notice_set_back();
-            noticed.map_err(|source| NodeError::store(&config.data, source))?;
-        }
         if !store.is_encrypted() {
             tracing::warn!("the key store is not encrypted: policy.toml says key = \"off\"");
         }

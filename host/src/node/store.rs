@@ -71,19 +71,38 @@ pub(crate) fn restore(data: &Path, file: &[u8], replace: bool) -> Result<BackupH
         source,
     })?;
     let randomness = Randomness::from_system()?;
+    // A key that is drawn now opens no backup.
+    if Policy::read(data)?.store == StoreLock::BesideIt && !data.join(BESIDE_IT).exists() {
+        return Err(NodeError::StoreKey {
+            why: format!("{} is not there", data.join(BESIDE_IT).display()),
+            todo: "put the key there that the backup's store was under, or name it under [store] in policy.toml",
+        });
+    }
     let lock = lock(data, &randomness)?;
-    let failed = |source| NodeError::store(data, source);
-    let backup = Backup::read(file, &lock).map_err(failed)?;
+    let backup = Backup::read(file, &lock).map_err(NodeError::Backup)?;
     let path = store_path(data);
     let put = backup.put_in_place(&path, replace, &lock, &randomness);
-    put.map_err(failed)?;
+    put.map_err(NodeError::Backup)?;
     Ok(backup.header().clone())
+}
+
+/// Locks the key of the store in a data directory up with what the policy names now. So far it is locked with `from`.
+pub(crate) fn relock(data: &Path, from: &StoreLock) -> Result<(), NodeError> {
+    let randomness = Randomness::from_system()?;
+    let from = lock_of(from, data, &randomness)?;
+    let to = lock(data, &randomness)?;
+    KeyStore::relock(&store_path(data), &from, &to, &randomness)
+        .map_err(|source| NodeError::store(data, source))
 }
 
 /// What the store of a data directory is under, or is to be.
 fn lock(data: &Path, randomness: &Randomness) -> Result<Lock, NodeError> {
+    lock_of(&Policy::read(data)?.store, data, randomness)
+}
+
+fn lock_of(lock: &StoreLock, data: &Path, randomness: &Randomness) -> Result<Lock, NodeError> {
     let at = |path: &PathBuf| data.join(path);
-    match &Policy::read(data)?.store {
+    match lock {
         StoreLock::Off => Ok(Lock::Off),
         StoreLock::BesideIt => beside_it(data, randomness),
         StoreLock::File(path) => key(&read(&at(path))?, &at(path).display().to_string()),

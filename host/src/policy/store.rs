@@ -1,6 +1,7 @@
 //! What the policy says of the key store (`[store]`): what its values are encrypted under.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -30,22 +31,38 @@ pub(super) struct StoreTable {
     key: Option<Spanned<String>>,
 }
 
+/// A text that does not say where a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this does not say where the store's key is: \"file:PATH\", \"env:NAME\", \"passphrase-file:PATH\", or \"off\""
+)]
+pub struct NotALock;
+
+impl FromStr for StoreLock {
+    type Err = NotALock;
+
+    fn from_str(text: &str) -> Result<Self, NotALock> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        match text.split_once(':') {
+            Some((_, "")) | None => Err(NotALock),
+            Some(("file", path)) => Ok(Self::File(path.into())),
+            Some(("env", name)) => Ok(Self::Variable(name.into())),
+            Some(("passphrase-file", path)) => Ok(Self::PassphraseFile(path.into())),
+            Some(_) => Err(NotALock),
+        }
+    }
+}
+
 impl Lines<'_> {
     pub(super) fn store(&self, table: StoreTable) -> Result<StoreLock, PolicyError> {
         let Some(key) = table.key else {
             return Ok(StoreLock::default());
         };
-        let text = key.as_ref().as_str();
-        let of = |kind: &str| text.strip_prefix(kind).filter(|rest| !rest.is_empty());
-        if text == "off" {
-            return Ok(StoreLock::Off);
-        }
-        let file = of("file:").map(|path| StoreLock::File(path.into()));
-        let variable = || of("env:").map(|name| StoreLock::Variable(name.into()));
-        let passphrase =
-            || of("passphrase-file:").map(|path| StoreLock::PassphraseFile(path.into()));
-        file.or_else(variable).or_else(passphrase).ok_or_else(|| {
-            let why = format!("{text:?} does not say where the store's key is");
+        let lock = key.as_ref().parse();
+        lock.map_err(|_: NotALock| {
+            let why = format!("{:?} does not say where the store's key is", key.as_ref());
             let todo = "write \"file:PATH\", \"env:NAME\", \"passphrase-file:PATH\", or \"off\"";
             self.wrong(&key.span(), why, todo)
         })
