@@ -3,9 +3,12 @@
 mod crashed;
 mod crossed;
 mod limited;
+mod misbehaved;
 mod moved;
+mod oracle;
 mod renewed;
 mod repeated;
+mod script;
 mod stage;
 mod tampered;
 mod vectors;
