@@ -2,6 +2,7 @@
 
 mod crashed;
 mod crossed;
+mod erased;
 mod limited;
 mod misbehaved;
 mod moved;
