@@ -39,6 +39,8 @@ use crate::stage::{HELD, LIMITS, first_moment, hello, known, node, researcher};
 const DRAWN: &str = "BACKCHANNEL_TEST_DRAWN";
 /// Of a message's content.
 const CONTENT_BYTES: usize = 4000;
+/// Handshakes that are never answered, each at another researcher: more than stand together in a map, so that some are moved.
+const UNANSWERED: usize = 12;
 /// Levels of a tree of keys.
 const DEPTH: u32 = 17;
 /// Into the stack of a test, which has 2 MiB.
@@ -115,10 +117,12 @@ fn talk(now: Moment, rng: &mut impl CryptoRng) -> Box<Talk> {
         Sessions::new(node("b"), of_b, hello("b")),
         now,
     );
-    // What is never answered.
-    let elsewhere = "elsewhere".parse().expect("an id");
-    let begun = a.begin(&node("b"), &elsewhere, now, rng);
-    begun.expect("known").expect("nothing under way");
+    for number in 0..UNANSWERED {
+        let elsewhere = format!("elsewhere {number:02}");
+        let elsewhere = elsewhere.parse().expect("an id");
+        let begun = a.begin(&node("b"), &elsewhere, now, rng);
+        begun.expect("known").expect("nothing under way");
+    }
 
     let first = a.begin(&node("b"), &researcher(), now, rng);
     let first = first.expect("known").expect("nothing under way");
@@ -260,7 +264,7 @@ fn secrets(drawn: &[u8]) -> Vec<Secret> {
     add("the secret that is kept", take(32), Until::Ever);
     // In the order in which it is drawn: see `vectors.rs`.
     let [of_a, of_b] = [take(32), take(32)];
-    let (_, _, of_unanswered) = (take(4), take(32), take(32));
+    let of_unanswered = [(); UNANSWERED].map(|()| (take(4), take(32), take(32)).2);
     let (first_index, _, of_first) = (take(4), take(32), take(32));
     let (of_second, second_index) = (take(32), take(4));
     let proof_salt = take(32);
@@ -283,8 +287,10 @@ fn secrets(drawn: &[u8]) -> Vec<Secret> {
 
     add("the identity of a", of_a, Until::Gone);
     add("the identity of b", of_b, Until::Gone);
-    let unanswered = "the ephemeral key of what was not answered";
-    add(unanswered, of_unanswered, Until::Closed);
+    for (number, key) in of_unanswered.into_iter().enumerate() {
+        let name = format!("the ephemeral key of what was not answered at researcher {number}");
+        add(&name, key, Until::Closed);
+    }
     add("the ephemeral key of HS1", of_first, Until::Used);
     add("the ephemeral key of HS2", of_second, Until::Used);
     let es = ecdh(&key(of_first), &public(of_b));
