@@ -2,10 +2,14 @@
 
 mod crashed;
 mod crossed;
+mod erased;
 mod limited;
+mod misbehaved;
 mod moved;
+mod oracle;
 mod renewed;
 mod repeated;
+mod script;
 mod stage;
 mod tampered;
 mod vectors;

@@ -7,8 +7,16 @@
 use std::fmt;
 
 use rmp::encode::{self, ByteBuf};
+use zeroize::Zeroize;
 
 use super::Integer;
+
+/// A number with its marker, at most.
+const NUMBER_BYTES: usize = 9;
+/// The marker of a text, a list or a map, and its length, at most.
+const LENGTH_BYTES: usize = 5;
+/// What [`write_type`] writes, at most.
+const TYPE_BYTES: usize = 1 + 9 + 6 + 6;
 
 /// A value of a message.
 ///
@@ -40,7 +48,8 @@ pub enum Value {
 impl Value {
     /// The canonical bytes: every header in its shortest form, maps in their own order.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = ByteBuf::new();
+        // Bytes that grow leave copies where they were, which nobody clears.
+        let mut out = ByteBuf::with_capacity(self.most_bytes());
         self.write(&mut out);
         out.into_vec()
     }
@@ -136,6 +145,25 @@ impl Value {
         }
     }
 
+    /// As many bytes as it is written in, or some more.
+    fn most_bytes(&self) -> usize {
+        let all = |items: &[Value]| items.iter().map(Value::most_bytes).sum::<usize>();
+        match self {
+            Self::Nil | Self::Bool(_) => 1,
+            Self::Int(integer) if integer.to_i64().is_some() => NUMBER_BYTES,
+            Self::Int(integer) => TYPE_BYTES + LENGTH_BYTES + integer.bits() / 8 + 2,
+            Self::Float(_) => NUMBER_BYTES,
+            Self::Str(text) => LENGTH_BYTES + text.len(),
+            Self::Bin(bytes) => LENGTH_BYTES + bytes.len(),
+            Self::List(items) => LENGTH_BYTES + all(items),
+            Self::Tuple(items) | Self::Set(items) => TYPE_BYTES + LENGTH_BYTES + all(items),
+            Self::Map(entries) => {
+                let entry = |(key, value): &(Value, Value)| key.most_bytes() + value.most_bytes();
+                LENGTH_BYTES + entries.iter().map(entry).sum::<usize>()
+            }
+        }
+    }
+
     fn write(&self, out: &mut ByteBuf) {
         // Writing to memory cannot fail: the error type has no values.
         match self {
@@ -216,6 +244,29 @@ impl fmt::Debug for Value {
     }
 }
 
+/// Text, bytes and integers are overwritten, wherever they are in it. What is left says no more than where they were.
+impl Zeroize for Value {
+    fn zeroize(&mut self) {
+        match self {
+            Self::Nil => {}
+            Self::Bool(truth) => truth.zeroize(),
+            Self::Int(integer) => *integer = 0i64.into(),
+            Self::Float(number) => number.zeroize(),
+            Self::Str(text) => text.zeroize(),
+            Self::Bin(bytes) => bytes.zeroize(),
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
+                items.iter_mut().for_each(Value::zeroize);
+            }
+            Self::Map(entries) => {
+                for (key, value) in entries {
+                    key.zeroize();
+                    value.zeroize();
+                }
+            }
+        }
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Str(text.to_owned())
@@ -256,6 +307,56 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_value_is_written_in_more_bytes_than_there_is_room_for() {
+        let long = |exponent: usize| {
+            let bytes = [&[1][..], &vec![0; exponent]].concat();
+            Value::Int(Integer::from_signed_bytes_be(&bytes).expect("short enough"))
+        };
+        let all = vec![
+            Value::Nil,
+            true.into(),
+            Value::Float(0.5),
+            i64::MIN.into(),
+            Value::Int(u64::MAX.into()),
+            long(8),
+            long(200),
+            Value::Str("x".repeat(70_000)),
+            Value::Bin(vec![0; 70_000]),
+            Value::Tuple(vec![]),
+            Value::Set(vec![Value::Nil; 1]),
+        ];
+        let mut values = all.clone();
+        values.push(Value::List(vec![Value::List(all.clone()); 70]));
+        values.push(Value::Map(
+            all.into_iter().map(|value| ("key".into(), value)).collect(),
+        ));
+        for value in values {
+            let (most, bytes) = (value.most_bytes(), value.encode());
+            assert!(bytes.len() <= most, "{value:?}: {} of {most}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn nothing_of_what_is_cleared_is_left() {
+        let mut value = Value::Map(vec![
+            ("text".into(), "secret".into()),
+            (
+                "list".into(),
+                Value::List(vec![7i64.into(), Value::Bin(vec![1])]),
+            ),
+            ("float".into(), Value::Float(0.5)),
+        ]);
+        value.zeroize();
+        let empty = |value: Value| (Value::Str(String::new()), value);
+        let cleared = Value::Map(vec![
+            empty(Value::Str(String::new())),
+            empty(Value::List(vec![0i64.into(), Value::Bin(vec![])])),
+            empty(Value::Float(0.0)),
+        ]);
+        assert!(value == cleared);
+    }
 
     #[test]
     fn debug_shows_no_content() {

@@ -75,7 +75,7 @@ impl Sessions {
             prologue,
             at: now.running,
         };
-        link.pair.begin(begun, now.running);
+        link.pair.begin(Box::new(begun), now.running);
         Ok(OverlayMessage {
             researcher_id: researcher.clone(),
             source: self.own.clone(),

@@ -34,7 +34,8 @@ pub(super) const MOST_MESSAGES: u64 = 1 << DEPTH;
 /// So far behind the latest message others may come. More than a relay keeps for one node.
 pub(super) const WINDOW: u64 = 2048;
 
-type Secret = Zeroizing<[u8; 32]>;
+/// In a place of its own: what holds it may be moved, and leaves no copy of it then.
+type Secret = Box<Zeroizing<[u8; 32]>>;
 
 /// The keys that were not used yet. Cannot be printed; zeroized when dropped.
 pub(super) struct KeyTree {
@@ -70,7 +71,7 @@ impl Node {
         let both = hkdf_sha256_expand(&self.secret, &[b"backchannel suite 2 node"]);
         halves(&both).map(|secret| Self {
             height: self.height - 1,
-            secret,
+            secret: Box::new(secret),
         })
     }
 
@@ -80,10 +81,10 @@ impl Node {
 }
 
 impl KeyTree {
-    pub(super) fn new(root: Secret) -> Self {
+    pub(super) fn new(root: Zeroizing<[u8; 32]>) -> Self {
         let root = Node {
             height: DEPTH,
-            secret: root,
+            secret: Box::new(root),
         };
         Self {
             nodes: BTreeMap::from([(0, root)]),

@@ -12,16 +12,17 @@ use super::frame::MAC_BYTES;
 use super::prologue::Limits;
 use crate::primitives::{HmacSha256, hkdf_sha256, put};
 
-/// The keys of codes between two nodes.
+/// The keys of codes between two nodes. Each has a place of its own: a peer is moved when others come and go, and leaves no copy then.
 pub(super) struct Marks {
-    first: Zeroizing<[u8; 32]>,
-    second: Zeroizing<[u8; 32]>,
+    first: Box<Zeroizing<[u8; 32]>>,
+    second: Box<Zeroizing<[u8; 32]>>,
 }
 
 impl Marks {
     /// Of the static–static secret.
     pub(super) fn new(shared: &[u8; 32]) -> Self {
-        let key = |label: &[u8]| hkdf_sha256(&[], shared, &[b"backchannel suite 2 ", label]);
+        let key =
+            |label: &[u8]| Box::new(hkdf_sha256(&[], shared, &[b"backchannel suite 2 ", label]));
         Self {
             first: key(b"HS1"),
             second: key(b"HS2"),

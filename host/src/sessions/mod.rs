@@ -83,7 +83,8 @@ const OUTER_BYTES: usize = 4096;
 /// What this node has with each of its peers. Cannot be printed; secrets are zeroized when dropped.
 pub struct Sessions {
     own: NodeId,
-    identity: SecretKey,
+    /// In a place of its own, so that no copy of it is left where this was moved from.
+    identity: Box<SecretKey>,
     hello: Hello,
     /// Of the last handshake that was begun.
     last: Timestamp,
@@ -184,7 +185,7 @@ impl Sessions {
     pub fn new(own: NodeId, identity: SecretKey, hello: Hello) -> Self {
         Self {
             own,
-            identity,
+            identity: Box::new(identity),
             hello,
             last: Timestamp::default(),
             peers: BTreeMap::new(),
@@ -249,7 +250,8 @@ impl Sessions {
         if content.source != self.own {
             return Err(SealError::Source);
         }
-        let text = Zeroizing::new(content.to_value().encode());
+        let value = Zeroizing::new(content.to_value());
+        let text = Zeroizing::new(value.encode());
         self.seal_content(&content.dest, researcher, &text, now, rng)
     }
 

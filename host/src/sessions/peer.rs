@@ -29,7 +29,8 @@ pub(super) struct Peer {
 /// What two nodes have at one researcher.
 #[derive(Default)]
 pub(super) struct Link {
-    pub(super) pair: Pair<Begun, Answered, Established, Superseded>,
+    /// What was begun has a place of its own, so that no copy of its ephemeral key is left where it was.
+    pub(super) pair: Pair<Box<Begun>, Answered, Established, Superseded>,
     /// Of the peer's latest handshake. Those that come must be later.
     pub(super) latest: Timestamp,
 }

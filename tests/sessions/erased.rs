@@ -1,0 +1,467 @@
+//! What is left of secrets in a node's memory: the test starts itself once more, as a process with two nodes in it, and reads that
+//! process's memory while they talk, when their session has ended, and when they are gone.
+//!
+//! The process draws from the system and writes down what it drew, so this one can compute all secrets, by the formulas of the
+//! design and not by the code that keeps them. Those that must be gone are looked for in all memory that can be written, by halves and
+//! in both orders of bytes; those that must still be there are looked for in the same way, and found.
+//!
+//! What cannot be cleared, and is not:
+//!
+//! - Values that are moved, and what a function computes with, leave copies on the stack, which later calls overwrite. Here a call does
+//!   that on purpose ([`overwrite_stack`]): a node that has just treated a message and does nothing else may have some of its keys
+//!   there.
+//! - The registers, and what the system wrote to a swap space or a core file.
+//! - A message belongs to who hands it over to be sealed and to who gets it opened. This test clears both, and so shows that no
+//!   other copy is made.
+
+use std::convert::Infallible;
+use std::env;
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command, Stdio};
+
+use aho_corasick::AhoCorasick;
+use backchannel::message::{Inner, OverlayMessage, Value};
+use backchannel::primitives::{chacha20_xor, ecdh, halves, hkdf_sha256, hkdf_sha256_expand};
+use backchannel::sessions::{Known, Moment, Opened, Sealed, Sessions};
+use getrandom::SysRng;
+use p256::elliptic_curve::Generate;
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::{PublicKey, SecretKey};
+use rand_core::{CryptoRng, TryCryptoRng, TryRng};
+use zeroize::Zeroize;
+
+use crate::stage::{HELD, LIMITS, first_moment, hello, known, node, researcher};
+
+/// Names the file that the process writes what it draws to.
+const DRAWN: &str = "BACKCHANNEL_TEST_DRAWN";
+/// Of a message's content.
+const CONTENT_BYTES: usize = 4000;
+/// Handshakes that are never answered, each at another researcher: more than stand together in a map, so that some are moved.
+const UNANSWERED: usize = 12;
+/// Levels of a tree of keys.
+const DEPTH: u32 = 17;
+/// Into the stack of a test, which has 2 MiB.
+const STACK_BYTES: usize = 1 << 19;
+
+/// Draws from the system, and writes it down without a copy in memory.
+struct Recorder(File);
+
+/// Draws what was written down.
+struct Given<'a>(&'a [u8]);
+
+impl TryRng for Recorder {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        panic!("only bytes are drawn");
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        panic!("only bytes are drawn");
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        SysRng.try_fill_bytes(bytes).expect("randomness");
+        self.0.write_all(bytes).expect("written");
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Recorder {}
+
+impl TryRng for Given<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        panic!("only bytes are drawn");
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        panic!("only bytes are drawn");
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        let (given, rest) = self.0.split_at(bytes.len());
+        bytes.copy_from_slice(given);
+        self.0 = rest;
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Given<'_> {}
+
+/// Two nodes, and what they sent.
+struct Talk {
+    a: Sessions,
+    b: Sessions,
+    sent: Vec<OverlayMessage>,
+}
+
+/// Two nodes that are made, get a session, and say something to each other.
+#[inline(never)]
+fn talk(now: Moment, rng: &mut impl CryptoRng) -> Box<Talk> {
+    let [of_a, of_b] = [(); 2].map(|()| SecretKey::generate_from_rng(rng));
+    let publics = [&of_a, &of_b].map(SecretKey::public_key);
+    let mut a = knowing(
+        "b",
+        publics[1],
+        Sessions::new(node("a"), of_a, hello("a")),
+        now,
+    );
+    let mut b = knowing(
+        "a",
+        publics[0],
+        Sessions::new(node("b"), of_b, hello("b")),
+        now,
+    );
+    for number in 0..UNANSWERED {
+        let elsewhere = format!("elsewhere {number:02}");
+        let elsewhere = elsewhere.parse().expect("an id");
+        let begun = a.begin(&node("b"), &elsewhere, now, rng);
+        begun.expect("known").expect("nothing under way");
+    }
+
+    let first = a.begin(&node("b"), &researcher(), now, rng);
+    let first = first.expect("known").expect("nothing under way");
+    let Ok(Opened::Answer(second)) = b.open(&first, now, rng) else {
+        panic!("no answer");
+    };
+    let Ok(Opened::Established { proof, .. }) = a.open(&second, now, rng) else {
+        panic!("no session");
+    };
+    b.open(&proof, now, rng).expect("proven");
+    let forth = say("a", &mut a, &mut b, now, rng);
+    let back = say("b", &mut b, &mut a, now, rng);
+    let sent = vec![first, second, proof, forth, back];
+    Box::new(Talk { a, b, sent })
+}
+
+/// Has a node know its peer; and another, which comes and goes, so that what is known of the peer is moved.
+fn knowing(peer: &str, identity: PublicKey, mut sessions: Sessions, now: Moment) -> Sessions {
+    let of_peer = Known {
+        identity,
+        ..known(peer, LIMITS)
+    };
+    sessions.know(node(peer), of_peer, now);
+    for first in ["0", "1"] {
+        sessions.know(node(first), known(first, LIMITS), now);
+    }
+    sessions.forget(&node("0"));
+    sessions
+}
+
+/// Something is said that was drawn; what both ends have of it is cleared.
+fn say(
+    from: &str,
+    sender: &mut Sessions,
+    receiver: &mut Sessions,
+    now: Moment,
+    rng: &mut impl CryptoRng,
+) -> OverlayMessage {
+    let mut bytes = vec![0; CONTENT_BYTES];
+    rng.fill_bytes(&mut bytes);
+    let mut content = Inner {
+        source: node(from),
+        dest: node(if from == "a" { "b" } else { "a" }),
+        request_id: None,
+        kind: "SiteGreeting".into(),
+        fields: Value::Map(vec![("bytes".into(), Value::Bin(bytes))]),
+    };
+    let sealed = sender.seal(&researcher(), &content, now, rng);
+    let Ok(Sealed::Message { message, .. }) = sealed else {
+        panic!("no message");
+    };
+    let Ok(Opened::Message { mut inner, .. }) = receiver.open(&message, now, rng) else {
+        panic!("not opened");
+    };
+    assert!(inner == content, "another message");
+    content.fields.zeroize();
+    inner.fields.zeroize();
+    message
+}
+
+/// The session ends, and what a relay may still hold of it is too old.
+#[inline(never)]
+fn close(talk: &mut Talk, now: Moment, rng: &mut impl CryptoRng) {
+    let closed = talk.a.close(&node("b"), &researcher(), now, rng);
+    let closed = closed.expect("a session");
+    assert_eq!(talk.b.open(&closed, now, rng), Ok(Opened::Closed));
+    let later = Moment {
+        running: now.running + HELD,
+        wall: now.wall + HELD,
+    };
+    talk.a.tidy(later);
+    talk.b.tidy(later);
+}
+
+/// Overwrites what calls before have left.
+#[inline(never)]
+fn overwrite_stack() {
+    let zeros = [0u8; STACK_BYTES];
+    black_box(&zeros);
+}
+
+/// The process with the nodes. At each stop it says where it is, and waits.
+fn be_the_nodes(drawn: &str) {
+    let stop = |at: &str| {
+        overwrite_stack();
+        println!("{at}");
+        std::io::stdin()
+            .read_line(&mut String::new())
+            .expect("a line");
+    };
+    let now = first_moment();
+    let mut rng = Recorder(File::create(drawn).expect("a file"));
+    let mut kept = Box::new([0; 32]);
+    rng.try_fill_bytes(kept.as_mut_slice()).expect("randomness");
+    let mut nodes = talk(now, &mut rng);
+    stop("they talk");
+    close(&mut nodes, now, &mut rng);
+    stop("they closed");
+    drop(nodes);
+    stop("they are gone");
+    black_box(kept);
+}
+
+/// Until when a secret may be in memory.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+enum Until {
+    /// It was used, once.
+    Used,
+    /// A session uses it.
+    Closed,
+    /// A node has it for all its sessions.
+    Gone,
+    /// It is no node's.
+    Ever,
+}
+
+struct Secret {
+    name: String,
+    bytes: Vec<u8>,
+    until: Until,
+}
+
+/// All secrets of the two nodes that drew this.
+fn secrets(drawn: &[u8]) -> Vec<Secret> {
+    let mut all = Vec::new();
+    let mut add = |name: &str, bytes: &[u8], until: Until| {
+        all.push(Secret {
+            name: name.to_owned(),
+            bytes: bytes.to_vec(),
+            until,
+        });
+    };
+    let mut rest = drawn;
+    let mut take = |bytes: usize| {
+        let (taken, after) = rest.split_at(bytes);
+        rest = after;
+        taken
+    };
+    add("the secret that is kept", take(32), Until::Ever);
+    // In the order in which it is drawn: see `vectors.rs`.
+    let [of_a, of_b] = [take(32), take(32)];
+    let of_unanswered = [(); UNANSWERED].map(|()| (take(4), take(32), take(32)).2);
+    let (first_index, _, of_first) = (take(4), take(32), take(32));
+    let (of_second, second_index) = (take(32), take(4));
+    let proof_salt = take(32);
+    let (forth, forth_salt) = (take(CONTENT_BYTES), take(32));
+    let (back, back_salt) = (take(CONTENT_BYTES), take(32));
+
+    let talk = talk(first_moment(), &mut Given(&drawn[32..]));
+    let [first, second, _, forth_sealed, back_sealed] = &talk.sent[..] else {
+        panic!("five messages");
+    };
+    // Keys are drawn with the least byte first. One draw of 2³² would be no key, and another would follow.
+    let key = |bytes: &[u8]| {
+        let bytes: Vec<u8> = bytes.iter().rev().copied().collect();
+        SecretKey::from_slice(&bytes).expect("a key")
+    };
+    let public = |bytes: &[u8]| key(bytes).public_key();
+    let point = |key: PublicKey| key.to_sec1_point(false).as_bytes().to_vec();
+    assert_eq!(first.overlay[12..77], point(public(of_first)));
+    assert_eq!(second.overlay[16..81], point(public(of_second)));
+
+    add("the identity of a", of_a, Until::Gone);
+    add("the identity of b", of_b, Until::Gone);
+    for (number, key) in of_unanswered.into_iter().enumerate() {
+        let name = format!("the ephemeral key of what was not answered at researcher {number}");
+        add(&name, key, Until::Closed);
+    }
+    add("the ephemeral key of HS1", of_first, Until::Used);
+    add("the ephemeral key of HS2", of_second, Until::Used);
+    let es = ecdh(&key(of_first), &public(of_b));
+    let ss = ecdh(&key(of_a), &public(of_b));
+    let ee = ecdh(&key(of_first), &public(of_second));
+    let se = ecdh(&key(of_a), &public(of_second));
+    add("ss", &*ss, Until::Gone);
+    for label in ["HS1", "HS2"] {
+        let info = [&b"backchannel suite 2 "[..], label.as_bytes()];
+        let mark = hkdf_sha256::<32>(&[], &*ss, &info);
+        add(&format!("the key of codes of {label}"), &*mark, Until::Gone);
+    }
+    let mut chaining_key = *b"Noise_KK_P256_ChaChaPoly_SHA256\0";
+    for (name, input) in [("es", &es), ("ss", &ss), ("ee", &ee), ("se", &se)] {
+        let [next, cipher] = halves(&hkdf_sha256(&chaining_key, &**input, &[]));
+        chaining_key = *next;
+        if name != "ss" {
+            add(name, &**input, Until::Used);
+        }
+        add(&format!("ck after {name}"), &*next, Until::Used);
+        add(&format!("k after {name}"), &*cipher, Until::Used);
+    }
+    let transport = halves(&hkdf_sha256(&chaining_key, &[], &[]));
+    let messages = [
+        vec![
+            (proof_salt, None),
+            (forth_salt, Some((forth, forth_sealed))),
+        ],
+        vec![(back_salt, Some((back, back_sealed)))],
+    ];
+    for (way, (transport, messages)) in transport.iter().zip(messages).enumerate() {
+        let name = |what: &str| format!("{what} of direction {way}");
+        add(&name("the transport key"), &**transport, Until::Used);
+        let label = b"backchannel suite 2 messages";
+        let root = hkdf_sha256_expand(transport, &[label, first_index, second_index]);
+        for (counter, (salt, content)) in messages.iter().enumerate() {
+            let path = path(*root, counter as u64);
+            for (level, secret) in path.iter().enumerate() {
+                let name = name(&format!("node {level} of message {counter}"));
+                add(&name, secret, Until::Used);
+            }
+            let leaf = path.last().expect("a leaf");
+            let key = hkdf_sha256(salt, leaf, &[b"backchannel suite 2 message"]);
+            add(
+                &name(&format!("the key of message {counter}")),
+                &*key,
+                Until::Used,
+            );
+            if let Some((content, sealed)) = content {
+                add(&name("what is said"), content, Until::Used);
+                let text = &mut sealed.overlay[8..].to_vec();
+                // The first block of ChaCha20-Poly1305 makes the key of the tag.
+                let mut nonce = [0; 16];
+                nonce[0] = 1;
+                nonce[8..].copy_from_slice(&sealed.nonce[8..]);
+                chacha20_xor(&key, &nonce, text);
+                let found = text.windows(content.len()).any(|part| part == *content);
+                assert!(found, "the key is that of the message");
+            }
+        }
+        // What is still to come: the highest node that is on no path to a message that was sent.
+        let next = messages.len() as u64;
+        let height = next.trailing_zeros();
+        let kept = path(*root, next)[(DEPTH - height) as usize];
+        add(&name("what is to come"), &kept, Until::Closed);
+    }
+    all
+}
+
+/// The nodes of a tree from its root to a leaf.
+fn path(root: [u8; 32], counter: u64) -> Vec<[u8; 32]> {
+    let mut path = vec![root];
+    for level in (0..DEPTH).rev() {
+        let above = path.last().expect("a root");
+        let [left, right] = halves(&hkdf_sha256_expand(above, &[b"backchannel suite 2 node"]));
+        let right_side = counter & (1 << level) != 0;
+        path.push(if right_side { *right } else { *left });
+    }
+    path
+}
+
+/// All that a process has in memory that can be written.
+fn image(process: u32) -> Vec<Vec<u8>> {
+    let memory = File::open(format!("/proc/{process}/mem")).expect("its memory");
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("its maps");
+    let writable = maps.lines().filter(|line| line.contains(" rw"));
+    let read = writable.map(|line| {
+        let range = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'));
+        let (from, to) = range.expect("a range");
+        let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).expect("hex"));
+        let mut bytes = vec![0; (to - from) as usize];
+        memory.read_exact_at(&mut bytes, from).expect("read");
+        bytes
+    });
+    read.collect()
+}
+
+/// Which secrets are in the image, whole or by half.
+fn found(secrets: &[Secret], image: &[Vec<u8>]) -> Vec<bool> {
+    let mut needles = Vec::new();
+    let mut of = Vec::new();
+    for (at, secret) in secrets.iter().enumerate() {
+        for half in secret.bytes.chunks_exact(16) {
+            // Numbers are held in words, the least one first.
+            let reversed: Vec<u8> = half.iter().rev().copied().collect();
+            needles.extend([half.to_vec(), reversed]);
+            of.extend([at; 2]);
+        }
+    }
+    let search = AhoCorasick::new(&needles).expect("needles");
+    let mut found = vec![false; secrets.len()];
+    for bytes in image {
+        for hit in search.find_overlapping_iter(bytes) {
+            found[of[hit.pattern().as_usize()]] = true;
+        }
+    }
+    found
+}
+
+/// Reads what the process says until it has stopped there.
+fn wait_for(process: &mut Child, lines: &mut impl BufRead, at: &str) {
+    let mut line = String::new();
+    while !line.contains(at) {
+        line.clear();
+        let read = lines.read_line(&mut line).expect("a line");
+        assert!(read > 0, "ended: {:?}", process.wait());
+    }
+}
+
+#[test]
+fn no_secret_is_in_memory_for_longer_than_it_is_of_use() {
+    if let Ok(drawn) = env::var(DRAWN) {
+        return be_the_nodes(&drawn);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawn = folder.path().join("drawn");
+    let test = "erased::no_secret_is_in_memory_for_longer_than_it_is_of_use";
+    let mut process = Command::new(env::current_exe().expect("this program"))
+        .args(["--exact", test, "--nocapture"])
+        .env(DRAWN, &drawn)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut lines = BufReader::new(process.stdout.take().expect("a pipe"));
+    let mut go_on = process.stdin.take().expect("a pipe");
+    let mut wrong = Vec::new();
+    for (at, now) in [
+        ("they talk", Until::Used),
+        ("they closed", Until::Closed),
+        ("they are gone", Until::Gone),
+    ] {
+        wait_for(&mut process, &mut lines, at);
+        let image = image(process.id());
+        let secrets = secrets(&fs::read(&drawn).expect("what was drawn"));
+        let found = found(&secrets, &image);
+        let bytes: usize = image.iter().map(Vec::len).sum();
+        let count = |there: bool| secrets.iter().filter(|s| (s.until > now) == there).count();
+        let (gone, there) = (count(false), count(true));
+        println!("{at}: {bytes} bytes; {gone} secrets must be gone, {there} must be there");
+        for (secret, found) in secrets.iter().zip(found) {
+            if found != (secret.until > now) {
+                let said = if found { "there" } else { "not found" };
+                wrong.push(format!("{at}: {} is {said}", secret.name));
+            }
+        }
+        go_on.write_all(b"\n").expect("it goes on");
+    }
+    assert!(process.wait().expect("an end").success());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
