@@ -24,25 +24,18 @@ use std::process::{Child, Command, Stdio};
 
 use aho_corasick::AhoCorasick;
 use backchannel::message::{Inner, OverlayMessage, Value};
-use backchannel::primitives::{chacha20_xor, ecdh, halves, hkdf_sha256, hkdf_sha256_expand};
 use backchannel::sessions::{Known, Moment, Opened, Sealed, Sessions};
 use getrandom::SysRng;
 use p256::elliptic_curve::Generate;
-use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{PublicKey, SecretKey};
 use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 use zeroize::Zeroize;
 
+use crate::secrets::{CONTENT_BYTES, KEPT_BYTES, Secret, UNANSWERED, Until, secrets};
 use crate::stage::{HELD, LIMITS, first_moment, hello, known, node, researcher};
 
 /// Names the file that the process writes what it draws to.
 const DRAWN: &str = "BACKCHANNEL_TEST_DRAWN";
-/// Of a message's content.
-const CONTENT_BYTES: usize = 4000;
-/// Handshakes that are never answered, each at another researcher: more than stand together in a map, so that some are moved.
-const UNANSWERED: usize = 12;
-/// Levels of a tree of keys.
-const DEPTH: u32 = 17;
 /// Into the stack of a test, which has 2 MiB.
 const STACK_BYTES: usize = 1 << 19;
 
@@ -215,7 +208,7 @@ fn be_the_nodes(drawn: &str) {
     };
     let now = first_moment();
     let mut rng = Recorder(File::create(drawn).expect("a file"));
-    let mut kept = Box::new([0; 32]);
+    let mut kept = Box::new([0; KEPT_BYTES]);
     rng.try_fill_bytes(kept.as_mut_slice()).expect("randomness");
     let mut nodes = talk(now, &mut rng);
     stop("they talk");
@@ -224,152 +217,6 @@ fn be_the_nodes(drawn: &str) {
     drop(nodes);
     stop("they are gone");
     black_box(kept);
-}
-
-/// Until when a secret may be in memory.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-enum Until {
-    /// It was used, once.
-    Used,
-    /// A session uses it.
-    Closed,
-    /// A node has it for all its sessions.
-    Gone,
-    /// It is no node's.
-    Ever,
-}
-
-struct Secret {
-    name: String,
-    bytes: Vec<u8>,
-    until: Until,
-}
-
-/// All secrets of the two nodes that drew this.
-fn secrets(drawn: &[u8]) -> Vec<Secret> {
-    let mut all = Vec::new();
-    let mut add = |name: &str, bytes: &[u8], until: Until| {
-        all.push(Secret {
-            name: name.to_owned(),
-            bytes: bytes.to_vec(),
-            until,
-        });
-    };
-    let mut rest = drawn;
-    let mut take = |bytes: usize| {
-        let (taken, after) = rest.split_at(bytes);
-        rest = after;
-        taken
-    };
-    add("the secret that is kept", take(32), Until::Ever);
-    // In the order in which it is drawn: see `vectors.rs`.
-    let [of_a, of_b] = [take(32), take(32)];
-    let of_unanswered = [(); UNANSWERED].map(|()| (take(4), take(32), take(32)).2);
-    let (first_index, _, of_first) = (take(4), take(32), take(32));
-    let (of_second, second_index) = (take(32), take(4));
-    let proof_salt = take(32);
-    let (forth, forth_salt) = (take(CONTENT_BYTES), take(32));
-    let (back, back_salt) = (take(CONTENT_BYTES), take(32));
-
-    let talk = talk(first_moment(), &mut Given(&drawn[32..]));
-    let [first, second, _, forth_sealed, back_sealed] = &talk.sent[..] else {
-        panic!("five messages");
-    };
-    // Keys are drawn with the least byte first. One draw of 2³² would be no key, and another would follow.
-    let key = |bytes: &[u8]| {
-        let bytes: Vec<u8> = bytes.iter().rev().copied().collect();
-        SecretKey::from_slice(&bytes).expect("a key")
-    };
-    let public = |bytes: &[u8]| key(bytes).public_key();
-    let point = |key: PublicKey| key.to_sec1_point(false).as_bytes().to_vec();
-    assert_eq!(first.overlay[12..77], point(public(of_first)));
-    assert_eq!(second.overlay[16..81], point(public(of_second)));
-
-    add("the identity of a", of_a, Until::Gone);
-    add("the identity of b", of_b, Until::Gone);
-    for (number, key) in of_unanswered.into_iter().enumerate() {
-        let name = format!("the ephemeral key of what was not answered at researcher {number}");
-        add(&name, key, Until::Closed);
-    }
-    add("the ephemeral key of HS1", of_first, Until::Used);
-    add("the ephemeral key of HS2", of_second, Until::Used);
-    let es = ecdh(&key(of_first), &public(of_b));
-    let ss = ecdh(&key(of_a), &public(of_b));
-    let ee = ecdh(&key(of_first), &public(of_second));
-    let se = ecdh(&key(of_a), &public(of_second));
-    add("ss", &*ss, Until::Gone);
-    for label in ["HS1", "HS2"] {
-        let info = [&b"backchannel suite 2 "[..], label.as_bytes()];
-        let mark = hkdf_sha256::<32>(&[], &*ss, &info);
-        add(&format!("the key of codes of {label}"), &*mark, Until::Gone);
-    }
-    let mut chaining_key = *b"Noise_KK_P256_ChaChaPoly_SHA256\0";
-    for (name, input) in [("es", &es), ("ss", &ss), ("ee", &ee), ("se", &se)] {
-        let [next, cipher] = halves(&hkdf_sha256(&chaining_key, &**input, &[]));
-        chaining_key = *next;
-        if name != "ss" {
-            add(name, &**input, Until::Used);
-        }
-        add(&format!("ck after {name}"), &*next, Until::Used);
-        add(&format!("k after {name}"), &*cipher, Until::Used);
-    }
-    let transport = halves(&hkdf_sha256(&chaining_key, &[], &[]));
-    let messages = [
-        vec![
-            (proof_salt, None),
-            (forth_salt, Some((forth, forth_sealed))),
-        ],
-        vec![(back_salt, Some((back, back_sealed)))],
-    ];
-    for (way, (transport, messages)) in transport.iter().zip(messages).enumerate() {
-        let name = |what: &str| format!("{what} of direction {way}");
-        add(&name("the transport key"), &**transport, Until::Used);
-        let label = b"backchannel suite 2 messages";
-        let root = hkdf_sha256_expand(transport, &[label, first_index, second_index]);
-        for (counter, (salt, content)) in messages.iter().enumerate() {
-            let path = path(*root, counter as u64);
-            for (level, secret) in path.iter().enumerate() {
-                let name = name(&format!("node {level} of message {counter}"));
-                add(&name, secret, Until::Used);
-            }
-            let leaf = path.last().expect("a leaf");
-            let key = hkdf_sha256(salt, leaf, &[b"backchannel suite 2 message"]);
-            add(
-                &name(&format!("the key of message {counter}")),
-                &*key,
-                Until::Used,
-            );
-            if let Some((content, sealed)) = content {
-                add(&name("what is said"), content, Until::Used);
-                let text = &mut sealed.overlay[8..].to_vec();
-                // The first block of ChaCha20-Poly1305 makes the key of the tag.
-                let mut nonce = [0; 16];
-                nonce[0] = 1;
-                nonce[8..].copy_from_slice(&sealed.nonce[8..]);
-                chacha20_xor(&key, &nonce, text);
-                let found = text.windows(content.len()).any(|part| part == *content);
-                assert!(found, "the key is that of the message");
-            }
-        }
-        // What is still to come: the highest node that is on no path to a message that was sent.
-        let next = messages.len() as u64;
-        let height = next.trailing_zeros();
-        let kept = path(*root, next)[(DEPTH - height) as usize];
-        add(&name("what is to come"), &kept, Until::Closed);
-    }
-    all
-}
-
-/// The nodes of a tree from its root to a leaf.
-fn path(root: [u8; 32], counter: u64) -> Vec<[u8; 32]> {
-    let mut path = vec![root];
-    for level in (0..DEPTH).rev() {
-        let above = path.last().expect("a root");
-        let [left, right] = halves(&hkdf_sha256_expand(above, &[b"backchannel suite 2 node"]));
-        let right_side = counter & (1 << level) != 0;
-        path.push(if right_side { *right } else { *left });
-    }
-    path
 }
 
 /// All that a process has in memory that can be written.
@@ -448,7 +295,9 @@ fn no_secret_is_in_memory_for_longer_than_it_is_of_use() {
     ] {
         wait_for(&mut process, &mut lines, at);
         let image = image(process.id());
-        let secrets = secrets(&fs::read(&drawn).expect("what was drawn"));
+        let drawn = fs::read(&drawn).expect("what was drawn");
+        let (_, of_nodes) = drawn.split_at(KEPT_BYTES);
+        let secrets = secrets(&drawn, &talk(first_moment(), &mut Given(of_nodes)).sent);
         let found = found(&secrets, &image);
         let bytes: usize = image.iter().map(Vec::len).sum();
         let count = |there: bool| secrets.iter().filter(|s| (s.until > now) == there).count();

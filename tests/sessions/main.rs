@@ -10,6 +10,7 @@ mod oracle;
 mod renewed;
 mod repeated;
 mod script;
+mod secrets;
 mod stage;
 mod tampered;
 mod vectors;
