@@ -365,6 +365,10 @@ impl Router {
         self.chronicle.metrics.dropped(cause);
         match dropped {
             Dropped::Stopping => tracing::debug!(cause, "{dropped}"),
+            // Handshakes cross, and messages are late: nobody's doing.
+            Dropped::Refused(refused) if !refused.is_somebodys_doing() => {
+                tracing::debug!(cause, "{dropped}");
+            }
             Dropped::Call(_) | Dropped::Channel(_) | Dropped::NotStored(_) => {
                 tracing::error!(cause, "{dropped}")
             }
