@@ -150,7 +150,7 @@ fn opens_what_was_sealed_and_nothing_else<const NONCE: usize>(
         assert_eq!(sealed.as_ref(), Ok(tag));
         assert_eq!(text, test.ct[..]);
     }
-    (refused_by_types, set.number_of_tests as usize)
+    (refused_by_types, set.number_of_tests)
 }
 
 #[test]
