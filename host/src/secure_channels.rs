@@ -1,4 +1,4 @@
-//! Suite 2 at work: a node's [`Sessions`] with the peers whose identity keys it knows, the time they go by, and who waits for one; and in
+//! Suites 2 and 3 at work: a node's [`Sessions`] with the peers whose identity keys it knows, the time they go by, and who waits for one; and in
 //! which suite each peer is talked to, which a message never chooses.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ use crate::introduction::Introduction;
 use crate::message::{Inner, NodeId, OverlayMessage, ResearcherId};
 use crate::randomness::Randomness;
 use crate::sessions::{
-    ENDS_AFTER, Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed, Sessions,
+    self, ENDS_AFTER, Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed,
+    Sessions,
 };
 
 /// Who a node is, and whom it knows.
@@ -45,7 +46,7 @@ impl Identities {
 /// In which suite a peer is talked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SuiteWith {
-    /// In suite 2, as this is its identity key.
+    /// In suite 2 or 3, as this is its identity key.
     Secure {
         /// What is known of it.
         known: Known,
@@ -54,7 +55,7 @@ pub enum SuiteWith {
     },
     /// In suite 1.
     Suite1,
-    /// In suite 2, once it has said its identity key: the first that it says is believed.
+    /// In suite 2 or 3, once it has said its identity key: the first that it says is believed.
     FirstUse,
     /// In none.
     None {
@@ -68,11 +69,11 @@ pub enum SuiteWith {
 /// Where a message to or from a peer goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Suite {
-    /// In suite 2.
+    /// In suite 2 or 3.
     Secure,
     /// In suite 1.
     Suite1,
-    /// In suite 2, once each has said its identity key.
+    /// In suite 2 or 3, once each has said its identity key.
     FirstUse,
     /// Nowhere: why, in words.
     None(String),
@@ -88,6 +89,8 @@ pub struct Live {
     pub peer: NodeId,
     /// Through whom.
     pub researcher: ResearcherId,
+    /// In which suite.
+    pub suite: sessions::Suite,
     /// Since when there was one after the other.
     pub since: SystemTime,
 }
@@ -117,16 +120,16 @@ struct Whom {
 #[derive(Default)]
 struct Link {
     established: Arc<Notify>,
-    /// When it was the last time.
-    last: Option<Instant>,
+    /// When it was the last time, and the highest suite of all times.
+    last: Option<(Instant, sessions::Suite)>,
     since: Option<SystemTime>,
 }
 
 /// What is new about a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Established {
-    /// It is the first with this peer, at any researcher, since the node started.
-    pub first: bool,
+    /// Its suite, if it is the first with this peer, at any researcher, since the node started, or of a higher suite than those before.
+    pub higher: Option<sessions::Suite>,
     /// It came before the one before it was to be replaced: that may be lost to the peer.
     pub early: bool,
 }
@@ -276,10 +279,11 @@ impl SecureChannels {
         let links = self.links();
         let live = links.iter().filter_map(|((peer, researcher), link)| {
             let since = link.since?;
-            let live = sessions.has_session(peer, researcher, now);
-            live.then(|| Live {
+            let suite = sessions.session(peer, researcher, now)?;
+            Some(Live {
                 peer: peer.clone(),
                 researcher: researcher.clone(),
+                suite,
                 since,
             })
         });
@@ -330,22 +334,30 @@ impl SecureChannels {
         self.sessions().open(message, now, &mut rng)
     }
 
-    /// To be told when a message has established a session.
-    pub fn is_established(&self, peer: &NodeId, researcher: &ResearcherId) -> Established {
+    /// To be told when a message has established a session of this suite.
+    pub fn is_established(
+        &self,
+        peer: &NodeId,
+        researcher: &ResearcherId,
+        suite: sessions::Suite,
+    ) -> Established {
         let wall = self.clock.now();
         let mut links = self.links();
-        let first = !links
-            .iter()
-            .any(|((met, _), link)| met == peer && link.last.is_some());
+        let with_peer = links.iter().filter(|((met, _), _)| met == peer);
+        let spoken = with_peer.filter_map(|(_, link)| Some(link.last?.1)).max();
         let link = links.entry((peer.clone(), researcher.clone())).or_default();
-        let last = link.last.replace(Instant::now());
+        let highest = spoken.map_or(suite, |spoken| spoken.max(suite));
+        let last = link.last.replace((Instant::now(), highest));
+        let last = last.map(|(at, _)| at);
         // When one came so late that there was none in between, a new series begins.
         if last.is_none_or(|last| last.elapsed() > ENDS_AFTER) {
             link.since = Some(wall);
         }
         link.established.notify_waiters();
-        let early = last.is_some_and(|last| last.elapsed() < RENEWED_AFTER);
-        Established { first, early }
+        Established {
+            higher: (spoken < Some(suite)).then_some(suite),
+            early: last.is_some_and(|last| last.elapsed() < RENEWED_AFTER),
+        }
     }
 
     /// Forgets what is too old. To be called every minute or so.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backchannel::noise::Statics;
+use backchannel::noise::{Protocol, Statics};
 use p256::SecretKey;
 use p256::elliptic_curve::Generate;
 use p256::elliptic_curve::sec1::ToSec1Point;
@@ -21,9 +21,10 @@ pub struct Nodes {
 
 /// All that goes into a handshake.
 pub struct Handshake {
+    pub protocol: Protocol,
     pub nodes: Nodes,
-    /// Ephemeral keys.
-    pub ephemerals: [SecretKey; 2],
+    /// From which each party draws.
+    pub rngs: [ChaCha20Rng; 2],
     pub prologue: Vec<u8>,
     /// Of the first message and of the second.
     pub payloads: [Vec<u8>; 2],
@@ -48,9 +49,9 @@ impl Nodes {
 
 impl Handshake {
     /// Of two nodes, drawn from a seed; texts have up to 200 bytes, and often none.
-    pub fn draw(nodes: &Nodes, seed: u64) -> Self {
+    pub fn draw(protocol: Protocol, nodes: &Nodes, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let ephemerals = [(); 2].map(|()| SecretKey::generate_from_rng(&mut rng));
+        let rngs = [(); 2].map(|()| ChaCha20Rng::seed_from_u64(rng.next_u64()));
         let mut text = || {
             let length = rng.next_u32() as usize;
             let mut text = vec![
@@ -65,8 +66,9 @@ impl Handshake {
             text
         };
         Self {
+            protocol,
             nodes: nodes.clone(),
-            ephemerals,
+            rngs,
             prologue: text(),
             payloads: [text(), text()],
         }

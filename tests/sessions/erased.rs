@@ -24,7 +24,7 @@ use std::process::{Child, Command, Stdio};
 
 use aho_corasick::AhoCorasick;
 use backchannel::message::{Inner, OverlayMessage, Value};
-use backchannel::sessions::{Known, Moment, Opened, Sealed, Sessions};
+use backchannel::sessions::{Known, Moment, Opened, Sealed, Sessions, Suite};
 use getrandom::SysRng;
 use p256::elliptic_curve::Generate;
 use p256::{PublicKey, SecretKey};
@@ -32,10 +32,12 @@ use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 use zeroize::Zeroize;
 
 use crate::secrets::{CONTENT_BYTES, KEPT_BYTES, Secret, UNANSWERED, Until, secrets};
-use crate::stage::{HELD, LIMITS, first_moment, hello, known, node, researcher};
+use crate::stage::{HELD, first_moment, hello, known, limits, node, researcher};
 
 /// Names the file that the process writes what it draws to.
 const DRAWN: &str = "BACKCHANNEL_TEST_DRAWN";
+/// The number of the suite that the nodes talk in.
+const SUITE: &str = "BACKCHANNEL_TEST_SUITE";
 /// Into the stack of a test, which has 2 MiB.
 const STACK_BYTES: usize = 1 << 19;
 
@@ -95,16 +97,18 @@ struct Talk {
 
 /// Two nodes that are made, get a session, and say something to each other.
 #[inline(never)]
-fn talk(now: Moment, rng: &mut impl CryptoRng) -> Box<Talk> {
+fn talk(suite: Suite, now: Moment, rng: &mut impl CryptoRng) -> Box<Talk> {
     let [of_a, of_b] = [(); 2].map(|()| SecretKey::generate_from_rng(rng));
     let publics = [&of_a, &of_b].map(SecretKey::public_key);
     let mut a = knowing(
+        suite,
         "b",
         publics[1],
         Sessions::new(node("a"), of_a, hello("a")),
         now,
     );
     let mut b = knowing(
+        suite,
         "a",
         publics[0],
         Sessions::new(node("b"), of_b, hello("b")),
@@ -133,14 +137,21 @@ fn talk(now: Moment, rng: &mut impl CryptoRng) -> Box<Talk> {
 }
 
 /// Has a node know its peer; and another, which comes and goes, so that what is known of the peer is moved.
-fn knowing(peer: &str, identity: PublicKey, mut sessions: Sessions, now: Moment) -> Sessions {
+fn knowing(
+    suite: Suite,
+    peer: &str,
+    identity: PublicKey,
+    mut sessions: Sessions,
+    now: Moment,
+) -> Sessions {
+    let limits = limits(suite);
     let of_peer = Known {
         identity,
-        ..known(peer, LIMITS)
+        ..known(peer, limits)
     };
     sessions.know(node(peer), of_peer, now);
     for first in ["0", "1"] {
-        sessions.know(node(first), known(first, LIMITS), now);
+        sessions.know(node(first), known(first, limits), now);
     }
     sessions.forget(&node("0"));
     sessions
@@ -198,7 +209,7 @@ fn overwrite_stack() {
 }
 
 /// The process with the nodes. At each stop it says where it is, and waits.
-fn be_the_nodes(drawn: &str) {
+fn be_the_nodes(suite: Suite, drawn: &str) {
     let stop = |at: &str| {
         overwrite_stack();
         println!("{at}");
@@ -210,7 +221,7 @@ fn be_the_nodes(drawn: &str) {
     let mut rng = Recorder(File::create(drawn).expect("a file"));
     let mut kept = Box::new([0; KEPT_BYTES]);
     rng.try_fill_bytes(kept.as_mut_slice()).expect("randomness");
-    let mut nodes = talk(now, &mut rng);
+    let mut nodes = talk(suite, now, &mut rng);
     stop("they talk");
     close(&mut nodes, now, &mut rng);
     stop("they closed");
@@ -273,14 +284,21 @@ fn wait_for(process: &mut Child, lines: &mut impl BufRead, at: &str) {
 #[test]
 fn no_secret_is_in_memory_for_longer_than_it_is_of_use() {
     if let Ok(drawn) = env::var(DRAWN) {
-        return be_the_nodes(&drawn);
+        let suite = env::var(SUITE).ok().and_then(|number| number.parse().ok());
+        let suite = suite.and_then(Suite::of_number).expect("a suite");
+        return be_the_nodes(suite, &drawn);
     }
+    Suite::ALL.into_iter().for_each(no_secret_stays);
+}
+
+fn no_secret_stays(suite: Suite) {
     let folder = tempfile::tempdir().expect("a folder");
     let drawn = folder.path().join("drawn");
     let test = "erased::no_secret_is_in_memory_for_longer_than_it_is_of_use";
     let mut process = Command::new(env::current_exe().expect("this program"))
         .args(["--exact", test, "--nocapture"])
         .env(DRAWN, &drawn)
+        .env(SUITE, suite.number().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -297,16 +315,17 @@ fn no_secret_is_in_memory_for_longer_than_it_is_of_use() {
         let image = image(process.id());
         let drawn = fs::read(&drawn).expect("what was drawn");
         let (_, of_nodes) = drawn.split_at(KEPT_BYTES);
-        let secrets = secrets(&drawn, &talk(first_moment(), &mut Given(of_nodes)).sent);
+        let talk = talk(suite, first_moment(), &mut Given(of_nodes));
+        let secrets = secrets(suite, &drawn, &talk.sent);
         let found = found(&secrets, &image);
         let bytes: usize = image.iter().map(Vec::len).sum();
         let count = |there: bool| secrets.iter().filter(|s| (s.until > now) == there).count();
         let (gone, there) = (count(false), count(true));
-        println!("{at}: {bytes} bytes; {gone} secrets must be gone, {there} must be there");
+        println!("{suite:?}, {at}: {bytes} bytes; {gone} must be gone, {there} must be there");
         for (secret, found) in secrets.iter().zip(found) {
             if found != (secret.until > now) {
                 let said = if found { "there" } else { "not found" };
-                wrong.push(format!("{at}: {} is {said}", secret.name));
+                wrong.push(format!("{suite:?}, {at}: {} is {said}", secret.name));
             }
         }
         go_on.write_all(b"\n").expect("it goes on");

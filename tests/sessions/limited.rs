@@ -1,9 +1,10 @@
-//! Suites below what both have, and more handshakes than one needs.
+//! Which suite two nodes come to, and more handshakes than one needs.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use backchannel::message::{Inner, Value};
-use backchannel::sessions::{Limits, Opened, Refused, SealError};
+use backchannel::sessions::{Limits, Opened, Refused, SealError, Suite};
 
 use crate::stage::{LIMITS, Node, RETRY, Stage, first_moment, inner, known, node, researcher};
 
@@ -17,27 +18,118 @@ fn answers(a_limits: Limits, b_limits: Limits) -> Result<Opened, Refused> {
     b.open(&first, now)
 }
 
+const fn up_to(highest: u8, lowest: u8) -> Limits {
+    Limits { highest, lowest }
+}
+
 #[test]
 fn a_suite_below_what_both_have_is_refused() {
-    let limits = |highest, lowest| Limits { highest, lowest };
-    for (a, b) in [
-        (LIMITS, LIMITS),
-        (limits(2, 1), LIMITS),
-        (limits(3, 2), LIMITS),
-        (LIMITS, limits(3, 1)),
+    // Who begins offers a later suite than this program has, and somebody took that away: its handshake comes in suite 3.
+    let (four, three) = (up_to(4, 2), up_to(3, 2));
+    assert!(matches!(answers(four, three), Ok(Opened::Answer(_))));
+    assert_eq!(answers(four, four), Err(Refused::Downgrade));
+}
+
+#[test]
+fn two_nodes_talk_in_the_highest_suite_that_both_offer_whoever_begins() {
+    for (a, b, agreed) in [
+        (LIMITS, LIMITS, Some(2)),
+        (up_to(2, 1), LIMITS, Some(2)),
+        (up_to(3, 2), LIMITS, Some(2)),
+        (up_to(3, 2), up_to(3, 2), Some(3)),
+        (up_to(3, 3), up_to(3, 2), Some(3)),
+        (up_to(3, 1), up_to(3, 3), Some(3)),
+        (up_to(4, 3), up_to(3, 1), Some(3)),
+        (up_to(3, 3), LIMITS, None),
+        (up_to(3, 3), up_to(2, 1), None),
     ] {
-        assert!(
-            matches!(answers(a, b), Ok(Opened::Answer(_))),
-            "{a:?} {b:?}"
-        );
+        for (one, other) in [(a, b), (b, a)] {
+            for crossed in [false, true] {
+                let what = format!("{one:?} begins, {other:?} too: {crossed}");
+                assert_eq!(talk_in(one, other, crossed), agreed, "{what}");
+            }
+        }
     }
-    // Both have suite 3: somebody took its handshake away.
-    for (a, b) in [
-        (limits(3, 2), limits(3, 2)),
-        (limits(4, 1), limits(3, 1)),
-        (limits(2, 2), limits(3, 3)),
-    ] {
-        assert_eq!(answers(a, b), Err(Refused::Downgrade), "{a:?} {b:?}");
+}
+
+/// In which suite two nodes come to talk, if at all; when the first begins alone, or both at the same time.
+fn talk_in(a_limits: Limits, b_limits: Limits, crossed: bool) -> Option<u8> {
+    let now = first_moment();
+    let mut nodes = [("a", 1), ("b", 2)].map(|(name, seed)| Node::new(name, seed));
+    let [a, b] = &mut nodes;
+    a.sessions.know(node("b"), known("b", a_limits), now);
+    b.sessions.know(node("a"), known("a", b_limits), now);
+    let mut on_their_way = VecDeque::from([a.begin("b", now).expect("nothing under way")]);
+    if crossed {
+        on_their_way.extend(b.begin("a", now));
+    }
+    // A loop of refusals would not end.
+    for _ in 0..10 {
+        let Some(message) = on_their_way.pop_front() else {
+            break;
+        };
+        let receiver = nodes.iter_mut().find(|node| node.id == message.dest);
+        let receiver = receiver.expect("one of the two");
+        match receiver.open(&message, now) {
+            Ok(Opened::Answer(answer)) => on_their_way.push_back(answer),
+            Ok(Opened::Established { proof, .. }) => on_their_way.push_back(proof),
+            Err(refused) if refused.suggests_handshake() => {
+                on_their_way.extend(receiver.begin(message.source.as_str(), now));
+            }
+            Err(Refused::NoCommonSuite { .. } | Refused::OursGoesFirst) | Ok(_) => {}
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+    let peers = ["b", "a"];
+    let suites = nodes.iter_mut().zip(peers).map(|(own, peer)| {
+        let session = own.sessions.session(&node(peer), &researcher(), now);
+        session.map(Suite::number)
+    });
+    let suites: Vec<_> = suites.collect();
+    assert_eq!(suites[0], suites[1], "both know the same");
+    suites[0]
+}
+
+#[test]
+fn a_handshake_that_is_not_answered_is_begun_again_in_no_lower_suite() {
+    let mut now = first_moment();
+    let mut a = Node::new("a", 1);
+    a.sessions.know(node("b"), known("b", up_to(3, 2)), now);
+    for _ in 0..5 {
+        let first = a.begin("b", now).expect("nothing under way");
+        assert_eq!(first.overlay[4], 3);
+        now.running += RETRY;
+        now.wall += RETRY;
+    }
+}
+
+#[test]
+fn when_a_suite_is_demanded_what_there_is_in_a_lower_one_is_forgotten_and_nothing_else() {
+    let (offered, demanded) = (up_to(3, 2), up_to(3, 3));
+    for (suite, before, stays) in [(Suite::Two, LIMITS, false), (Suite::Three, offered, true)] {
+        let mut stage = Stage::of(suite);
+        stage
+            .a
+            .sessions
+            .know(node("b"), known("b", before), stage.now);
+        stage.handshake();
+        let message = stage.b.seal("a", "sealed before", stage.now);
+
+        let known = known("b", demanded);
+        stage.a.sessions.know(node("b"), known, stage.now);
+
+        let session = stage
+            .a
+            .sessions
+            .session(&node("b"), &researcher(), stage.now);
+        assert_eq!(session.is_some(), stays);
+        match stays {
+            true => stage.a.hears(&message, "sealed before", stage.now),
+            false => {
+                let refused = stage.a.refuses(&message, stage.now);
+                assert_eq!(refused, Refused::UnknownSession);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use backchannel::message::{NodeId, OverlayMessage, ResearcherId};
-use backchannel::sessions::{Moment, Opened, Refused, Sealed};
+use backchannel::sessions::{Moment, Opened, Refused, Sealed, Suite};
 
 use crate::oracle::Oracle;
 use crate::script::{Script, Sent, Step};
@@ -49,9 +49,9 @@ struct Play {
 }
 
 impl Actor {
-    fn new(name: &str, life: u32, now: Moment) -> Self {
+    fn new(suite: Suite, name: &str, life: u32, now: Moment) -> Self {
         let seed = u64::from(life) * 100 + u64::from(name.as_bytes()[0]);
-        let mut node = Node::new(name, seed);
+        let mut node = Node::of(suite, name, seed);
         for peer in NODES.into_iter().filter(|peer| *peer != name) {
             node.know(peer, now);
         }
@@ -65,13 +65,14 @@ impl Actor {
 }
 
 impl Play {
-    fn new(broken: Broken) -> Self {
+    fn new(suite: Suite, broken: Broken) -> Self {
         let now = first_moment();
-        let actors = NODES.map(|name| (name.parse().expect("an id"), Actor::new(name, 1, now)));
+        let actor = |name: &str| Actor::new(suite, name, 1, now);
+        let actors = NODES.map(|name| (name.parse().expect("an id"), actor(name)));
         Self {
             actors: actors.into(),
             frames: BTreeMap::new(),
-            oracle: Oracle::default(),
+            oracle: Oracle::new(suite),
             now,
             said: 0,
             broken,
@@ -240,7 +241,7 @@ impl Play {
                 let (life, took) = (actor.life + 1, std::mem::take(&mut actor.took));
                 *actor = Actor {
                     took,
-                    ..Actor::new(name, life, now)
+                    ..Actor::new(actor.node.suite, name, life, now)
                 };
                 Ok(())
             }
@@ -289,8 +290,8 @@ fn ids(node: &str, researcher: &str) -> Result<(NodeId, ResearcherId), String> {
 }
 
 /// Plays a script. What the relay was refused for; or at which step something happened that must not.
-fn play(script: &Script, broken: Broken) -> Result<Vec<Refused>, String> {
-    let mut play = Play::new(broken);
+fn play(suite: Suite, script: &Script, broken: Broken) -> Result<Vec<Refused>, String> {
+    let mut play = Play::new(suite, broken);
     for text in &script.steps {
         let step = Step::read(text).ok_or_else(|| format!("{text:?} is no step"))?;
         play.step(step)
@@ -319,22 +320,25 @@ fn whatever_a_relay_does_nothing_is_taken_that_should_not_be_and_the_nodes_talk_
     );
     assert!(distinct.len() >= LEAST_SCRIPTS, "{}", distinct.len());
 
-    let mut reasons = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for script in &scripts {
-        match play(script, Broken::No) {
-            Ok(refused) if refused.is_empty() => wrong.push(format!("{}: harmless", script.name)),
-            Ok(refused) => {
-                for refused in refused {
-                    *reasons.entry(refused.name()).or_insert(0) += 1;
+    for suite in Suite::ALL {
+        let mut reasons = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for script in &scripts {
+            let name = &script.name;
+            match play(suite, script, Broken::No) {
+                Ok(refused) if refused.is_empty() => wrong.push(format!("{name}: harmless")),
+                Ok(refused) => {
+                    for refused in refused {
+                        *reasons.entry(refused.name()).or_insert(0) += 1;
+                    }
                 }
+                Err(what) => wrong.push(format!("{name}: {what}")),
             }
-            Err(what) => wrong.push(format!("{}: {what}", script.name)),
         }
+        let (scripts, refused): (_, i32) = (scripts.len(), reasons.values().sum());
+        println!("{suite:?}: {scripts} scripts, {refused} refused: {reasons:?}");
+        assert!(wrong.is_empty(), "{suite:?}: {}", wrong.join("\n"));
     }
-    let refused: i32 = reasons.values().sum();
-    println!("{} scripts, {refused} refused: {reasons:?}", distinct.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -345,9 +349,9 @@ fn nodes_that_are_broken_are_found_out() {
         (Broken::Ignores, "nobody made what was taken"),
         (Broken::Sulks, "cannot talk"),
     ] {
-        let found = scripts
-            .iter()
-            .filter(|script| play(script, broken).is_err_and(|wrong| wrong.contains(complaint)));
+        let found = scripts.iter().filter(|script| {
+            play(Suite::Two, script, broken).is_err_and(|wrong| wrong.contains(complaint))
+        });
         let found = found.count();
         println!("{broken:?}: found out by {found} scripts");
         assert!(found > 0, "{broken:?}: {found}");
@@ -357,7 +361,7 @@ fn nodes_that_are_broken_are_found_out() {
 #[test]
 fn the_oracle_takes_what_was_made_once_and_nothing_else() {
     let (now, b): (_, NodeId) = (first_moment(), "b".parse().expect("an id"));
-    let mut play = Play::new(Broken::No);
+    let mut play = Play::new(Suite::Two, Broken::No);
     let session = Step::read("session a b r one").expect("a step");
     play.step(session).expect("a session");
     let Ok(Sealed::Message { message, .. }) = play.say("a", "b", "r") else {

@@ -1,7 +1,7 @@
 //! Messages that are taken from where they belong to another relay, node or session.
 
 use backchannel::message::OverlayMessage;
-use backchannel::sessions::{Known, Limits, Refused, SealError};
+use backchannel::sessions::{Known, Refused, SealError};
 
 use crate::stage::{LIMITS, Node, Stage, inner, known, node, researcher};
 
@@ -133,11 +133,7 @@ fn a_peer_that_is_forgotten_or_known_by_another_key_has_no_session() {
     b.know("a", now);
     b.hears(&data, "text", now);
     let data = a.seal("b", "text", now);
-    let limits = Limits {
-        lowest: 1,
-        ..LIMITS
-    };
-    b.sessions.know(node("a"), known("a", limits), now);
+    b.sessions.know(node("a"), known("c", LIMITS), now);
     assert_eq!(b.refuses(&data, now), Refused::UnknownSession);
     b.sessions.forget(&node("a"));
     assert_eq!(b.refuses(&data, now), Refused::UnknownPeer);

@@ -2,13 +2,14 @@
 //! was meant to go, and once.
 
 use backchannel::message::{Inner, NodeId, OverlayMessage};
-use backchannel::sessions::{Hello, Opened};
+use backchannel::sessions::{Agreed, Opened, Suite};
 
 use crate::stage::hello;
 
 /// All that nodes made, and what became of it.
-#[derive(Default)]
 pub struct Oracle {
+    /// In which they talk.
+    suite: Suite,
     made: Vec<Made>,
 }
 
@@ -21,6 +22,12 @@ struct Made {
 }
 
 impl Oracle {
+    /// Of nodes that talk in this suite, and have made nothing yet.
+    pub fn new(suite: Suite) -> Self {
+        let made = Vec::new();
+        Self { suite, made }
+    }
+
     /// A node made this, and says this with it.
     pub fn made(&mut self, message: &OverlayMessage, content: Option<Inner>) {
         self.made.push(Made {
@@ -58,17 +65,20 @@ impl Oracle {
         if heard != made.content.as_ref() {
             return Err("it says something else than was said".into());
         }
-        let of_peer = |said: &Hello| *said == hello(message.source.as_str());
-        let peer = match opened {
+        let should = Agreed {
+            suite: self.suite,
+            peer: hello(message.source.as_str()),
+        };
+        let agreed = match opened {
             Opened::Message { established, .. } | Opened::Nothing { established } => {
                 established.as_ref()
             }
-            Opened::Established { peer, .. } => Some(peer),
+            Opened::Established { agreed, .. } => Some(agreed),
             Opened::Answer(_) | Opened::Closed => None,
         };
-        match peer.is_none_or(of_peer) {
+        match agreed.is_none_or(|agreed| *agreed == should) {
             true => Ok(()),
-            false => Err("the peer never said that of itself".into()),
+            false => Err("that was never agreed with the peer".into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions end and are replaced, and no message is lost by it.
 
 use backchannel::message::OverlayMessage;
-use backchannel::sessions::{Moment, Opened, Refused, Sealed};
+use backchannel::sessions::{Agreed, Moment, Opened, Refused, Sealed, Suite};
 
 use crate::stage::{HELD, MINUTE, Node, RETRY, Stage, hello};
 
@@ -44,7 +44,11 @@ fn without_a_session_nothing_is_sealed_until_a_handshake_is_through() {
     let Ok(Opened::Message { established, .. }) = b.open(&message, now) else {
         panic!("a message");
     };
-    assert_eq!(established, Some(hello("a")));
+    let agreed = Agreed {
+        suite: Suite::Two,
+        peer: hello("a"),
+    };
+    assert_eq!(established, Some(agreed));
     assert_eq!(
         b.open(&proof, now),
         Ok(Opened::Nothing { established: None })

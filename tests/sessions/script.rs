@@ -147,6 +147,7 @@ impl Change<'_> {
             }
             "overlay" => message.overlay = frame(to)?.overlay.clone(),
             "magic" => message.overlay[..4].copy_from_slice(to.as_bytes().get(..4)?),
+            "suite" if to == "other" => message.overlay[4] = 5 - message.overlay[4],
             "suite" => message.overlay[4] = to.parse().ok()?,
             "type" => message.overlay[5] = to.parse().ok()?,
             "reserved" => message.overlay[6] = to.parse().ok()?,

@@ -1,9 +1,18 @@
 //! The secrets of two nodes, by what they drew: computed from the formulas of the design, and not by the code that keeps them.
 
 use backchannel::message::OverlayMessage;
-use backchannel::primitives::{chacha20_xor, ecdh, halves, hkdf_sha256, hkdf_sha256_expand};
+use backchannel::primitives::{
+    chacha20_xor, ecdh, halves, hkdf_sha256, hkdf_sha256_expand, kem_encapsulate,
+};
+use backchannel::sessions::Suite;
+#[expect(deprecated, reason = "a key as it is held, and not as it is stored")]
+use ml_kem::ExpandedKeyEncoding;
+use ml_kem::KeyExport;
+use ml_kem::ml_kem_768::DecapsulationKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{PublicKey, SecretKey};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Of a secret that is drawn first, is no node's, and is kept.
 pub const KEPT_BYTES: usize = 32;
@@ -34,7 +43,7 @@ pub struct Secret {
 }
 
 /// All secrets of the two nodes that drew this and sent that: HS1, HS2, a proof, a message of `a`, and one of `b`.
-pub fn secrets(drawn: &[u8], sent: &[OverlayMessage]) -> Vec<Secret> {
+pub fn secrets(suite: Suite, drawn: &[u8], sent: &[OverlayMessage]) -> Vec<Secret> {
     let mut all = Vec::new();
     let mut add = |name: &str, bytes: &[u8], until: Until| {
         all.push(Secret {
@@ -52,9 +61,14 @@ pub fn secrets(drawn: &[u8], sent: &[OverlayMessage]) -> Vec<Secret> {
     add("the secret that is kept", take(KEPT_BYTES), Until::Ever);
     // In the order in which it is drawn: see `vectors.rs`.
     let [of_a, of_b] = [take(32), take(32)];
-    let of_unanswered = [(); UNANSWERED].map(|()| (take(4), take(32), take(32)).2);
-    let (first_index, _, of_first) = (take(4), take(32), take(32));
-    let (of_second, second_index) = (take(32), take(4));
+    let [seed_bytes, drawn_bytes] = match suite {
+        Suite::Two => [0, 0],
+        Suite::Three => [64, 32],
+    };
+    let mut of_begun = || (take(4), take(32), take(32), take(seed_bytes));
+    let of_unanswered = [(); UNANSWERED].map(|()| of_begun());
+    let (first_index, _, of_first, seed) = of_begun();
+    let (of_second, of_kem, second_index) = (take(32), take(drawn_bytes), take(4));
     let proof_salt = take(32);
     let (forth, forth_salt) = (take(CONTENT_BYTES), take(32));
     let (back, back_salt) = (take(CONTENT_BYTES), take(32));
@@ -74,9 +88,13 @@ pub fn secrets(drawn: &[u8], sent: &[OverlayMessage]) -> Vec<Secret> {
 
     add("the identity of a", of_a, Until::Gone);
     add("the identity of b", of_b, Until::Gone);
-    for (number, key) in of_unanswered.into_iter().enumerate() {
+    for (number, (_, _, key, seed)) in of_unanswered.into_iter().enumerate() {
         let name = format!("the ephemeral key of what was not answered at researcher {number}");
         add(&name, key, Until::Closed);
+        // None of it in suite 2.
+        for part in seed.chunks_exact(32) {
+            add(&format!("{name}: of ML-KEM"), part, Until::Closed);
+        }
     }
     add("the ephemeral key of HS1", of_first, Until::Used);
     add("the ephemeral key of HS2", of_second, Until::Used);
@@ -90,8 +108,21 @@ pub fn secrets(drawn: &[u8], sent: &[OverlayMessage]) -> Vec<Secret> {
         let mark = hkdf_sha256::<32>(&[], &*ss, &info);
         add(&format!("the key of codes of {label}"), &*mark, Until::Gone);
     }
-    let mut chaining_key = *b"Noise_KK_P256_ChaChaPoly_SHA256\0";
-    for (name, input) in [("es", &es), ("ss", &ss), ("ee", &ee), ("se", &se)] {
+    let kem = of_ml_kem(seed, of_kem);
+    let mut inputs = vec![("es", &es), ("ss", &ss), ("ee", &ee)];
+    if let Some((shared, expanded)) = &kem {
+        for (name, part) in [("d", &seed[..32]), ("z", &seed[32..]), ("m", of_kem)] {
+            add(&format!("{name} of ML-KEM"), part, Until::Used);
+        }
+        add("the private key of ML-KEM", expanded, Until::Used);
+        inputs.push(("ekem1", shared));
+    }
+    inputs.push(("se", &se));
+    let mut chaining_key = match suite {
+        Suite::Two => *b"Noise_KK_P256_ChaChaPoly_SHA256\0",
+        Suite::Three => Sha256::digest("Noise_KKhfs_P256+MLKEM768_ChaChaPoly_SHA256").into(),
+    };
+    for (name, input) in inputs {
         let [next, cipher] = halves(&hkdf_sha256(&chaining_key, &**input, &[]));
         chaining_key = *next;
         if name != "ss" {
@@ -145,6 +176,25 @@ pub fn secrets(drawn: &[u8], sent: &[OverlayMessage]) -> Vec<Secret> {
         add(&name("what is to come"), &kept, Until::Closed);
     }
     all
+}
+
+/// The secret that is sent with what was drawn for it to the key of this seed; and that key as it is computed with: 3 polynomials of 256
+/// coefficients, in words.
+fn of_ml_kem(seed: &[u8], drawn: &[u8]) -> Option<(Zeroizing<[u8; 32]>, Vec<u8>)> {
+    let key = DecapsulationKey::from_seed(seed.try_into().ok()?);
+    let public = key.encapsulation_key().to_bytes().into();
+    let (_, shared) = kem_encapsulate(&public, drawn.try_into().ok()?).ok()?;
+    // Two coefficients of 12 bits stand in three bytes (FIPS 203, algorithm 5).
+    #[expect(deprecated, reason = "as above")]
+    let packed = key.to_expanded_bytes();
+    let pairs = packed[..3 * 384].chunks_exact(3);
+    let expanded = pairs.flat_map(|pair| {
+        let (low, high) = (pair[0], pair[2]);
+        let first = u16::from(low) | u16::from(pair[1] & 0xf) << 8;
+        let second = u16::from(pair[1] >> 4) | u16::from(high) << 4;
+        [first, second].map(u16::to_le_bytes).concat()
+    });
+    Some((shared, expanded.collect()))
 }
 
 /// The nodes of a tree from its root to a leaf.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use backchannel::message::{Inner, NodeId, OverlayMessage, ResearcherId, Value};
 use backchannel::primitives::derive_secret_key;
-use backchannel::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use backchannel::sessions::{
+    Agreed, Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions, Suite,
+};
 use p256::{PublicKey, SecretKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -14,14 +16,14 @@ pub const HELD: Duration = Duration::from_secs(300);
 /// When another handshake may follow one that was not answered.
 pub const RETRY: Duration = Duration::from_secs(5);
 pub const MINUTE: Duration = Duration::from_secs(60);
-pub const LIMITS: Limits = Limits {
-    highest: 2,
-    lowest: 2,
-};
+/// Those of nodes that talk in suite 2 alone.
+pub const LIMITS: Limits = limits(Suite::Two);
 
 /// A node and what it draws.
 pub struct Node {
     pub id: NodeId,
+    /// In which it talks, and in no other.
+    pub suite: Suite,
     pub sessions: Sessions,
     pub rng: ChaCha20Rng,
 }
@@ -31,6 +33,14 @@ pub struct Stage {
     pub a: Node,
     pub b: Node,
     pub now: Moment,
+}
+
+/// Those of nodes that talk in this suite alone.
+pub const fn limits(suite: Suite) -> Limits {
+    Limits {
+        highest: suite.number(),
+        lowest: suite.number(),
+    }
 }
 
 pub fn identity(name: &str) -> SecretKey {
@@ -79,9 +89,14 @@ pub fn first_moment() -> Moment {
 
 impl Node {
     pub fn new(name: &str, seed: u64) -> Self {
+        Self::of(Suite::Two, name, seed)
+    }
+
+    pub fn of(suite: Suite, name: &str, seed: u64) -> Self {
         let sessions = Sessions::new(node(name), identity(name), hello(name));
         Self {
             id: node(name),
+            suite,
             sessions,
             rng: ChaCha20Rng::seed_from_u64(seed),
         }
@@ -89,7 +104,8 @@ impl Node {
 
     /// With the limits that are usual.
     pub fn know(&mut self, peer: &str, now: Moment) {
-        self.sessions.know(node(peer), known(peer, LIMITS), now);
+        let known = known(peer, limits(self.suite));
+        self.sessions.know(node(peer), known, now);
     }
 
     pub fn begin(&mut self, peer: &str, now: Moment) -> Option<OverlayMessage> {
@@ -168,8 +184,12 @@ impl Node {
 
 impl Stage {
     pub fn new() -> Self {
+        Self::of(Suite::Two)
+    }
+
+    pub fn of(suite: Suite) -> Self {
         let now = first_moment();
-        let [mut a, mut b] = [Node::new("a", 1), Node::new("b", 2)];
+        let [mut a, mut b] = [("a", 1), ("b", 2)].map(|(name, seed)| Node::of(suite, name, seed));
         a.know("b", now);
         b.know("a", now);
         Self { a, b, now }
@@ -177,7 +197,11 @@ impl Stage {
 
     /// A stage whose nodes have a session that `a` began.
     pub fn with_session() -> Self {
-        let mut stage = Self::new();
+        Self::with_session_of(Suite::Two)
+    }
+
+    pub fn with_session_of(suite: Suite) -> Self {
+        let mut stage = Self::of(suite);
         stage.handshake();
         stage
     }
@@ -193,9 +217,12 @@ impl Stage {
         let first = a.begin("b", *now).expect("nothing under way");
         let second = b.answer(&first, *now);
         let proof = a.establish(&second, *now);
-        let peer = Some(hello("a"));
+        let established = Some(Agreed {
+            suite: a.suite,
+            peer: hello("a"),
+        });
         let opened = b.open(&proof, *now);
-        assert_eq!(opened, Ok(Opened::Nothing { established: peer }));
+        assert_eq!(opened, Ok(Opened::Nothing { established }));
     }
 
     /// Both say something to each other.
@@ -209,13 +236,13 @@ impl Stage {
 
     /// Forgets all that a node has in memory. It knows its peer again, and draws something else than before.
     pub fn restart_a(&mut self) {
-        self.a = Node::new("a", self.now.running.as_nanos() as u64);
+        self.a = Node::of(self.a.suite, "a", self.now.running.as_nanos() as u64);
         self.a.know("b", self.now);
     }
 
     /// As [`restart_a`](Self::restart_a).
     pub fn restart_b(&mut self) {
-        self.b = Node::new("b", self.now.running.as_nanos() as u64 + 1);
+        self.b = Node::of(self.b.suite, "b", self.now.running.as_nanos() as u64 + 1);
         self.b.know("a", self.now);
     }
 }

@@ -1,7 +1,7 @@
 //! Frames that were changed on their way: all refused, and nothing is changed by them.
 
 use backchannel::message::OverlayMessage;
-use backchannel::sessions::{FrameError, Moment, Opened, Refused};
+use backchannel::sessions::{FrameError, Moment, Opened, Refused, Suite};
 
 use crate::stage::{Node, RETRY, Stage};
 
@@ -70,8 +70,12 @@ fn cut(message: &OverlayMessage) -> Vec<OverlayMessage> {
 
 fn refuses_all_but(node: &mut Node, message: &OverlayMessage, now: Moment) {
     let (flipped, cut) = (flipped(message), cut(message));
-    let frame = message.overlay[5];
-    println!("type {frame}: {} flipped, {} cut", flipped.len(), cut.len());
+    let [suite, kind] = [4, 5].map(|at| message.overlay[at]);
+    println!(
+        "suite {suite}, type {kind}: {} flipped, {} cut",
+        flipped.len(),
+        cut.len()
+    );
     for changed in flipped.iter().chain(&cut) {
         node.refuses(changed, now);
     }
@@ -79,7 +83,11 @@ fn refuses_all_but(node: &mut Node, message: &OverlayMessage, now: Moment) {
 
 #[test]
 fn every_bit_and_byte_of_each_frame_counts() {
-    let Stage { mut a, mut b, now } = Stage::new();
+    Suite::ALL.into_iter().for_each(every_bit_and_byte_counts);
+}
+
+fn every_bit_and_byte_counts(suite: Suite) {
+    let Stage { mut a, mut b, now } = Stage::of(suite);
     // Ids that one bit makes of the peers' are known too: what stops such a frame is not that its sender is a stranger.
     for other in ["c", "e", "q", "`"] {
         b.know(other, now);
@@ -103,7 +111,13 @@ fn every_bit_and_byte_of_each_frame_counts() {
 
 #[test]
 fn every_bit_and_byte_counts_while_a_session_is_renewed_too() {
-    let mut stage = Stage::with_session();
+    Suite::ALL
+        .into_iter()
+        .for_each(every_bit_and_byte_counts_at_renewal);
+}
+
+fn every_bit_and_byte_counts_at_renewal(suite: Suite) {
+    let mut stage = Stage::with_session_of(suite);
     let old = stage.a.seal("b", "old", stage.now);
     let never_came = stage.b.seal("a", "never came", stage.now);
     stage.pass(RETRY);

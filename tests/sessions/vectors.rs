@@ -1,20 +1,22 @@
-//! `tests/fixtures/suite2/vectors.json`: what two nodes send each other, with all that they draw, for whoever writes suite 2 once
-//! more; and as many messages that are to be refused, each with the moment and the reason.
+//! `tests/fixtures/suite2/vectors.json` and `tests/fixtures/suite3/vectors.json`: what two nodes send each other, with all that they
+//! draw, for whoever writes a suite once more; and as many messages that are to be refused, each with the moment and the reason.
 //!
-//! `BACKCHANNEL_WRITE_VECTORS=1` writes the file. Without, it is compared, and played from what is in it alone.
+//! `BACKCHANNEL_WRITE_VECTORS=1` writes the files. Without, they are compared, and played from what is in them alone.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use backchannel::message::{Inner, OverlayMessage, Value};
-use backchannel::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use backchannel::sessions::{
+    Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions, Suite,
+};
 use p256::SecretKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{LIMITS, first_moment, identity};
+use crate::stage::{first_moment, identity, limits};
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 struct Vectors {
@@ -46,7 +48,8 @@ struct Sent {
     /// What is said, in a message.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     text: Option<String>,
-    /// What the sender draws for it, in order: for HS1 index, salt, ephemeral key; for HS2 ephemeral key, index; else the salt.
+    /// What the sender draws for it, in order: for HS1 index, salt, ephemeral key, and in suite 3 the seed of one of ML-KEM; for HS2
+    /// ephemeral key, in suite 3 what a secret is made of, index; else the salt.
     drawn: String,
     message: String,
 }
@@ -248,7 +251,7 @@ fn spoilt(message: &OverlayMessage) -> Vec<(&'static str, OverlayMessage)> {
     let last = message.overlay.len() - 1;
     let mut all = vec![
         ("other magic", with(&|m| m.overlay[0] = b'N')),
-        ("other suite", with(&|m| m.overlay[4] = 3)),
+        ("other suite", with(&|m| m.overlay[4] = 5 - m.overlay[4])),
         ("unknown type", with(&|m| m.overlay[5] = 9)),
         ("reserved bit", with(&|m| m.overlay[7] = 1)),
         ("first byte of the body", with(&|m| m.overlay[8] ^= 1)),
@@ -274,7 +277,9 @@ fn spoilt(message: &OverlayMessage) -> Vec<(&'static str, OverlayMessage)> {
     all
 }
 
-fn generate() -> Vectors {
+fn generate(suite: Suite) -> Vectors {
+    let limits = limits(suite);
+    let number = suite.number();
     let node = |id: &str, roster, capabilities| {
         let key = identity(id);
         let public = key.public_key().to_sec1_bytes();
@@ -287,11 +292,13 @@ fn generate() -> Vectors {
         }
     };
     let mut vectors = Vectors {
-        note: "Suite 2 of backchannel. Messages are encoded as on the wire, in hexadecimal.".into(),
+        note: format!(
+            "Suite {number} of backchannel. Messages are encoded as on the wire, in hexadecimal."
+        ),
         federation: "federation".into(),
         researcher: "researcher".into(),
-        highest_suite: LIMITS.highest,
-        lowest_suite: LIMITS.lowest,
+        highest_suite: limits.highest,
+        lowest_suite: limits.lowest,
         time: first_moment().wall.as_secs(),
         nodes: vec![node("hospital-a", 7, 1), node("hospital-b", 8, 3)],
         sent: Vec::new(),
@@ -359,50 +366,47 @@ fn generate() -> Vectors {
     vectors
 }
 
-fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/suite2/vectors.json")
+fn file(suite: Suite) -> PathBuf {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    tests.join(format!("fixtures/suite{}/vectors.json", suite.number()))
+}
+
+fn there(suite: Suite) -> Vectors {
+    let text = std::fs::read_to_string(file(suite)).expect("the vectors");
+    serde_json::from_str(&text).expect("vectors")
 }
 
 #[test]
 fn the_vectors_are_what_the_code_gives() {
-    let vectors = generate();
-    if std::env::var_os("BACKCHANNEL_WRITE_VECTORS").is_some() {
-        let text = serde_json::to_string_pretty(&vectors).expect("JSON");
-        std::fs::write(file(), text + "\n").expect("written");
+    for suite in Suite::ALL {
+        let vectors = generate(suite);
+        if std::env::var_os("BACKCHANNEL_WRITE_VECTORS").is_some() {
+            let text = serde_json::to_string_pretty(&vectors).expect("JSON");
+            std::fs::write(file(suite), text + "\n").expect("written");
+        }
+        assert!(there(suite) == vectors, "{suite:?}");
+        assert!(vectors.refused.len() >= vectors.sent.len());
     }
-    let text = std::fs::read_to_string(file()).expect("the vectors");
-    let there: Vectors = serde_json::from_str(&text).expect("vectors");
-    assert_eq!(there, vectors);
-    assert!(vectors.refused.len() >= vectors.sent.len());
 }
 
 #[test]
 fn the_code_takes_the_vectors_as_they_say() {
-    let text = std::fs::read_to_string(file()).expect("the vectors");
-    let vectors: Vectors = serde_json::from_str(&text).expect("vectors");
-    let mut play = Play::new(&vectors);
-    let mut before: Option<OverlayMessage> = None;
-    for (number, sent) in vectors.sent.iter().enumerate() {
-        let mut rng = drawn_from(hex::decode(&sent.drawn).expect("hex"));
-        let text = sent.text.as_deref();
-        let message = play.send(sent.what, sent.from, text, before.as_ref(), &mut rng);
-        assert_eq!(hex::encode(message.encode()), sent.message, "{number}");
-        for refused in vectors
-            .refused
-            .iter()
-            .filter(|refused| refused.after == number)
-        {
-            play.refuses(refused);
+    for vectors in Suite::ALL.map(there) {
+        let mut play = Play::new(&vectors);
+        let mut before: Option<OverlayMessage> = None;
+        let refused = |after: usize| {
+            let all = vectors.refused.iter();
+            all.filter(move |refused| refused.after == after)
+        };
+        for (number, sent) in vectors.sent.iter().enumerate() {
+            let mut rng = drawn_from(hex::decode(&sent.drawn).expect("hex"));
+            let text = sent.text.as_deref();
+            let message = play.send(sent.what, sent.from, text, before.as_ref(), &mut rng);
+            assert!(hex::encode(message.encode()) == sent.message, "{number}");
+            refused(number).for_each(|refused| play.refuses(refused));
+            play.receive(sent, &message);
+            before = Some(message);
         }
-        play.receive(sent, &message);
-        before = Some(message);
-    }
-    let all = vectors.sent.len();
-    for refused in vectors
-        .refused
-        .iter()
-        .filter(|refused| refused.after == all)
-    {
-        play.refuses(refused);
+        refused(vectors.sent.len()).for_each(|refused| play.refuses(refused));
     }
 }

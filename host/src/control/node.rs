@@ -23,7 +23,6 @@ use crate::proto::control::{
 };
 use crate::secure_channels::Suite;
 use crate::secure_sum::quantize::Quantization;
-use crate::sessions::HIGHEST_SUITE;
 
 /// Answers the command line in a node's name.
 pub struct NodeControl {
@@ -297,12 +296,12 @@ impl node_server::Node for NodeControl {
     }
 }
 
-/// Those in suite 2 that have a session, and those in suite 1 whose keys are stored.
+/// Those in suite 2 or 3 that have a session, and those in suite 1 whose keys are stored.
 fn channels(node: &Node) -> Vec<ChannelWith> {
     let since_1970 = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH);
     let secure = node.secure().live().into_iter().map(|live| ChannelWith {
         peer: live.peer.to_string(),
-        suite: HIGHEST_SUITE.into(),
+        suite: live.suite.number().into(),
         researcher_id: live.researcher.to_string(),
         since_ms: since_1970(live.since).map_or(0, |since| {
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -135,6 +135,7 @@ fn says_the_same(one: &Policy, other: &Policy) -> bool {
     one.trust == other.trust
         && one.consortium == other.consortium
         && one.channels.suite_1 == other.channels.suite_1
+        && one.channels.suite_3 == other.channels.suite_3
         && one.channels.trust_on_first_use == other.channels.trust_on_first_use
         && one.entries().count() == other.entries().count()
         && one

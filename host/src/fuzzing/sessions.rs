@@ -6,47 +6,50 @@ use super::channel::CHANNEL;
 use crate::message::{Inner, NodeId, OverlayMessage, Value};
 use crate::primitives::derive_secret_key;
 use crate::randomness::Randomness;
-use crate::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions};
+use crate::sessions::{Hello, Known, Limits, Moment, Opened, Refused, Sealed, Sessions, Suite};
 
 /// The first frame of a handshake.
 ///
 /// The first byte of the input says what the rest is. 0: changes of a genuine message on its way, outer fields and frame. 1: a frame
-/// in its place. What must hold, for this target and the next three: whatever is not the genuine message is refused, and leaves
+/// in its place. 4 and 5: the same in suite 3. What must hold, for this target and the next three: whatever is not the genuine message is refused, and leaves
 /// the receiver as it was. `true` when a message opened.
 pub fn first_handshake(input: &[u8]) -> bool {
-    static AT: LazyLock<At> = LazyLock::new(|| At::step(Step::First));
-    AT.takes(input)
+    static AT: LazyLock<[At; 2]> = LazyLock::new(|| At::step(Step::First));
+    takes(&AT, input)
 }
 
 /// The second frame of a handshake. As [`first_handshake`].
 pub fn second_handshake(input: &[u8]) -> bool {
-    static AT: LazyLock<At> = LazyLock::new(|| At::step(Step::Second));
-    AT.takes(input)
+    static AT: LazyLock<[At; 2]> = LazyLock::new(|| At::step(Step::Second));
+    takes(&AT, input)
 }
 
 /// The closing frame of a session. As [`first_handshake`].
 pub fn session_close(input: &[u8]) -> bool {
-    static AT: LazyLock<At> = LazyLock::new(|| At::step(Step::Close));
-    AT.takes(input)
+    static AT: LazyLock<[At; 2]> = LazyLock::new(|| At::step(Step::Close));
+    takes(&AT, input)
 }
 
 /// A message of a session. As [`first_handshake`]; and 2: what a peer seals, whatever it is, which opens exactly when it is an inner
 /// message between these two nodes, or nothing.
 pub fn session_data(input: &[u8]) -> bool {
-    static AT: LazyLock<At> = LazyLock::new(|| At::step(Step::Data));
+    static AT: LazyLock<[At; 2]> = LazyLock::new(|| At::step(Step::Data));
     static TALK: Mutex<Option<Pair>> = Mutex::new(None);
     let Some((2, content)) = input.split_first() else {
-        return AT.takes(input);
+        return takes(&AT, input);
     };
     let mut talk = TALK.lock().unwrap_or_else(PoisonError::into_inner);
     // A session has so many messages.
     let pair = match talk.take() {
         Some(pair) if pair.sealed < 60_000 => talk.insert(pair),
-        _ => talk.insert(Pair::new(Step::Data).0),
+        _ => talk.insert(Pair::new(Suite::Two, Step::Data).0),
     };
     pair.sealed += 1;
     sealed_by_the_peer(pair, content)
 }
+
+/// A bit of the first byte of an input.
+pub(super) const IN_SUITE_3: u8 = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -66,6 +69,7 @@ struct Pair {
 
 /// A receiver, and the message that it is about to get.
 struct At {
+    suite: Suite,
     step: Step,
     receiver: Mutex<Sessions>,
     genuine: OverlayMessage,
@@ -78,12 +82,12 @@ const NOW: Moment = Moment {
 
 impl Pair {
     /// Up to a step, with the message of it.
-    fn new(step: Step) -> (Self, OverlayMessage) {
+    fn new(suite: Suite, step: Step) -> (Self, OverlayMessage) {
         let ids = [&CHANNEL.source, &CHANNEL.dest];
         let keys = ids.map(|id| derive_secret_key(&[3; 32], id.as_str().as_bytes()));
         let limits = Limits {
-            highest: 2,
-            lowest: 2,
+            highest: suite.number(),
+            lowest: suite.number(),
         };
         let sessions = |own: usize| {
             let federation = "federation".parse().expect("an id");
@@ -146,19 +150,20 @@ impl Pair {
 }
 
 impl At {
-    fn step(step: Step) -> Self {
-        let (pair, genuine) = Pair::new(step);
-        Self {
-            step,
-            receiver: Mutex::new(pair.receiver(step)),
-            genuine,
-        }
+    /// In each suite, the lowest first.
+    fn step(step: Step) -> [Self; 2] {
+        Suite::ALL.map(|suite| {
+            let (pair, genuine) = Pair::new(suite, step);
+            Self {
+                suite,
+                step,
+                receiver: Mutex::new(pair.receiver(step)),
+                genuine,
+            }
+        })
     }
 
-    fn takes(&self, input: &[u8]) -> bool {
-        let Some((what, rest)) = input.split_first() else {
-            return false;
-        };
+    fn takes(&self, what: u8, rest: &[u8]) -> bool {
         let message = match what % 2 {
             0 => changed(&self.genuine, rest),
             _ => Some(OverlayMessage {
@@ -171,7 +176,7 @@ impl At {
         };
         let mut rng = Randomness::from_seed(4);
         if message == self.genuine {
-            let mut receiver = Pair::new(self.step).0.receiver(self.step);
+            let mut receiver = Pair::new(self.suite, self.step).0.receiver(self.step);
             receiver.open(&message, NOW, &mut rng).expect("genuine");
             return true;
         }
@@ -181,6 +186,15 @@ impl At {
         assert!(opened.is_err(), "{message:?} was never sent");
         assert_eq!(receiver.digest(), before);
         false
+    }
+}
+
+/// What an input is for a receiver of the suite that its first byte says.
+fn takes([two, three]: &[At; 2], input: &[u8]) -> bool {
+    match input.split_first() {
+        Some((what, rest)) if what & IN_SUITE_3 == 0 => two.takes(*what, rest),
+        Some((what, rest)) => three.takes(*what, rest),
+        None => false,
     }
 }
 
@@ -244,14 +258,14 @@ fn sealed_by_the_peer(pair: &mut Pair, content: &[u8]) -> bool {
     opened.is_ok()
 }
 
-/// What is on its way in a target, for the seeds.
+/// What is on its way in each target, for the seeds.
 #[cfg(test)]
-pub(super) fn genuine_frames() -> [(&'static str, Vec<u8>); 4] {
+pub(super) fn genuine_frames(suite: Suite) -> [(&'static str, Vec<u8>); 4] {
     [
         ("first_handshake", Step::First),
         ("second_handshake", Step::Second),
         ("session_close", Step::Close),
         ("session_data", Step::Data),
     ]
-    .map(|(target, step)| (target, Pair::new(step).1.overlay))
+    .map(|(target, step)| (target, Pair::new(suite, step).1.overlay))
 }

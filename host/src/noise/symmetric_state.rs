@@ -3,11 +3,8 @@
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::TAG_BYTES;
+use super::{Protocol, TAG_BYTES};
 use crate::primitives::{self, AeadError};
-
-/// As long as a hash at most, and so padded with zeros where a longer one would be hashed.
-const PROTOCOL_NAME: &[u8] = b"Noise_KK_P256_ChaChaPoly_SHA256";
 
 /// `ck`, `h`, and the cipher's `k` and `n`.
 #[derive(Clone)]
@@ -20,10 +17,14 @@ pub(super) struct SymmetricState {
 }
 
 impl SymmetricState {
-    /// `InitializeSymmetric`.
-    pub(super) fn new() -> Self {
+    /// `InitializeSymmetric`: a name that is longer than a hash is hashed, another is filled up with zeros.
+    pub(super) fn new(protocol: Protocol) -> Self {
+        let name = protocol.name().as_bytes();
         let mut hash = [0; 32];
-        hash[..PROTOCOL_NAME.len()].copy_from_slice(PROTOCOL_NAME);
+        match hash.get_mut(..name.len()) {
+            Some(begin) => begin.copy_from_slice(name),
+            None => hash = Sha256::digest(name).into(),
+        }
         Self {
             chaining_key: Zeroizing::new(hash),
             hash,
@@ -49,14 +50,14 @@ impl SymmetricState {
         (self.chaining_key, self.key, self.nonce) = (chaining_key, key, 0);
     }
 
-    /// `EncryptAndHash`: appends the encrypted payload to `message`.
+    /// `EncryptAndHash`: appends the encrypted text to `message`.
     pub(super) fn encrypt_and_hash(
         &mut self,
-        payload: &[u8],
+        text: &[u8],
         message: &mut Vec<u8>,
     ) -> Result<(), AeadError> {
         let begin = message.len();
-        message.extend_from_slice(payload);
+        message.extend_from_slice(text);
         let (nonce, aad) = (self.next_nonce(), self.hash);
         let sealed = message.get_mut(begin..).unwrap_or_default();
         let tag = primitives::chacha20_poly1305_seal(&self.key, &nonce, &aad, sealed)?;
@@ -83,7 +84,7 @@ impl SymmetricState {
         (hkdf(&self.chaining_key, &[]), self.hash)
     }
 
-    /// 32 bits of zeros and the counter, little-endian (section 12.3). A handshake has two messages: it never wraps.
+    /// 32 bits of zeros and the counter, little-endian (section 12.3). A handshake encrypts four texts: it never wraps.
     fn next_nonce(&mut self) -> [u8; 12] {
         let mut nonce = [0; 12];
         nonce[4..].copy_from_slice(&self.nonce.to_le_bytes());

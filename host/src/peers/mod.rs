@@ -24,7 +24,7 @@ pub(crate) use suites::{Why, suite_with};
 use crate::key_store::{KeyStore, RosterRecord, StoreError};
 use crate::message::NodeId;
 use crate::policy::ChannelRules;
-use crate::roster::Roster;
+use crate::roster::{Member, Roster};
 
 /// All that a node believes of its peers, at one time.
 pub(crate) struct Peers {
@@ -59,7 +59,7 @@ impl Peers {
         };
         if let Some(in_force) = &roster {
             for member in &in_force.roster.members {
-                let listed = in_force.listed(member);
+                let listed = in_force.listed(member, store.owner());
                 of(member.node.clone(), &mut |peer| {
                     peer.listed = Some(listed.clone())
                 });
@@ -71,10 +71,8 @@ impl Peers {
         for (node, met) in store.met_peers()? {
             of(node, &mut |peer| peer.met = met.clone());
         }
-        if let crate::policy::Suite1::These(nodes) = &rules.suite_1 {
-            for node in nodes {
-                of(node.clone(), &mut |_| ());
-            }
+        for node in rules.suite_1.named().chain(rules.suite_3.named()) {
+            of(node.clone(), &mut |_| ());
         }
         Ok(Self {
             roster,
@@ -132,11 +130,13 @@ impl InForce {
         }))
     }
 
-    fn listed(&self, member: &crate::roster::Member) -> Listed {
+    /// What the roster says of a member to node `own`, whose minimum holds for all its channels too.
+    fn listed(&self, member: &Member, own: &NodeId) -> Listed {
+        let own = self.roster.member(own).map(|own| own.minimum_suite);
         Listed {
             key: member.key,
             site: member.site.clone(),
-            minimum_suite: member.minimum_suite,
+            minimum_suite: member.minimum_suite.max(own.unwrap_or_default()),
             version: self.roster.version,
             since: self.record.since,
             expires: self.roster.expires,

@@ -23,6 +23,7 @@ pub(crate) struct Peer {
 pub(crate) struct Listed {
     pub(crate) key: IdentityKey,
     pub(crate) site: String,
+    /// The higher of the peer's and this node's.
     pub(crate) minimum_suite: u8,
     /// The roster's version.
     pub(crate) version: u64,

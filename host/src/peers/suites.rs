@@ -5,9 +5,9 @@ use std::fmt;
 use super::peer::Doubt;
 use super::{Peer, Source};
 use crate::identity::IdentityKey;
-use crate::policy::{ChannelRules, Suite1};
+use crate::policy::ChannelRules;
 use crate::roster::MINIMUM_SUITE;
-use crate::sessions::{HIGHEST_SUITE, Limits};
+use crate::sessions::{Limits, Suite};
 
 /// The suite of Fed-BioMed, which the relay can read and forge.
 const SUITE_1: u8 = 1;
@@ -17,7 +17,7 @@ const SUITE_1: u8 = 1;
 pub(crate) struct Allowed {
     /// The highest and the lowest suite; `None`: not at all.
     pub(crate) limits: Option<Limits>,
-    /// Its identity key, where it is talked to in suite 2.
+    /// Its identity key, where it is talked to in suite 2 or higher.
     pub(crate) key: Option<IdentityKey>,
     pub(crate) why: Why,
 }
@@ -35,16 +35,17 @@ pub(crate) enum Why {
     NotMet,
     /// There is no key now, and there once was: this suite was spoken with it.
     SpokeHigher(u8),
-    /// The roster asks for a suite that this program does not have.
+    /// The roster asks for a suite that this program does not have, or one was spoken.
     TooOld(u8),
 }
 
 /// In which suites `peer` may be talked to.
 ///
-/// Suite 2 with whom the key is known of. Suite 1 with whom it is not, where the policy allows that; beside suite 2 only if the policy names
-/// the peer *and* the roster, if it is in one, asks for no more. With whom suite 2 was ever spoken, suite 1 is not.
+/// Suite 2 with whom the key is known of; suite 3 beside it where the policy offers that, and instead of it where the roster asks for it.
+/// Suite 1 with whom no key is known of, where the policy allows that; beside suite 2 only if the policy names the peer *and* the
+/// roster, if it is in one, asks for no more. No lower suite than was ever spoken with the peer.
 pub(crate) fn suite_with(peer: &Peer, rules: &ChannelRules) -> Allowed {
-    let named = matches!(&rules.suite_1, Suite1::These(nodes) if nodes.contains(&peer.node));
+    let named = rules.suite_1.names(&peer.node);
     let spoke = peer.met.highest_suite.unwrap_or(SUITE_1);
     let refused = |why| Allowed {
         limits: None,
@@ -54,9 +55,10 @@ pub(crate) fn suite_with(peer: &Peer, rules: &ChannelRules) -> Allowed {
     let believed = match peer.believed(rules.trust_on_first_use) {
         Ok(believed) => believed,
         Err(Doubt::Unknown) => {
-            return match &rules.suite_1 {
+            let allowed = rules.suite_1.has(&peer.node);
+            return match rules.trust_on_first_use {
                 _ if spoke > SUITE_1 => refused(Why::SpokeHigher(spoke)),
-                suite_1 if named || *suite_1 == Suite1::Anybody => Allowed {
+                _ if allowed => Allowed {
                     limits: Some(Limits {
                         highest: SUITE_1,
                         lowest: SUITE_1,
@@ -64,8 +66,8 @@ pub(crate) fn suite_with(peer: &Peer, rules: &ChannelRules) -> Allowed {
                     key: None,
                     why: Why::Suite1(rules.suite_1_line),
                 },
-                _ if rules.trust_on_first_use => refused(Why::NotMet),
-                _ => refused(Why::Doubt(Doubt::Unknown)),
+                true => refused(Why::NotMet),
+                false => refused(Why::Doubt(Doubt::Unknown)),
             };
         }
         Err(doubt) => return refused(Why::Doubt(doubt)),
@@ -74,17 +76,21 @@ pub(crate) fn suite_with(peer: &Peer, rules: &ChannelRules) -> Allowed {
         .listed
         .as_ref()
         .map_or(SUITE_1, |listed| listed.minimum_suite);
-    if demanded > HIGHEST_SUITE {
-        return refused(Why::TooOld(demanded));
+    if demanded.max(spoke) > Suite::HIGHEST.number() {
+        return refused(Why::TooOld(demanded.max(spoke)));
     }
     let lowest = if named && spoke == SUITE_1 {
         demanded
     } else {
-        demanded.max(MINIMUM_SUITE)
+        demanded.max(spoke).max(MINIMUM_SUITE)
+    };
+    let offered = match rules.suite_3.has(&peer.node) {
+        true => Suite::Three,
+        false => Suite::Two,
     };
     Allowed {
         limits: Some(Limits {
-            highest: HIGHEST_SUITE,
+            highest: offered.number().max(lowest),
             lowest,
         }),
         key: Some(believed.key),
@@ -151,7 +157,8 @@ impl fmt::Display for Why {
             Self::TooOld(suite) => {
                 write!(
                     f,
-                    "its roster asks for suite {suite}, and this program has no higher than {HIGHEST_SUITE}"
+                    "it takes suite {suite}, by its roster or as that was spoken before, and this program has no higher than {}",
+                    Suite::HIGHEST.number()
                 )
             }
         }
@@ -166,6 +173,7 @@ mod tests {
     use crate::key_store::{FirstUseRecord, PinRecord};
     use crate::message::NodeId;
     use crate::peers::{Listed, Standing};
+    use crate::policy::Chosen;
     use crate::primitives::derive_secret_key;
 
     fn node() -> NodeId {
@@ -204,16 +212,17 @@ mod tests {
         }
     }
 
-    fn rules(suite_1: Suite1) -> ChannelRules {
+    fn rules(suite_1: Chosen) -> ChannelRules {
         ChannelRules {
             suite_1,
             suite_1_line: Some(9),
+            suite_3: Chosen::Nobody,
             trust_on_first_use: false,
         }
     }
 
     fn these() -> ChannelRules {
-        rules(Suite1::These([node()].into()))
+        rules(Chosen::These([node()].into()))
     }
 
     /// Highest and lowest suite.
@@ -229,7 +238,7 @@ mod tests {
     #[test]
     fn a_roster_and_a_pin_that_contradict_each_other_allow_nothing() {
         let peer = peer(listed(Standing::Counts, 1), pin(2));
-        for rules in [rules(Suite1::Nobody), rules(Suite1::Anybody), these()] {
+        for rules in [rules(Chosen::Nobody), rules(Chosen::Anybody), these()] {
             let allowed = suite_with(&peer, &rules);
             assert_eq!((allowed.limits, allowed.key), (None, None));
             assert_eq!(allowed.why, Why::Doubt(Doubt::Contradiction { version: 7 }));
@@ -239,7 +248,7 @@ mod tests {
     #[test]
     fn a_roster_that_does_not_count_opens_no_way_to_a_lower_suite() {
         for standing in [Standing::Expired, Standing::Outdated { highest: 8 }] {
-            for rules in [rules(Suite1::Anybody), these()] {
+            for rules in [rules(Chosen::Anybody), these()] {
                 assert_eq!(limits(&peer(listed(standing, 1), None), &rules), None);
             }
             // The operator's own word still counts, with a key of its own.
@@ -257,7 +266,7 @@ mod tests {
     fn suite_1_is_not_spoken_with_whom_suite_2_ever_was() {
         let mut peer = peer(None, None);
         peer.met.highest_suite = Some(2);
-        for rules in [rules(Suite1::Anybody), these()] {
+        for rules in [rules(Chosen::Anybody), these()] {
             assert_eq!(suite_with(&peer, &rules).why, Why::SpokeHigher(2));
             assert_eq!(limits(&peer, &rules), None);
         }
@@ -268,13 +277,37 @@ mod tests {
     }
 
     #[test]
+    fn suite_3_is_offered_by_the_policy_demanded_by_the_roster_and_kept_once_it_was_spoken() {
+        let mut offered = rules(Chosen::Nobody);
+        for (chosen, highest) in [
+            (Chosen::Nobody, 2),
+            (Chosen::These(["c".parse().expect("an id")].into()), 2),
+            (Chosen::These([node()].into()), 3),
+            (Chosen::Anybody, 3),
+        ] {
+            offered.suite_3 = chosen;
+            assert_eq!(limits(&peer(None, pin(1)), &offered), Some((highest, 2)));
+            let demanded = peer(listed(Standing::Counts, 3), None);
+            assert_eq!(limits(&demanded, &offered), Some((3, 3)));
+            let unknown = peer(None, None);
+            assert_eq!(limits(&unknown, &offered), None, "nothing of its key");
+        }
+        let mut spoken = peer(None, pin(1));
+        spoken.met.highest_suite = Some(3);
+        assert_eq!(limits(&spoken, &these()), Some((3, 3)));
+        spoken.met.highest_suite = Some(4);
+        assert_eq!(suite_with(&spoken, &these()).why, Why::TooOld(4));
+    }
+
+    #[test]
     fn a_known_peer_is_talked_to_in_suite_1_only_if_operator_and_roster_allow_it() {
         for (minimum, rules, expected) in [
             (1, these(), Some((2, 1))),
             (2, these(), Some((2, 2))),
-            (1, rules(Suite1::Anybody), Some((2, 2))),
-            (1, rules(Suite1::Nobody), Some((2, 2))),
-            (3, these(), None),
+            (1, rules(Chosen::Anybody), Some((2, 2))),
+            (1, rules(Chosen::Nobody), Some((2, 2))),
+            (3, these(), Some((3, 3))),
+            (4, these(), None),
         ] {
             assert_eq!(
                 limits(&peer(listed(Standing::Counts, minimum), None), &rules),
@@ -287,15 +320,15 @@ mod tests {
     #[test]
     fn an_unknown_peer_is_talked_to_only_where_the_policy_says_so() {
         let unknown = peer(None, None);
-        assert_eq!(limits(&unknown, &rules(Suite1::Nobody)), None);
+        assert_eq!(limits(&unknown, &rules(Chosen::Nobody)), None);
         assert_eq!(
             limits(
                 &unknown,
-                &rules(Suite1::These(["c".parse().expect("an id")].into()))
+                &rules(Chosen::These(["c".parse().expect("an id")].into()))
             ),
             None
         );
-        for rules in [rules(Suite1::Anybody), these()] {
+        for rules in [rules(Chosen::Anybody), these()] {
             assert_eq!(limits(&unknown, &rules), Some((1, 1)));
             assert_eq!(suite_with(&unknown, &rules).why, Why::Suite1(Some(9)));
         }
@@ -304,7 +337,7 @@ mod tests {
     #[test]
     fn what_a_peer_came_with_first_counts_only_by_explicit_setting_and_after_all_else() {
         let mut met = peer(None, None);
-        let mut first_use = rules(Suite1::Nobody);
+        let mut first_use = rules(Chosen::Nobody);
         first_use.trust_on_first_use = true;
         assert_eq!(suite_with(&met, &first_use).why, Why::NotMet);
 
@@ -312,7 +345,7 @@ mod tests {
             key: key(3),
             since: 30,
         });
-        assert_eq!(limits(&met, &rules(Suite1::Nobody)), None);
+        assert_eq!(limits(&met, &rules(Chosen::Nobody)), None);
         assert_eq!(suite_with(&met, &first_use).key, Some(key(3)));
         assert_eq!(
             suite_with(&met, &first_use).why,
@@ -332,7 +365,7 @@ mod tests {
     fn the_roster_goes_before_a_pin_of_the_same_key() {
         let both = peer(listed(Standing::Counts, 2), pin(1));
         assert_eq!(
-            suite_with(&both, &rules(Suite1::Nobody)).why,
+            suite_with(&both, &rules(Chosen::Nobody)).why,
             Why::Known(Source::Roster(7))
         );
     }

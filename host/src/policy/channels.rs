@@ -11,33 +11,58 @@ use super::{KeyName, PolicyError};
 use crate::message::NodeId;
 use crate::packages::{PublicKey, Trust};
 
-/// With whom a node has channels that protect less than it could.
+/// With whom a node has channels that protect less than it could, or more than it must.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelRules {
-    /// With whom suite 1 is allowed.
-    pub suite_1: Suite1,
+    /// With whom suite 1, that of Fed-BioMed, is allowed: the relay can read and forge it. Anybody is whomever no identity key is known
+    /// of: in a network of Fed-BioMed.
+    pub suite_1: Chosen,
     /// The line of `policy.toml` that says so, counted from 1.
     pub suite_1_line: Option<usize>,
+    /// To whom suite 3, that with ML-KEM-768, is offered.
+    pub suite_3: Chosen,
     /// Whether a key that nobody confirmed is believed when a peer comes with it first.
     pub trust_on_first_use: bool,
 }
 
-/// With whom suite 1, that of Fed-BioMed, is allowed: the relay can read and forge it.
+/// Peers that a rule is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Suite1 {
-    /// With nobody.
+pub enum Chosen {
+    /// None.
     #[default]
     Nobody,
-    /// With these.
+    /// These.
     These(BTreeSet<NodeId>),
-    /// With whomever no identity key is known of: in a network of Fed-BioMed.
+    /// All.
     Anybody,
+}
+
+impl Chosen {
+    /// Those that are named.
+    pub fn named(&self) -> impl Iterator<Item = &NodeId> {
+        let these = match self {
+            Self::These(nodes) => Some(nodes),
+            Self::Nobody | Self::Anybody => None,
+        };
+        these.into_iter().flatten()
+    }
+
+    /// Whether a peer is named.
+    pub fn names(&self, peer: &NodeId) -> bool {
+        matches!(self, Self::These(nodes) if nodes.contains(peer))
+    }
+
+    /// Whether a peer is among them.
+    pub fn has(&self, peer: &NodeId) -> bool {
+        *self == Self::Anybody || self.names(peer)
+    }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ChannelsTable {
     suite_1: Option<Spanned<Value>>,
+    suite_3: Option<Spanned<Value>>,
     trust_on_first_use: Option<bool>,
 }
 
@@ -55,20 +80,24 @@ impl Lines<'_> {
             .suite_1
             .as_ref()
             .map(|suite_1| self.of(&suite_1.span()));
-        let suite_1 = table.suite_1.map(|suite_1| self.suite_1(&suite_1));
+        let chosen = |key, value: Option<Spanned<Value>>| {
+            let chosen = value.map(|value| self.chosen(key, &value));
+            chosen.transpose().map(Option::unwrap_or_default)
+        };
         Ok(ChannelRules {
-            suite_1: suite_1.transpose()?.unwrap_or_default(),
+            suite_1: chosen("suite-1", table.suite_1)?,
             suite_1_line: line,
+            suite_3: chosen("suite-3", table.suite_3)?,
             trust_on_first_use: table.trust_on_first_use.unwrap_or_default(),
         })
     }
 
-    fn suite_1(&self, value: &Spanned<Value>) -> Result<Suite1, PolicyError> {
-        let todo = "write suite-1 = [\"NODE\", …], or suite-1 = \"any\" in a network of Fed-BioMed";
-        let wrong = |why: String| self.wrong(&value.span(), why, todo);
+    fn chosen(&self, key: &str, value: &Spanned<Value>) -> Result<Chosen, PolicyError> {
+        let todo = format!("write {key} = [\"NODE\", …], or {key} = \"any\"");
+        let wrong = |why: String| self.wrong(&value.span(), why, &todo);
         match value.as_ref() {
-            Value::String(any) if any == "any" => Ok(Suite1::Anybody),
-            Value::Array(nodes) if nodes.is_empty() => Ok(Suite1::Nobody),
+            Value::String(any) if any == "any" => Ok(Chosen::Anybody),
+            Value::Array(nodes) if nodes.is_empty() => Ok(Chosen::Nobody),
             Value::Array(nodes) => {
                 let node = |node: &Value| {
                     let text = node
@@ -80,11 +109,11 @@ impl Lines<'_> {
                     .iter()
                     .map(node)
                     .collect::<Result<_, _>>()
-                    .map(Suite1::These)
+                    .map(Chosen::These)
             }
-            _ => Err(wrong(
-                "suite-1 is neither a list of node ids nor \"any\"".into(),
-            )),
+            _ => Err(wrong(format!(
+                "{key} is neither a list of node ids nor \"any\""
+            ))),
         }
     }
 
@@ -150,26 +179,30 @@ mod tests {
     }
 
     #[test]
-    fn suite_1_is_for_nobody_unless_it_is_said_for_whom() {
+    fn suites_1_and_3_are_for_nobody_unless_it_is_said_for_whom() {
         for nothing in ["", "[channels]\n", "[channels]\nsuite-1 = []\n"] {
-            let rules = rules(nothing);
             assert_eq!(
-                (rules.suite_1, rules.trust_on_first_use),
-                (Suite1::Nobody, false),
-                "{nothing}"
+                rules(nothing),
+                ChannelRules {
+                    suite_1_line: nothing.contains("suite").then_some(3),
+                    ..ChannelRules::default()
+                }
             );
         }
         let these = rules("[channels]\nsuite-1 = [\"b\", \"c\"]\ntrust-on-first-use = true\n");
         let nodes = ["b", "c"].map(|node| node.parse().expect("an id"));
-        assert_eq!(these.suite_1, Suite1::These(nodes.into()));
+        assert_eq!(these.suite_1, Chosen::These(nodes.into()));
         assert_eq!(
             (these.suite_1_line, these.trust_on_first_use),
             (Some(3), true)
         );
         assert_eq!(
             rules("[channels]\nsuite-1 = \"any\"\n").suite_1,
-            Suite1::Anybody
+            Chosen::Anybody
         );
+        let offered = rules("[channels]\nsuite-3 = [\"b\"]\n");
+        let b: NodeId = "b".parse().expect("an id");
+        assert!(offered.suite_3.has(&b) && !offered.suite_1.has(&b));
     }
 
     #[test]
@@ -184,8 +217,10 @@ mod tests {
             "{ b = 1 }",
             "\"\"",
         ] {
-            let (line, why) = wrong(&format!("[channels]\nsuite-1 = {bad}\n"));
-            assert_eq!(line, 3, "{bad}: {why}");
+            for key in ["suite-1", "suite-3"] {
+                let (line, why) = wrong(&format!("[channels]\n{key} = {bad}\n"));
+                assert_eq!(line, 3, "{bad}: {why}");
+            }
         }
         assert_eq!(wrong("[channels]\ntrust-on-first-use = 1\n").0, 3);
         let (line, why) = wrong("[channels]\nsuite_1 = \"any\"\n");

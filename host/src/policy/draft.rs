@@ -328,7 +328,7 @@ mod tests {
         }
         for before in ["", "version = 1\n[channels]\ntrust-on-first-use = true\n"] {
             let after = Policy::parse(&joined(before)).expect("a policy").channels;
-            assert_eq!(after.suite_1, crate::policy::Suite1::Anybody);
+            assert_eq!(after.suite_1, crate::policy::Chosen::Anybody);
             assert_eq!(after.trust_on_first_use, !before.is_empty());
         }
     }

@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 
 use crate::handlers::BUILT_IN;
 use crate::packages::{Digest, Trust};
-pub use channels::{ChannelRules, Suite1};
+pub use channels::ChannelRules;
+#[cfg(test)]
+pub use channels::Chosen;
 pub use draft::Draft;
 pub use entry::{Approval, Entry};
 pub use error::PolicyError;

@@ -1,4 +1,4 @@
-//! Messages to peers whose identity key is known: suite 2, and the handshakes it takes.
+//! Messages to peers whose identity key is known: suites 2 and 3, and the handshakes they take.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::message::{
 };
 use crate::requests::REPLY_TIMEOUT;
 use crate::secure_channels::{Established, Suite};
-use crate::sessions::{HIGHEST_SUITE, SealError};
+use crate::sessions::{self, SealError};
 use crate::tasks::blocking;
 
 /// How often a peer is asked for its identity key.
 const INTRODUCTIONS: u32 = 3;
 
 /// What handshakes are called where messages are counted and listed.
-pub const HANDSHAKE: &str = "suite 2 handshake";
+pub const HANDSHAKE: &str = "handshake";
 
 impl Post {
     /// Seals a message for a peer, after a handshake if need be (up to 30 s; lost ones are begun again).
@@ -97,14 +97,19 @@ impl Post {
         self.hand_over_handshake(introduction).await
     }
 
-    /// To be told when there is a new session with a peer. If the peer may have forgotten the one before, and with it what it was asked,
+    /// To be told when there is a new session with a peer, of this suite. If the peer may have forgotten the one before, and with it what it was asked,
     /// its unanswered requests are sent again.
-    pub fn has_session(self: &Arc<Self>, researcher: &ResearcherId, peer: &NodeId) {
-        let Established { first, early } = self.secure.is_established(peer, researcher);
-        if first {
-            tracing::info!(%peer, "channel ready, in suite 2");
+    pub fn has_session(
+        self: &Arc<Self>,
+        researcher: &ResearcherId,
+        peer: &NodeId,
+        suite: sessions::Suite,
+    ) {
+        let Established { higher, early } = self.secure.is_established(peer, researcher, suite);
+        if let Some(suite) = higher {
+            tracing::info!(%peer, "channel ready, in suite {}", suite.number());
             let (post, peer) = (self.clone(), peer.clone());
-            self.spawn(async move { post.secured(peer).await });
+            self.spawn(async move { post.secured(peer, suite).await });
         }
         if !early {
             return;
@@ -135,10 +140,10 @@ impl Post {
     }
 
     /// From now on, nothing lower is spoken with the peer.
-    async fn secured(&self, peer: NodeId) {
-        let (channels, of) = (self.channels.clone(), peer.clone());
-        if let Some(Err(error)) = blocking(move || channels.secured(&of, HIGHEST_SUITE)).await {
-            tracing::error!(%peer, "that suite 2 was spoken is not remembered: {error}");
+    async fn secured(&self, peer: NodeId, suite: sessions::Suite) {
+        let (channels, of, number) = (self.channels.clone(), peer.clone(), suite.number());
+        if let Some(Err(error)) = blocking(move || channels.secured(&of, number)).await {
+            tracing::error!(%peer, "that suite {number} was spoken is not remembered: {error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Opening what came: in suite 2 from peers whose identity key is known, in suite 1 from others. A message never chooses.
+//! Opening what came: in suite 2 or 3 from peers whose identity key is known, in suite 1 from others. A message never chooses.
 
 use std::sync::Arc;
 
@@ -109,8 +109,8 @@ impl Router {
         };
         let inner = match opened {
             Opened::Message { inner, established } => {
-                if established.is_some() {
-                    self.post.has_session(researcher, source);
+                if let Some(agreed) = established {
+                    self.post.has_session(researcher, source, agreed.suite);
                 }
                 inner
             }
@@ -119,13 +119,13 @@ impl Router {
                 self.chronicle.metrics.received(HANDSHAKE);
                 match other {
                     Opened::Answer(answer) => self.post.hand_over_handshake(answer).await?,
-                    Opened::Established { proof, .. } => {
+                    Opened::Established { proof, agreed } => {
                         self.post.hand_over_handshake(proof).await?;
-                        self.post.has_session(researcher, source);
+                        self.post.has_session(researcher, source, agreed.suite);
                     }
-                    Opened::Nothing { established } if established.is_some() => {
-                        self.post.has_session(researcher, source);
-                    }
+                    Opened::Nothing {
+                        established: Some(agreed),
+                    } => self.post.has_session(researcher, source, agreed.suite),
                     _ => {}
                 }
                 return Ok(None);

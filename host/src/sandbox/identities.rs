@@ -6,18 +6,18 @@ use super::scenario::{Scenario, Suite};
 use crate::message::{FederationId, NodeId};
 use crate::primitives::derive_secret_key;
 use crate::secure_channels::{Identities, SuiteWith};
-use crate::sessions::{Hello, Known, Limits};
+use crate::sessions::{self, Hello, Known, Limits};
 
-/// What each node knows, in the order of the scenario: itself, and in suite 2 all others.
+/// What each node knows, in the order of the scenario: itself, and in suite 2 or 3 all others.
 pub(super) fn of_nodes(scenario: &Scenario) -> Vec<Identities> {
     let key = |node: &NodeId| derive_secret_key(&[0; 32], node.as_str().as_bytes());
-    let limits = Limits {
-        highest: 2,
-        lowest: 2,
+    let (nodes, suite) = match scenario.suite {
+        Suite::One => (&[][..], sessions::Suite::LOWEST),
+        Suite::Secure(suite) => (&scenario.nodes[..], suite),
     };
-    let nodes = match scenario.suite {
-        Suite::One => &[][..],
-        Suite::Two => &scenario.nodes,
+    let limits = Limits {
+        highest: suite.number(),
+        lowest: suite.number(),
     };
     let known: BTreeMap<_, _> = nodes
         .iter()

@@ -1,22 +1,14 @@
-//! The frames of suite 2: what stands in the `overlay` and the `nonce` of an outer message. Numbers are big-endian.
+//! The frames of suites 2 and 3: what stands in the `overlay` and the `nonce` of an outer message. Numbers are big-endian.
 //!
 //! ```text
 //! frame = magic "n2n2" | suite u8 | type u8 | reserved u16 | body
 //! nonce = receiver index u32 | zero u32 | counter u64
 //! ```
 
-use super::TAG_BYTES;
-use super::hello::{FIRST_BYTES, SECOND_BYTES};
-use crate::noise::PUBLIC_KEY_BYTES;
+use super::{Suite, TAG_BYTES};
 
-/// The number of this suite.
-pub(super) const SUITE: u8 = 2;
 /// Length of what each frame begins with.
 pub(super) const HEADER_BYTES: usize = 8;
-/// Length of a first handshake message of Noise: a key and an encrypted [`FirstHello`](super::hello::FirstHello).
-pub(super) const FIRST_NOISE_BYTES: usize = PUBLIC_KEY_BYTES + FIRST_BYTES + TAG_BYTES;
-/// Length of a second one: a key and an encrypted [`Hello`](super::Hello).
-pub(super) const SECOND_NOISE_BYTES: usize = PUBLIC_KEY_BYTES + SECOND_BYTES + TAG_BYTES;
 /// Length of the code by which a first handshake frame is known before anything is computed on a curve.
 pub(super) const MAC_BYTES: usize = 16;
 
@@ -43,14 +35,14 @@ pub(super) enum Frame<'a> {
     /// HS1: somebody wants a session.
     FirstHandshake {
         sender: Index,
-        noise: &'a [u8; FIRST_NOISE_BYTES],
+        noise: &'a [u8],
         mac: &'a [u8; MAC_BYTES],
     },
     /// HS2: the answer.
     SecondHandshake {
         sender: Index,
         receiver: Index,
-        noise: &'a [u8; SECOND_NOISE_BYTES],
+        noise: &'a [u8],
     },
     /// A message of a session.
     Data {
@@ -75,7 +67,7 @@ pub enum FrameError {
     /// It is not of any suite from the second on.
     #[error("it does not begin as a frame does")]
     Magic,
-    /// It is of another suite.
+    /// It is of a suite that this program does not have.
     #[error("it is a frame of suite {0}")]
     Suite(u8),
     /// There is no such type.
@@ -100,7 +92,7 @@ pub enum FrameError {
 
 impl Kind {
     /// What a frame of this type begins with.
-    pub(super) fn header(self) -> [u8; HEADER_BYTES] {
+    pub(super) fn header(self, suite: Suite) -> [u8; HEADER_BYTES] {
         let number = match self {
             Self::FirstHandshake => 1,
             Self::SecondHandshake => 2,
@@ -108,27 +100,26 @@ impl Kind {
             Self::Close => 4,
         };
         let [a, b, c, d] = MAGIC;
-        [a, b, c, d, SUITE, number, 0, 0]
+        [a, b, c, d, suite.number(), number, 0, 0]
     }
 
-    fn read(header: &[u8; HEADER_BYTES]) -> Result<Self, FrameError> {
+    fn read(header: &[u8; HEADER_BYTES]) -> Result<(Suite, Self), FrameError> {
         let [magic @ .., suite, number, reserved, too] = header;
         if *magic != MAGIC {
             return Err(FrameError::Magic);
         }
-        if *suite != SUITE {
-            return Err(FrameError::Suite(*suite));
-        }
+        let suite = Suite::of_number(*suite).ok_or(FrameError::Suite(*suite))?;
         if (*reserved, *too) != (0, 0) {
             return Err(FrameError::Reserved);
         }
-        match number {
-            1 => Ok(Self::FirstHandshake),
-            2 => Ok(Self::SecondHandshake),
-            3 => Ok(Self::Data),
-            4 => Ok(Self::Close),
-            other => Err(FrameError::Kind(*other)),
-        }
+        let kind = match number {
+            1 => Self::FirstHandshake,
+            2 => Self::SecondHandshake,
+            3 => Self::Data,
+            4 => Self::Close,
+            other => return Err(FrameError::Kind(*other)),
+        };
+        Ok((suite, kind))
     }
 
     /// Whether it belongs to a handshake, which the outer message says too.
@@ -152,19 +143,23 @@ impl Index {
 
 impl<'a> Frame<'a> {
     /// Reads a frame. Errors: anything that [`encode`](Self::encode) would not write.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, FrameError> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<(Suite, Self), FrameError> {
         let (header, body) = bytes.split_first_chunk().ok_or(FrameError::Length)?;
-        Ok(match Kind::read(header)? {
+        let (suite, kind) = Kind::read(header)?;
+        let frame = match kind {
             Kind::FirstHandshake => {
                 let (sender, body) = Index::split_off(body)?;
-                let (noise, mac) = body.split_first_chunk().ok_or(FrameError::Length)?;
+                let parts = body.split_at_checked(suite.first_noise_bytes());
+                let (noise, mac) = parts.ok_or(FrameError::Length)?;
                 let mac = mac.try_into().map_err(|_| FrameError::Length)?;
                 Self::FirstHandshake { sender, noise, mac }
             }
             Kind::SecondHandshake => {
                 let (sender, body) = Index::split_off(body)?;
-                let (receiver, body) = Index::split_off(body)?;
-                let noise = body.try_into().map_err(|_| FrameError::Length)?;
+                let (receiver, noise) = Index::split_off(body)?;
+                if noise.len() != suite.second_noise_bytes() {
+                    return Err(FrameError::Length);
+                }
                 Self::SecondHandshake {
                     sender,
                     receiver,
@@ -179,21 +174,22 @@ impl<'a> Frame<'a> {
                 let tag = body.try_into().map_err(|_| FrameError::Length)?;
                 Self::Close { tag }
             }
-        })
+        };
+        Ok((suite, frame))
     }
 
     /// The frame's bytes.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let header = self.kind().header();
+    pub(super) fn encode(&self, suite: Suite) -> Vec<u8> {
+        let header = self.kind().header(suite);
         match self {
             Self::FirstHandshake { sender, noise, mac } => {
-                [&header[..], &sender.0, *noise, *mac].concat()
+                [&header[..], &sender.0, noise, *mac].concat()
             }
             Self::SecondHandshake {
                 sender,
                 receiver,
                 noise,
-            } => [&header[..], &sender.0, &receiver.0, *noise].concat(),
+            } => [&header[..], &sender.0, &receiver.0, noise].concat(),
             Self::Data { sealed, tag } => [&header[..], sealed, *tag].concat(),
             Self::Close { tag } => [&header[..], *tag].concat(),
         }
@@ -261,15 +257,22 @@ mod tests {
 
     const ONE: Index = Index([0, 0, 0, 1]);
 
-    fn frames() -> Vec<Vec<u8>> {
-        let (noise, mac) = (&[7; FIRST_NOISE_BYTES], &[8; MAC_BYTES]);
-        let (sender, receiver, tag) = (ONE, Index([9; 4]), &[6; TAG_BYTES]);
+    /// One of each type.
+    fn frames(suite: Suite) -> Vec<Vec<u8>> {
+        let (first, second) = (suite.first_noise_bytes(), suite.second_noise_bytes());
+        let noise = vec![7; first.max(second)];
+        let (sender, receiver) = (ONE, Index([9; 4]));
+        let (mac, tag) = (&[8; MAC_BYTES], &[6; TAG_BYTES]);
         let frames = [
-            Frame::FirstHandshake { sender, noise, mac },
+            Frame::FirstHandshake {
+                sender,
+                noise: &noise[..first],
+                mac,
+            },
             Frame::SecondHandshake {
                 sender,
                 receiver,
-                noise: &[7; SECOND_NOISE_BYTES],
+                noise: &noise[..second],
             },
             Frame::Data {
                 sealed: &[5; 256],
@@ -277,12 +280,13 @@ mod tests {
             },
             Frame::Close { tag },
         ];
-        frames.iter().map(Frame::encode).collect()
+        frames.iter().map(|frame| frame.encode(suite)).collect()
     }
 
     #[test]
     fn refuses_frames_of_other_suites_types_and_lengths_and_reserved_bits() {
-        for (kind, frame) in frames().into_iter().enumerate() {
+        let frames = Suite::ALL.map(|suite| frames(suite).into_iter().enumerate());
+        for (kind, frame) in frames.into_iter().flatten() {
             let changed = |at: usize, to: u8| {
                 let mut frame = frame.clone();
                 frame[at] = to;
@@ -290,7 +294,7 @@ mod tests {
             };
             assert_eq!(changed(0, b'N'), Some(FrameError::Magic));
             assert_eq!(changed(4, 1), Some(FrameError::Suite(1)));
-            assert_eq!(changed(4, 3), Some(FrameError::Suite(3)));
+            assert_eq!(changed(4, 4), Some(FrameError::Suite(4)));
             assert_eq!(changed(5, 0), Some(FrameError::Kind(0)));
             assert_eq!(changed(5, 5), Some(FrameError::Kind(5)));
             assert_eq!(changed(6, 0x80), Some(FrameError::Reserved));
@@ -307,25 +311,44 @@ mod tests {
                 let longer = [&frame[..], &[0]].concat();
                 assert_eq!(Frame::read(&longer), Err(FrameError::Length));
             }
+            if kind < 2 {
+                let other = if frame[4] == 2 { 3 } else { 2 };
+                let length = Some(FrameError::Length);
+                assert_eq!(changed(4, other), length, "of the length of another suite");
+            }
         }
-        let mut first = frames().remove(0);
+        let mut first = self::frames(Suite::Two).remove(0);
         first[8..12].fill(0);
         assert_eq!(Frame::read(&first), Err(FrameError::Reserved));
     }
 
     #[test]
     fn the_lengths_on_the_wire_are_those_of_the_design() {
-        let lengths: Vec<_> = frames().iter().map(Vec::len).collect();
+        let lengths = |suite| -> Vec<_> { frames(suite).iter().map(Vec::len).collect() };
+        let (data, close) = (8 + 256 + 16, 8 + 16);
         assert_eq!(
-            lengths,
-            [8 + 4 + 105 + 16, 8 + 4 + 4 + 93, 8 + 256 + 16, 8 + 16]
+            lengths(Suite::Two),
+            [8 + 4 + 105 + 16, 8 + 4 + 4 + 93, data, close]
+        );
+        let (key, ciphertext) = (1184 + 16, 1088 + 16);
+        assert_eq!(
+            lengths(Suite::Three),
+            [
+                8 + 4 + 105 + key + 16,
+                8 + 4 + 4 + 93 + ciphertext,
+                data,
+                close
+            ]
         );
     }
 
     #[test]
     fn a_frame_and_a_nonce_come_back_from_their_bytes() {
-        for frame in frames() {
-            assert_eq!(Frame::read(&frame).expect("read").encode(), frame);
+        for suite in Suite::ALL {
+            for bytes in frames(suite) {
+                let (read, frame) = Frame::read(&bytes).expect("read");
+                assert_eq!((read, frame.encode(suite)), (suite, bytes.clone()));
+            }
         }
         for receiver in [None, Some(ONE)] {
             let nonce = Nonce {

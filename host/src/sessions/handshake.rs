@@ -1,16 +1,12 @@
 //! The two frames of a handshake, made and read.
 
-use p256::SecretKey;
-use p256::elliptic_curve::Generate;
 use rand_core::CryptoRng;
 
-use super::frame::{
-    FIRST_NOISE_BYTES, Frame, Index, Kind, MAC_BYTES, Nonce, SECOND_NOISE_BYTES, SUITE,
-};
+use super::frame::{Frame, Index, Kind, MAC_BYTES, Nonce};
 use super::hello::{FirstHello, Hello};
-use super::prologue::Place;
+use super::prologue::{Limits, Place};
 use super::session::{Answered, Begun, Indices, Way};
-use super::{Moment, Opened, Refused, SALT_BYTES, SealError, Sessions};
+use super::{Moment, Opened, Refused, SALT_BYTES, SealError, Sessions, Suite};
 use crate::message::{NodeId, OverlayMessage, ResearcherId};
 use crate::noise::{Initiator, NoiseError, Responder};
 
@@ -32,7 +28,9 @@ impl Sessions {
         let peer = self.peers.get_mut(to);
         let peer = peer.ok_or_else(|| SealError::UnknownPeer(to.clone()))?;
         let link = peer.links.entry(researcher.clone()).or_default();
+        let suite = peer.known.limits.begins_in();
         let place = Place {
+            suite,
             federation: &peer.known.federation,
             initiator: &self.own,
             responder: to,
@@ -48,20 +46,18 @@ impl Sessions {
         let index = link.fresh_index(rng);
         let mut salt = [0; SALT_BYTES];
         rng.fill_bytes(&mut salt);
-        let ephemeral = SecretKey::generate_from_rng(rng);
 
-        let noise = Initiator::new(peer.statics.clone(), &prologue);
+        let noise = Initiator::new(suite.protocol(), peer.statics.clone(), &prologue);
         let (noise, awaiting) = noise
-            .write(&hello.encode(), ephemeral)
+            .write(&hello.encode(), rng)
             .map_err(|_| SealError::Handshake)?;
-        let noise = noise.as_slice().try_into();
         let frame = Frame::FirstHandshake {
             sender: index,
-            noise: noise.map_err(|_| SealError::Handshake)?,
+            noise: &noise,
             mac: &[0; MAC_BYTES],
         };
         let nonce = Nonce::FIRST.encode();
-        let mut overlay = frame.encode();
+        let mut overlay = frame.encode(suite);
         if let Some((frame, mac)) = overlay.split_last_chunk_mut() {
             *mac = peer
                 .marks
@@ -70,6 +66,7 @@ impl Sessions {
 
         self.last = timestamp;
         let begun = Begun {
+            suite,
             index,
             awaiting,
             prologue,
@@ -91,8 +88,9 @@ impl Sessions {
     pub(super) fn open_first(
         &mut self,
         message: &OverlayMessage,
+        suite: Suite,
         sender: Index,
-        noise: &[u8; FIRST_NOISE_BYTES],
+        noise: &[u8],
         mac: &[u8; MAC_BYTES],
         now: Moment,
         rng: &mut impl CryptoRng,
@@ -100,6 +98,7 @@ impl Sessions {
         let (source, researcher) = (&message.source, &message.researcher_id);
         let peer = self.peers.get_mut(source).ok_or(Refused::UnknownPeer)?;
         let place = Place {
+            suite,
             federation: &peer.known.federation,
             initiator: source,
             responder: &self.own,
@@ -108,46 +107,43 @@ impl Sessions {
         let place = place.encode();
         let before_mac = message.overlay.len().saturating_sub(MAC_BYTES);
         let frame = message.overlay.get(..before_mac).unwrap_or_default();
+        let (salt, nonce) = (&message.salt, &message.nonce);
         let limits = peer
             .marks
-            .limits_of_first(&message.salt, &message.nonce, frame, &place, mac);
+            .limits_of_first(suite, salt, nonce, frame, &place, mac);
         let limits = limits.ok_or(Refused::Mac)?;
-        if limits.agreed(peer.known.limits) != Some(SUITE) {
-            return Err(Refused::Downgrade);
-        }
+        is_agreed(suite, limits, peer.known.limits)?;
         let known = peer.links.get(researcher);
         let lower_id = self.own < *source;
-        if known.is_some_and(|link| link.pair.goes_first(lower_id, now.running)) {
+        if known.is_some_and(|link| link.goes_first(suite, lower_id, now.running)) {
             return Err(Refused::OursGoesFirst);
         }
         if !peer.bucket.take(now.running) {
             return Err(Refused::TooMany);
         }
         let prologue = [&place[..], &limits.encode()].concat();
-        let responder = Responder::new(peer.statics.clone(), &prologue);
+        let responder = Responder::new(suite.protocol(), peer.statics.clone(), &prologue);
         let (payload, answering) = responder.read(noise)?;
         let first = FirstHello::read(&payload).ok_or(Refused::Handshake)?;
         if known.is_some_and(|link| first.timestamp <= link.latest) {
             return Err(Refused::Stale);
         }
 
-        let ephemeral = SecretKey::generate_from_rng(rng);
-        let (noise, transport) = answering.write(&self.hello.encode(), &ephemeral)?;
+        let (noise, transport) = answering.write(&self.hello.encode(), rng)?;
         let link = peer.links.entry(researcher.clone()).or_default();
         let indices = Indices {
             own: link.fresh_index(rng),
             peer: sender,
         };
-        let noise = noise.as_slice().try_into();
         let frame = Frame::SecondHandshake {
             sender: indices.own,
             receiver: sender,
-            noise: noise.map_err(|_| Refused::Handshake)?,
+            noise: &noise,
         };
-        let overlay = frame.encode();
+        let overlay = frame.encode(suite);
         let nonce = Nonce::of_answer(sender).encode();
         let salt = peer.marks.second(&nonce, &overlay, &prologue);
-        let answered = Answered::new(indices, first.hello, &transport, now.running);
+        let answered = Answered::new(suite, indices, first.hello, &transport, now.running);
         link.latest = first.timestamp;
         link.pair.tidy(now.running);
         link.pair.answer(answered, now.running);
@@ -167,8 +163,9 @@ impl Sessions {
         &mut self,
         message: &OverlayMessage,
         salt: &[u8; SALT_BYTES],
+        suite: Suite,
         [sender, receiver]: [Index; 2],
-        noise: &[u8; SECOND_NOISE_BYTES],
+        noise: &[u8],
         now: Moment,
         rng: &mut impl CryptoRng,
     ) -> Result<Opened, Refused> {
@@ -176,7 +173,8 @@ impl Sessions {
         let peer = self.peers.get_mut(source).ok_or(Refused::UnknownPeer)?;
         let link = peer.links.get_mut(researcher).ok_or(Refused::NotAwaited)?;
         link.pair.tidy(now.running);
-        let begun = link.pair.begun().filter(|begun| begun.index == receiver);
+        let begun = link.pair.begun();
+        let begun = begun.filter(|begun| (begun.suite, begun.index) == (suite, receiver));
         let begun = begun.ok_or(Refused::NotAwaited)?;
         let (nonce, frame) = (&message.nonce, &message.overlay);
         if !peer.marks.is_second(salt, nonce, frame, &begun.prologue) {
@@ -186,6 +184,7 @@ impl Sessions {
         let hello = Hello::read(&payload).ok_or(Refused::Handshake)?;
 
         let mut session = begun.established(sender, hello, &transport);
+        let agreed = session.agreed();
         let way = Way {
             researcher,
             source: &self.own,
@@ -195,6 +194,17 @@ impl Sessions {
         let proof = sending.and_then(|sending| sending.seal(Kind::Data, way, &[], rng));
         let proof = proof.ok_or(Refused::NotAwaited)?;
         link.pair.establish(session, now.running);
-        Ok(Opened::Established { proof, peer: hello })
+        Ok(Opened::Established { proof, agreed })
+    }
+}
+
+/// Whether a handshake of this suite is what both nodes' limits come to. The peer's are authentic, although it may not have said them
+/// lately.
+fn is_agreed(suite: Suite, peer: Limits, own: Limits) -> Result<(), Refused> {
+    match peer.agreed(own) {
+        Some(agreed) if agreed == suite.number() => Ok(()),
+        Some(agreed) if agreed > suite.number() => Err(Refused::Downgrade),
+        Some(agreed) => Err(Refused::TooHigh { suite, agreed }),
+        None => Err(Refused::NoCommonSuite { peer, own }),
     }
 }

@@ -2,12 +2,13 @@
 //! any time, that of their identity keys, and codes are made with keys of it.
 //!
 //! A code shows that the frame and all around it are as one of the two nodes wrote them, for this researcher and in this direction. It
-//! does not show that they are new. Who holds a node's identity key can make codes in both nodes' names, and then fails in the
+//! does not show that they are new. The keys are the same for all suites, as each frame says its own. Who holds a node's identity key can make codes in both nodes' names, and then fails in the
 //! handshake itself.
 
 use zeroize::Zeroizing;
 
 use super::SALT_BYTES;
+use super::Suite;
 use super::frame::MAC_BYTES;
 use super::prologue::Limits;
 use crate::primitives::{HmacSha256, hkdf_sha256, put};
@@ -45,9 +46,10 @@ impl Marks {
         mac
     }
 
-    /// With which limits this is the code of a first frame; `None` when it is not its peer's.
+    /// With which limits this is the code of a first frame of this suite; `None` when it is not its peer's.
     pub(super) fn limits_of_first(
         &self,
+        suite: Suite,
         salt: &[u8],
         nonce: &[u8],
         frame: &[u8],
@@ -55,7 +57,7 @@ impl Marks {
         mac: &[u8; MAC_BYTES],
     ) -> Option<Limits> {
         let code = self.over(salt, nonce, frame, place);
-        Limits::of_initiators().find(|limits| {
+        Limits::of_initiators(suite).find(|limits| {
             let mut code = code.clone();
             code.update(&limits.encode());
             code.begins_with(mac)
@@ -108,10 +110,12 @@ mod tests {
     #[test]
     fn a_code_tells_the_limits_and_fits_nothing_else() {
         let marks = Marks::new(&[1; 32]);
-        for limits in Limits::of_initiators() {
+        let all = Suite::ALL.map(|suite| Limits::of_initiators(suite).map(move |it| (suite, it)));
+        for (suite, limits) in all.into_iter().flatten() {
             let mac = marks.first(b"salt", b"nonce", b"frame", b"place", limits);
-            let found =
-                |salt, nonce, frame, place| marks.limits_of_first(salt, nonce, frame, place, &mac);
+            let found = |salt, nonce, frame, place| {
+                marks.limits_of_first(suite, salt, nonce, frame, place, &mac)
+            };
             assert_eq!(found(b"salt", b"nonce", b"frame", b"place"), Some(limits));
             assert_eq!(found(b"sal", b"tnonce", b"frame", b"place"), None);
             assert_eq!(found(b"salt", b"nonce", b"frame", b"other"), None);
@@ -121,7 +125,7 @@ mod tests {
             lowest: 2,
         };
         let mac = marks.first(b"salt", b"nonce", b"frame", b"place", beyond);
-        let found = marks.limits_of_first(b"salt", b"nonce", b"frame", b"place", &mac);
+        let found = marks.limits_of_first(Suite::Two, b"salt", b"nonce", b"frame", b"place", &mac);
         assert_eq!(found, None);
     }
 

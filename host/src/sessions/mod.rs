@@ -1,4 +1,4 @@
-//! Suite 2: a channel that is secure against the relay itself. Handshakes, sessions, and the messages in them.
+//! Suites 2 and 3: channels that are secure against the relay itself. Handshakes, sessions, and the messages in them.
 //!
 //! ```text
 //! A                                relay                                B
@@ -6,6 +6,11 @@
 //!   ◀── HS2: Noise KK <- e, ee, se {roster, capabilities}
 //!   DATA: nothing, or a message ────────────────────────────────────────▶   proven: seals too
 //! ```
+//!
+//! Suite 3 has a handshake with ML-KEM-768 beside the curve (`e1` in HS1, `ekem1` in HS2), and is otherwise the same. Which of them two
+//! nodes speak follows from the [`Limits`] of both: the highest that both offer, if both accept it. A node begins in the highest that it
+//! offers, and never in a lower one because nothing came of that: the relay could see to it. Who reads an authentic HS1 knows the other's
+//! limits, and begins itself if it offers less.
 //!
 //! Both know the other's identity key beforehand; who says so is not known here. A session belongs to a peer *and* a researcher, so
 //! a message of one relay is none of another. Frames travel in outer messages as Fed-BioMed has them, and a relay of
@@ -47,6 +52,7 @@ mod peer;
 mod prologue;
 mod refused;
 mod session;
+mod suite;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,9 +77,7 @@ pub use prologue::Limits;
 pub use refused::Refused;
 pub use session::RENEWED_AFTER;
 use session::Way;
-
-/// The highest suite that this program has.
-pub const HIGHEST_SUITE: u8 = frame::SUITE;
+pub use suite::Suite;
 
 /// Length of a salt, in bytes.
 const SALT_BYTES: usize = 32;
@@ -147,6 +151,15 @@ pub enum SealError {
     Handshake,
 }
 
+/// What a handshake came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreed {
+    /// The suite of the session.
+    pub suite: Suite,
+    /// What the peer said of itself.
+    pub peer: Hello,
+}
+
 /// What a message was. What it proves of its sender, it proves by the identity key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Opened {
@@ -154,13 +167,13 @@ pub enum Opened {
     Message {
         /// What the peer says.
         inner: Inner,
-        /// This node has a new session to seal with, and what the peer said of itself: what waits for one can go.
-        established: Option<Hello>,
+        /// This node has a new session to seal with: what waits for one can go.
+        established: Option<Agreed>,
     },
     /// Nothing to treat: who begins a session shows in this way that it has it.
     Nothing {
         /// As with a message.
-        established: Option<Hello>,
+        established: Option<Agreed>,
     },
     /// The peer began a handshake: hand the answer over.
     Answer(OverlayMessage),
@@ -168,8 +181,8 @@ pub enum Opened {
     Established {
         /// Hand this over, before anything else: the peer seals nothing before it has opened something.
         proof: OverlayMessage,
-        /// What the peer said of itself.
-        peer: Hello,
+        /// What was agreed.
+        agreed: Agreed,
     },
     /// The peer has forgotten its current session.
     Closed,
@@ -192,10 +205,11 @@ impl Sessions {
         }
     }
 
-    /// Takes this as what is known of a peer. What there is with it stays, unless something else was known: then it is forgotten.
+    /// Takes this as what is known of a peer. What there is with it stays where it was agreed with the same identity key in the same
+    /// federation, and in a suite that is still accepted.
     pub fn know(&mut self, peer: NodeId, known: Known, now: Moment) {
         match self.peers.get_mut(&peer) {
-            Some(before) if before.known == known => before.retired = false,
+            Some(before) if before.is(&known) => before.limit(known.limits),
             _ => {
                 let peer_now = Peer::new(&self.identity, known, now);
                 self.peers.insert(peer, peer_now);
@@ -225,14 +239,16 @@ impl Sessions {
         self.peers.contains_key(peer)
     }
 
-    /// Whether there is a session with a peer at a researcher.
-    pub fn has_session(&mut self, peer: &NodeId, researcher: &ResearcherId, now: Moment) -> bool {
-        let peer = self.peers.get_mut(peer);
-        let link = peer.and_then(|peer| peer.links.get_mut(researcher));
-        link.is_some_and(|link| {
-            link.pair.tidy(now.running);
-            link.pair.current().is_some()
-        })
+    /// The suite of the session with a peer at a researcher, if there is one.
+    pub fn session(
+        &mut self,
+        peer: &NodeId,
+        researcher: &ResearcherId,
+        now: Moment,
+    ) -> Option<Suite> {
+        let link = self.peers.get_mut(peer)?.links.get_mut(researcher)?;
+        link.pair.tidy(now.running);
+        link.pair.current().map(|session| session.suite())
     }
 
     fn is_retired(&self, peer: &NodeId) -> bool {
@@ -355,7 +371,7 @@ impl Sessions {
         if !self.peers.contains_key(&message.source) {
             return Err(Refused::UnknownPeer);
         }
-        let frame = Frame::read(&message.overlay)?;
+        let (suite, frame) = Frame::read(&message.overlay)?;
         if message.setup != frame.kind().is_set_up() {
             return Err(FrameError::SetUp.into());
         }
@@ -370,7 +386,7 @@ impl Sessions {
                 if nonce != Nonce::FIRST {
                     return Err(FrameError::Nonce.into());
                 }
-                self.open_first(message, sender, noise, mac, now, rng)
+                self.open_first(message, suite, sender, noise, mac, now, rng)
             }
             Frame::SecondHandshake {
                 sender,
@@ -380,11 +396,11 @@ impl Sessions {
                 if nonce != Nonce::of_answer(receiver) {
                     return Err(FrameError::Nonce.into());
                 }
-                self.open_second(message, salt, [sender, receiver], noise, now, rng)
+                self.open_second(message, salt, suite, [sender, receiver], noise, now, rng)
             }
             Frame::Data { sealed, tag } => {
                 let (content, established) =
-                    self.open_sealed(message, Kind::Data, nonce, sealed, tag, now)?;
+                    self.open_sealed(message, (suite, Kind::Data), nonce, sealed, tag, now)?;
                 if content.is_empty() {
                     return Ok(Opened::Nothing { established });
                 }
@@ -395,7 +411,7 @@ impl Sessions {
                 Ok(Opened::Message { inner, established })
             }
             Frame::Close { tag } => {
-                self.open_sealed(message, Kind::Close, nonce, &[], tag, now)?;
+                self.open_sealed(message, (suite, Kind::Close), nonce, &[], tag, now)?;
                 Ok(Opened::Closed)
             }
         }
@@ -420,23 +436,23 @@ impl Sessions {
         hash.finalize().into()
     }
 
-    /// The content of a sealed message, and what the peer said of itself if this message proved a session.
+    /// The content of a sealed message, and what was agreed if this message proved a session.
     fn open_sealed(
         &mut self,
         message: &OverlayMessage,
-        kind: Kind,
+        (suite, kind): (Suite, Kind),
         nonce: Nonce,
         sealed: &[u8],
         tag: &[u8; TAG_BYTES],
         now: Moment,
-    ) -> Result<(Zeroizing<Vec<u8>>, Option<Hello>), Refused> {
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<Agreed>), Refused> {
         let index = nonce.receiver.ok_or(FrameError::Nonce)?;
         let peer = self.peers.get_mut(&message.source);
         let link = peer.and_then(|peer| peer.links.get_mut(&message.researcher_id));
         let link = link.ok_or(Refused::UnknownSession)?;
         link.pair.tidy(now.running);
         let (stage, receiving) = link.find(index).ok_or(Refused::UnknownSession)?;
-        let content = receiving.open(message, kind, nonce.counter, sealed, tag)?;
+        let content = receiving.open(message, (suite, kind), nonce.counter, sealed, tag)?;
         match (stage, kind) {
             (Stage::Answered(place), Kind::Close) => link.pair.answered_ended(place),
             (Stage::Current, Kind::Close) => link.pair.current_ended(now.running),
@@ -446,7 +462,7 @@ impl Sessions {
         }
         let proven = matches!(stage, Stage::Answered(_)) && kind != Kind::Close;
         let session = link.pair.current().filter(|_| proven);
-        let established = session.map(|session| session.peer());
+        let established = session.map(|session| session.agreed());
         Ok((content, established))
     }
 

@@ -11,7 +11,7 @@ use super::pair::{HELD, Pair, RETRY};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Frame {
-    /// The number of a handshake is also its timestamp.
+    /// The number of a handshake is also its timestamp. It is of the highest suite that its sender offers.
     First { from: usize, handshake: u8 },
     Second {
         from: usize,
@@ -77,13 +77,16 @@ impl State {
         });
     }
 
-    fn deliver(&mut self, frame: Frame) {
+    fn deliver(&mut self, frame: Frame, offers: [u8; 2]) {
         let now = self.now();
         match frame {
             Frame::First { from, handshake } => {
                 let at = 1 - from;
                 let node = &mut self.nodes[at];
-                if node.pair.goes_first(at < from, now) || handshake <= node.latest {
+                // What this node began, if anything, is of the suite that it offers; the peer's handshake must be of the lower one.
+                let [own, peer] = [offers[at], offers[from]];
+                let goes_first = own == peer && node.pair.goes_first(at < from, now);
+                if own < peer || goes_first || handshake <= node.latest {
                     return;
                 }
                 let current = node.pair.current().copied();
@@ -151,6 +154,8 @@ struct Relayed {
     waits: u8,
     /// How often [`HELD`] passes.
     long_waits: u8,
+    /// The highest suite that each node offers.
+    offers: [u8; 2],
 }
 
 impl Model for Relayed {
@@ -196,7 +201,7 @@ impl Model for Relayed {
                     handshake,
                 });
             }
-            Action::Deliver(frame) => state.deliver(frame),
+            Action::Deliver(frame) => state.deliver(frame, self.offers),
             Action::Say(at) => {
                 state.said += 1;
                 let session = *state.nodes[at].pair.current()?;
@@ -297,6 +302,7 @@ fn no_order_of_events_breaks_what_must_hold() {
         crashes: 1,
         waits: 1,
         long_waits: 1,
+        offers: [2, 2],
     };
     let busy = Relayed {
         handshakes: 3,
@@ -304,8 +310,12 @@ fn no_order_of_events_breaks_what_must_hold() {
         crashes: 0,
         waits: 1,
         long_waits: 1,
+        offers: [2, 2],
     };
-    for model in [crashing, busy] {
+    // A handshake of the node that offers more comes to nothing, and that of the other to a session.
+    let [lower_offers_more, higher_offers_more] =
+        [[3, 2], [2, 3]].map(|offers| Relayed { offers, ..crashing });
+    for model in [crashing, busy, lower_offers_more, higher_offers_more] {
         let checker = model.checker().threads(2).spawn_bfs().join();
         println!("{} states", checker.unique_state_count());
         for property in checker.model().properties() {

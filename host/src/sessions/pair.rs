@@ -157,6 +157,19 @@ where
         self.answered.remove(place);
     }
 
+    /// Forgets what was begun, and each session that is not to be kept.
+    pub(super) fn keep(
+        &mut self,
+        answered: impl Fn(&A) -> bool,
+        current: impl Fn(&E) -> bool,
+        previous: impl Fn(&S) -> bool,
+    ) {
+        self.begun = None;
+        self.answered.retain(|(session, _)| answered(session));
+        self.current.take_if(|now| !current(&now.session));
+        self.previous.retain(|(session, _)| previous(session));
+    }
+
     /// Forgets what is too old.
     pub(super) fn tidy(&mut self, now: Duration) {
         self.begun.take_if(|(_, at)| now >= *at + HELD);

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use p256::SecretKey;
 use rand_core::CryptoRng;
@@ -11,7 +12,7 @@ use super::hello::Timestamp;
 use super::marks::Marks;
 use super::pair::Pair;
 use super::session::{Answered, Begun, Established, Receiving, Superseded};
-use super::{Known, Moment};
+use super::{Known, Limits, Moment, Suite};
 use crate::message::{NodeId, ResearcherId};
 use crate::noise::Statics;
 
@@ -57,6 +58,28 @@ impl Peer {
         }
     }
 
+    /// Whether these are the same ends, whatever suites they talk in.
+    pub(super) fn is(&self, known: &Known) -> bool {
+        (&self.known.identity, &self.known.federation) == (&known.identity, &known.federation)
+    }
+
+    /// Takes these as the limits from now on. What there is in a suite below them is forgotten, as is what was begun under others.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.retired = false;
+        if self.known.limits == limits {
+            return;
+        }
+        self.known.limits = limits;
+        let accepted = |suite: Suite| suite.number() >= limits.lowest;
+        for link in self.links.values_mut() {
+            link.pair.keep(
+                |answered| accepted(answered.suite()),
+                |current| accepted(current.suite()),
+                |previous| accepted(previous.suite()),
+            );
+        }
+    }
+
     pub(super) fn hash(&self, name: &NodeId, hash: &mut Sha256) {
         hash.update(name.as_str());
         for (researcher, link) in &self.links {
@@ -77,6 +100,13 @@ impl Link {
         let previous = previous.map(|session| (Stage::Previous, session.receiving()));
         let mut all = answered.chain(current).chain(previous);
         all.find(|(_, receiving)| receiving.index() == index)
+    }
+
+    /// Whether the peer's handshake of this suite is to be left alone, because this node's own goes on. One of another suite does not:
+    /// `suite` is the one that both offer.
+    pub(super) fn goes_first(&self, suite: Suite, lower_id: bool, now: Duration) -> bool {
+        let same = self.pair.begun().is_some_and(|begun| begun.suite == suite);
+        same && self.pair.goes_first(lower_id, now)
     }
 
     /// An index that no session here has.

@@ -1,10 +1,10 @@
 //! What both ends of a handshake must have the same idea of, although it is not sent.
 
-use super::frame::SUITE;
+use super::Suite;
 use crate::message::{FederationId, NodeId, ResearcherId};
 use crate::primitives::put;
 
-/// The highest suite that a peer may offer beside this one: so many later builds can talk to this one.
+/// The highest suite that a peer may offer: so many later builds can talk to this one.
 const LAST_OFFERED: u8 = 4;
 
 /// Which suites a node offers to a peer and which it accepts from it.
@@ -19,6 +19,7 @@ pub struct Limits {
 /// Who is at which end of a handshake, and where.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
+    pub(super) suite: Suite,
     pub(super) federation: &'a FederationId,
     pub(super) initiator: &'a NodeId,
     pub(super) responder: &'a NodeId,
@@ -28,10 +29,17 @@ pub(super) struct Place<'a> {
 impl Limits {
     /// What whoever begins a handshake of this suite may have for limits. They are not sent: the prologue of a genuine message has
     /// one of these, and its code tells which.
-    pub(super) fn of_initiators() -> impl Iterator<Item = Self> {
-        let lowest = 1..=SUITE;
-        lowest
-            .flat_map(|lowest| (SUITE..=LAST_OFFERED).map(move |highest| Self { highest, lowest }))
+    pub(super) fn of_initiators(suite: Suite) -> impl Iterator<Item = Self> {
+        let suite = suite.number();
+        let highest = suite..=LAST_OFFERED;
+        highest.flat_map(move |highest| (1..=suite).map(move |lowest| Self { highest, lowest }))
+    }
+
+    /// The suite in which a node with these limits begins: the highest. Never a lower one, whatever comes or fails to come of it.
+    pub(super) fn begins_in(self) -> Suite {
+        let all = Suite::ALL.into_iter().rev();
+        let mut offered = all.filter(|suite| suite.number() <= self.highest);
+        offered.next().unwrap_or(Suite::LOWEST)
     }
 
     /// The suite that nodes with these limits use: the highest of both, if both accept it.
@@ -53,7 +61,7 @@ impl Place<'_> {
     /// All of the prologue but its last fields, which are the initiator's limits.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(256);
-        put(&mut text, &[SUITE]);
+        put(&mut text, &[self.suite.number()]);
         put(&mut text, self.federation.as_str().as_bytes());
         put(&mut text, self.initiator.as_str().as_bytes());
         put(&mut text, self.responder.as_str().as_bytes());
@@ -82,9 +90,10 @@ mod tests {
 
     #[test]
     fn no_two_prologues_are_the_same_text() {
-        let place = |initiator: &str, responder: &str, researcher: &str| {
+        let place = |suite, initiator: &str, responder: &str, researcher: &str| {
             let federation = "f".parse().expect("an id");
             let place = Place {
+                suite,
                 federation: &federation,
                 initiator: &initiator.parse().expect("an id"),
                 responder: &responder.parse().expect("an id"),
@@ -93,16 +102,19 @@ mod tests {
             place.encode()
         };
         let texts = [
-            place("a", "b", "r"),
-            place("b", "a", "r"),
-            place("a", "br", "r"),
-            place("ab", "r", "r"),
-            place("a", "b", "rr"),
+            place(Suite::Two, "a", "b", "r"),
+            place(Suite::Three, "a", "b", "r"),
+            place(Suite::Two, "b", "a", "r"),
+            place(Suite::Two, "a", "br", "r"),
+            place(Suite::Two, "ab", "r", "r"),
+            place(Suite::Two, "a", "b", "rr"),
         ];
         for (at, text) in texts.iter().enumerate() {
             assert!(!texts[..at].contains(text), "{at}");
         }
-        let limits: Vec<_> = Limits::of_initiators().map(Limits::encode).collect();
-        assert_eq!(limits.len(), 6);
+        for suite in Suite::ALL {
+            let limits: Vec<_> = Limits::of_initiators(suite).map(Limits::encode).collect();
+            assert_eq!(limits.len(), 6);
+        }
     }
 }

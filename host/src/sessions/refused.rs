@@ -1,4 +1,5 @@
 use super::frame::FrameError;
+use super::{Limits, Suite};
 use crate::message::{DecodeError, MessageError};
 
 /// Why a message was dropped. Its sender hears nothing; the texts are for the operator, and name no secret and no content.
@@ -17,9 +18,28 @@ pub enum Refused {
     /// limits than this node knows.
     #[error("the handshake is not of this peer, for this node at this researcher")]
     Mac,
-    /// Both could use a higher suite, or do not accept this one: somebody takes the better ones away.
-    #[error("this suite is not what the limits of both nodes come to")]
+    /// Both offer a higher suite: somebody takes it away.
+    #[error("both nodes offer a higher suite")]
     Downgrade,
+    /// The peer offers a higher suite than this node does.
+    #[error("it is of suite {}, and both nodes offer suite {agreed}", suite.number())]
+    TooHigh {
+        /// In which the peer begins.
+        suite: Suite,
+        /// In which both would.
+        agreed: u8,
+    },
+    /// One offers none that the other accepts.
+    #[error(
+        "the peer offers suite {} and accepts none below {}, and this node offers suite {} and accepts none below {}",
+        peer.highest, peer.lowest, own.highest, own.lowest
+    )]
+    NoCommonSuite {
+        /// The peer's limits.
+        peer: Limits,
+        /// This node's.
+        own: Limits,
+    },
     /// The peer, or who repeats its frames, has this node compute too much.
     #[error("there were too many handshakes of this peer lately")]
     TooMany,
@@ -67,6 +87,8 @@ impl Refused {
             Self::Frame(_) => "no frame",
             Self::Mac => "handshake not of the peer",
             Self::Downgrade => "downgrade",
+            Self::TooHigh { .. } => "higher suite than is offered",
+            Self::NoCommonSuite { .. } => "no suite in common",
             Self::TooMany => "too many handshakes",
             Self::OursGoesFirst => "own handshake goes first",
             Self::Handshake => "handshake fails",
@@ -80,17 +102,22 @@ impl Refused {
     }
 
     /// Whether the peer may have another idea than this node of which sessions there are, so that a handshake of this node would
-    /// help: after this node's restart, or when the peer's clock was set back. So may it be whenever anybody repeats an old
-    /// frame, so [`begin`](super::Sessions::begin) sees to it that there are few.
+    /// help: after this node's restart, when the peer's clock was set back, or when it begins in a suite that this node does not offer
+    /// and cannot know that. So may it be whenever anybody repeats an old frame, so [`begin`](super::Sessions::begin) sees to it that
+    /// there are few.
     pub fn suggests_handshake(&self) -> bool {
-        matches!(self, Self::UnknownSession | Self::Stale)
+        matches!(
+            self,
+            Self::UnknownSession | Self::Stale | Self::TooHigh { .. }
+        )
     }
 
-    /// Whether it takes somebody who forges, repeats or misdirects: it is not what restarts, crossing handshakes and losses come to.
+    /// Whether it takes somebody who forges, repeats or misdirects, or an operator to look: it is not what restarts, crossing handshakes,
+    /// losses and other offers come to.
     pub fn is_somebodys_doing(&self) -> bool {
         !matches!(
             self,
-            Self::OursGoesFirst | Self::NotAwaited | Self::UnknownSession
+            Self::OursGoesFirst | Self::NotAwaited | Self::UnknownSession | Self::TooHigh { .. }
         )
     }
 }

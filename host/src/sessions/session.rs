@@ -8,6 +8,8 @@
 //! sealed, tag = ChaCha20-Poly1305(message key, nonce: 0u32 ‖ counter, AAD, padded content)
 //! ```
 //!
+//! All of it is the same in suite 3, where the header says so, and the Noise key comes of another handshake.
+//!
 //! The salt makes the key of a message another one even if a node's memory is put back to an earlier state, as that of a virtual
 //! machine may be, and a counter comes twice. The indices are mixed in because the second one is in no handshake message of Noise.
 
@@ -20,7 +22,7 @@ use zeroize::Zeroizing;
 use super::frame::{Index, Kind, Nonce};
 use super::key_tree::{KeyTree, MOST_MESSAGES, WINDOW};
 use super::padding::{pad, unpad};
-use super::{Hello, Refused, SALT_BYTES, TAG_BYTES};
+use super::{Agreed, Hello, Refused, SALT_BYTES, Suite, TAG_BYTES};
 use crate::message::{NodeId, OverlayMessage, ResearcherId};
 use crate::noise::{AwaitingReply, Transport};
 use crate::primitives::{
@@ -44,6 +46,7 @@ pub(super) struct Way<'a> {
 
 /// What this node seals with.
 pub(super) struct Sending {
+    suite: Suite,
     receiver: Index,
     keys: KeyTree,
     next: u64,
@@ -52,6 +55,7 @@ pub(super) struct Sending {
 
 /// What this node opens with.
 pub(super) struct Receiving {
+    suite: Suite,
     index: Index,
     keys: KeyTree,
     hash: [u8; 32],
@@ -59,6 +63,7 @@ pub(super) struct Receiving {
 
 /// A handshake that this node began.
 pub(super) struct Begun {
+    pub(super) suite: Suite,
     pub(super) index: Index,
     pub(super) awaiting: AwaitingReply,
     pub(super) prologue: Vec<u8>,
@@ -100,7 +105,8 @@ impl Begun {
             own: self.index,
             peer,
         };
-        Established::new(indices, [initiator, responder], hello, transport, self.at)
+        let ends = [initiator, responder];
+        Established::new(self.suite, indices, ends, hello, transport, self.at)
     }
 
     pub(super) fn hash(&self, hash: &mut Sha256) {
@@ -112,13 +118,20 @@ impl Begun {
 impl Answered {
     /// The session of a handshake that is being answered.
     pub(super) fn new(
+        suite: Suite,
         indices: Indices,
         hello: Hello,
         transport: &Transport,
         now: Duration,
     ) -> Self {
         let ends = [indices.peer, indices.own];
-        Self(Established::new(indices, ends, hello, transport, now))
+        Self(Established::new(
+            suite, indices, ends, hello, transport, now,
+        ))
+    }
+
+    pub(super) fn suite(&self) -> Suite {
+        self.0.suite()
     }
 
     pub(super) fn receiving(&mut self) -> &mut Receiving {
@@ -132,6 +145,7 @@ impl Answered {
 
 impl Established {
     fn new(
+        suite: Suite,
         indices: Indices,
         [initiator, responder]: [Index; 2],
         peer: Hello,
@@ -147,12 +161,14 @@ impl Established {
         };
         Self {
             sending: Sending {
+                suite,
                 receiver: indices.peer,
                 keys: keys(&transport.sending),
                 next: 0,
                 hash: transport.hash,
             },
             receiving: Receiving {
+                suite,
                 index: indices.own,
                 keys: keys(&transport.receiving),
                 hash: transport.hash,
@@ -162,8 +178,15 @@ impl Established {
         }
     }
 
-    pub(super) fn peer(&self) -> Hello {
-        self.peer
+    pub(super) fn suite(&self) -> Suite {
+        self.sending.suite
+    }
+
+    pub(super) fn agreed(&self) -> Agreed {
+        Agreed {
+            suite: self.suite(),
+            peer: self.peer,
+        }
     }
 
     pub(super) fn receiving(&mut self) -> &mut Receiving {
@@ -188,6 +211,10 @@ impl Established {
 }
 
 impl Superseded {
+    pub(super) fn suite(&self) -> Suite {
+        self.0.suite
+    }
+
     pub(super) fn receiving(&mut self) -> &mut Receiving {
         &mut self.0
     }
@@ -235,12 +262,12 @@ impl Sending {
             researcher_id: way.researcher.clone(),
             source: way.source.clone(),
             dest: way.dest.clone(),
-            overlay: kind.header().to_vec(),
+            overlay: kind.header(self.suite).to_vec(),
             setup: false,
             salt: salt.to_vec(),
             nonce: nonce.encode().to_vec(),
         };
-        let aad = aad(&message, kind, &self.hash);
+        let aad = aad(&message, self.suite, kind, &self.hash);
         let mut text = match kind {
             Kind::Close => Zeroizing::default(),
             _ => pad(content),
@@ -271,17 +298,20 @@ impl Receiving {
     pub(super) fn open(
         &mut self,
         message: &OverlayMessage,
-        kind: Kind,
+        (suite, kind): (Suite, Kind),
         counter: u64,
         sealed: &[u8],
         tag: &[u8; TAG_BYTES],
     ) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        if suite != self.suite {
+            return Err(Refused::Tag);
+        }
         let leaf = self.keys.leaf(counter).ok_or(Refused::Spent)?;
         let nonce = Nonce {
             receiver: Some(self.index),
             counter,
         };
-        let aad = aad(message, kind, &self.hash);
+        let aad = aad(message, self.suite, kind, &self.hash);
         let key = message_key(&message.salt, leaf.secret());
         let mut text = Zeroizing::new(sealed.to_vec());
         chacha20_poly1305_open(&key, &nonce.of_cipher(), &aad, &mut text, tag)
@@ -307,7 +337,7 @@ fn message_key(salt: &[u8], leaf: &[u8; 32]) -> Zeroizing<[u8; 32]> {
 }
 
 /// All around what is sealed.
-fn aad(message: &OverlayMessage, kind: Kind, hash: &[u8; 32]) -> Vec<u8> {
+fn aad(message: &OverlayMessage, suite: Suite, kind: Kind, hash: &[u8; 32]) -> Vec<u8> {
     let mut aad = Vec::with_capacity(512);
     put(&mut aad, message.researcher_id.as_str().as_bytes());
     put(&mut aad, message.source.as_str().as_bytes());
@@ -315,7 +345,7 @@ fn aad(message: &OverlayMessage, kind: Kind, hash: &[u8; 32]) -> Vec<u8> {
     put(&mut aad, &[u8::from(message.setup)]);
     put(&mut aad, &message.salt);
     put(&mut aad, &message.nonce);
-    put(&mut aad, &kind.header());
+    put(&mut aad, &kind.header(suite));
     put(&mut aad, hash);
     aad
 }
@@ -343,7 +373,8 @@ mod tests {
             peer: PEER,
         };
         let now = Duration::ZERO;
-        Established::new(indices, [OWN, PEER], Hello::default(), &transport, now)
+        let ends = [OWN, PEER];
+        Established::new(Suite::Two, indices, ends, Hello::default(), &transport, now)
     }
 
     fn seal(sending: &mut Sending, content: &[u8], seed: u64) -> Option<OverlayMessage> {
@@ -411,7 +442,14 @@ mod tests {
             peer: Index([4; 4]),
         };
         let ends = [OWN, Index([4; 4])];
-        let other = Established::new(indices, ends, Hello::default(), &transport, Duration::ZERO);
+        let other = Established::new(
+            Suite::Two,
+            indices,
+            ends,
+            Hello::default(),
+            &transport,
+            Duration::ZERO,
+        );
         let keys = [
             leaf(&one.sending.keys),
             leaf(&one.receiving.keys),

@@ -1,4 +1,4 @@
-//! How the demo's nodes come to talk to each other: in suite 2 by a roster that a consortium's key has signed, in suite 1 by leave of their
+//! How the demo's nodes come to talk to each other: in suites 2 and 3 by a roster that a consortium's key has signed, in suite 1 by leave of their
 //! operators.
 
 use std::fmt::Write as _;
@@ -29,6 +29,9 @@ pub(super) enum Suite {
     /// Secure against the relay: each node knows the others' identity keys from a signed roster.
     #[value(name = "2")]
     Two,
+    /// That with ML-KEM-768 beside it, against a later quantum computer: the roster asks for it.
+    #[value(name = "3")]
+    Three,
 }
 
 impl Suite {
@@ -36,6 +39,7 @@ impl Suite {
         match self {
             Self::One => 1,
             Self::Two => 2,
+            Self::Three => 3,
         }
     }
 }
@@ -50,12 +54,12 @@ pub(super) fn introduce(nodes: &[NodeProcess], suite: Suite) -> Result<(), Probl
         Suite::One => nodes
             .iter()
             .try_for_each(|node| write_policy(node, "[channels]\nsuite-1 = \"any\"\n")),
-        Suite::Two => apply_roster(nodes),
+        Suite::Two | Suite::Three => apply_roster(nodes, suite),
     }
 }
 
 /// A consortium of one, whose key signs one roster and is gone.
-fn apply_roster(nodes: &[NodeProcess]) -> Result<(), Problem> {
+fn apply_roster(nodes: &[NodeProcess], suite: Suite) -> Result<(), Problem> {
     let key = SigningKey::draw().map_err(|error| problem(&error))?;
     let public = key.public_key().map_err(|error| problem(&error))?;
     let whoms: Vec<_> = nodes.iter().map(whom).collect::<Result<_, _>>()?;
@@ -66,7 +70,7 @@ fn apply_roster(nodes: &[NodeProcess]) -> Result<(), Problem> {
                 .map_err(|error| status::failed(WHAT, &error))
         })
         .collect::<Result<_, _>>()?;
-    let file = roster(&identities)?.into_bytes();
+    let file = roster(&identities, suite)?.into_bytes();
     let signature = Signature::of_file(&file, "the demo's roster", &key);
     let signature = signature.map_err(|error| problem(&error))?;
     let consortium = format!("[roster]\nthreshold = 1\n[roster.keys]\ndemo = \"{public}\"\n");
@@ -91,13 +95,14 @@ fn whom(node: &NodeProcess) -> Result<Whom, Problem> {
 }
 
 /// For a day.
-fn roster(identities: &[IdentityReply]) -> Result<String, Problem> {
+fn roster(identities: &[IdentityReply], suite: Suite) -> Result<String, Problem> {
     let date = |time: SystemTime| OffsetDateTime::from(time).format(&Rfc3339);
     let now = SystemTime::now();
     let issued = date(now).map_err(|error| problem(&error))?;
     let expires = date(now + Duration::from_secs(24 * 60 * 60)).map_err(|error| problem(&error))?;
     let mut text = format!(
-        "format = 1\nfederation = \"demo\"\nversion = 1\nissued = {issued}\nexpires = {expires}\n"
+        "format = 1\nfederation = \"demo\"\nversion = 1\nissued = {issued}\nexpires = {expires}\nminimum-suite = {}\n",
+        suite.number()
     );
     for IdentityReply { node_id, key, .. } in identities {
         write!(

@@ -130,8 +130,11 @@ pub(super) fn in_words(suite: u8) -> &'static str {
         1 => {
             "Suite 1 is Fed-BioMed's: a relay that puts itself between two nodes when they\nset their channel up reads and forges all of it."
         }
-        _ => {
+        2 => {
             "Suite 2: each node knows the others' identity keys from a signed roster, and\nthe relay can neither read nor forge."
+        }
+        _ => {
+            "Suite 3: each node knows the others' identity keys from a signed roster, and\nthe relay can neither read nor forge; nor can a later quantum computer read what\nit records today."
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Sim {
     /// What is to happen; tests/README.md says how to write one. Without, nodes agree on secrets while faults last.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     scenario: Vec<PathBuf>,
-    /// In which suite the nodes talk; in 2 they know each other's identity keys [default: what the scenario says; without one, 1].
+    /// In which suite the nodes talk; in 2 and 3 they know each other's identity keys [default: what the scenario says; without one, 1].
     #[arg(long, value_name = "N", value_parser = suite)]
     suite: Option<Suite>,
     /// Components or bundles, in the place of built-in plugins that treat their kinds; each is granted what it declares.
@@ -73,7 +73,7 @@ fn suite(text: &str) -> Result<Suite, String> {
     let number = text.parse().ok();
     number
         .and_then(Suite::of_number)
-        .ok_or_else(|| "write 1 or 2".into())
+        .ok_or_else(|| "write 1, 2 or 3".into())
 }
 
 fn faults(text: &str) -> Result<Faults, String> {

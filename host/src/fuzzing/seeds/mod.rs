@@ -325,6 +325,7 @@ dr-kim = "RWTk7BxvSVhF1RneBTtEQWskMNo1772WLJqiS8h33yGYKWIKg6TJjtms"
 
 [channels]
 suite-1 = ["b", "c"]
+suite-3 = "any"
 trust-on-first-use = false
 
 [trust]

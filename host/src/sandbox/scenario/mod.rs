@@ -23,6 +23,7 @@ use super::hits::Hit;
 use crate::handlers::{Capability, Limit};
 use crate::inputs::{Input, InputName, Inputs};
 use crate::message::{NodeId, SecaggId, Value};
+use crate::sessions;
 
 /// When all faults end, if a scenario does not say.
 const HEAL: Duration = Duration::from_secs(120);
@@ -72,17 +73,16 @@ pub enum Suite {
     /// As nodes of Fed-BioMed do.
     #[default]
     One,
-    /// They know each other's identity keys, and talk in suite 2.
-    Two,
+    /// They know each other's identity keys, and talk in suite 2 or 3.
+    Secure(sessions::Suite),
 }
 
 impl Suite {
     /// The suite of that number, if there is one.
     pub fn of_number(number: u64) -> Option<Self> {
-        match number {
+        match u8::try_from(number).ok()? {
             1 => Some(Self::One),
-            2 => Some(Self::Two),
-            _ => None,
+            number => sessions::Suite::of_number(number).map(Self::Secure),
         }
     }
 }

@@ -18,8 +18,8 @@ impl fmt::Display for Scenario {
         } else {
             writeln!(f, "nodes = {}", list(self.nodes.iter().map(NodeId::as_str)))?;
         }
-        if self.suite == Suite::Two {
-            writeln!(f, "suite = 2")?;
+        if let Suite::Secure(suite) = self.suite {
+            writeln!(f, "suite = {}", suite.number())?;
         }
         writeln!(f, "heal = \"{}\"", shown(self.heal))?;
         self.plugins.iter().try_for_each(|role| role.write(f))?;

@@ -78,7 +78,7 @@ fn suite(source: Source<'_>, written: Option<&Spanned<u64>>) -> Result<Suite, Sc
     };
     Suite::of_number(*written.as_ref()).ok_or_else(|| {
         let why = format!("there is no suite {}", written.as_ref());
-        source.wrong(written, why, "write 1 or 2".to_owned())
+        source.wrong(written, why, "write 1, 2 or 3".to_owned())
     })
 }
 
@@ -242,7 +242,7 @@ mod tests {
         for (lines, line, todo) in [
             (&["nodes = 1"][..], 1, "from 2 to 1000"),
             (&["nodes = [\"a\", \"a\"]"], 1, "a list of names"),
-            (&["nodes = 2", "suite = 3"], 2, "write 1 or 2"),
+            (&["nodes = 2", "suite = 4"], 2, "write 1, 2 or 3"),
             (&["nodes = 2", "heals = \"1s\""], 2, "correct that line"),
             (&["nodes = 2", "heal = \"1.5s\""], 2, "500ms"),
             (&["nodes = 2", "[faults]", "dorp = 0.1"], 3, "--help"),

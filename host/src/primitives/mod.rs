@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows what it is used for. Elliptic-curve keys are on P-256 (FIPS 186-5) throughout.
 
+mod kem;
+
 use chacha20::ChaCha20LegacyCore;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherCoreWrapper};
 use chacha20poly1305::aead::AeadInOut;
@@ -12,6 +14,10 @@ use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding
 use p256::{NonZeroScalar, PublicKey, Scalar, SecretKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+pub use kem::{
+    KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KemKeyError, KemSecret, kem_encapsulate,
+};
 
 /// Longest PEM text of a key that is looked at, in bytes. A P-256 public key takes 178.
 const MAX_PEM_BYTES: usize = 1024;
