@@ -1,41 +1,10 @@
 //! Peers whose identity key a person has confirmed, and those of whom none is known.
 
 use crate::harness::{Daemon, Folder, Network, introduce, json, told, until};
-use crate::{channels, why_not};
-
-fn data(network: &Network, node: &str) -> String {
-    network.node(node).data().to_owned()
-}
-
-/// What pins `peer` at `node`: its file and its fingerprint.
-fn pin(network: &Network, node: &str, peer: &str) {
-    let file = network.folder.at(&format!("{peer}.toml"));
-    let export = ["identity", "export", "--data", &data(network, peer)];
-    let exported = json(&[&export[..], &["--to", &file]].concat());
-    let fingerprint = exported["fingerprint"].as_str().expect("a text");
-    let pin = ["peer", "pin", peer, &file, "--fingerprint", fingerprint];
-    json(&[&pin[..], &["--data", &data(network, node)]].concat());
-}
+use crate::{channels, data, pin, strangers, why_not};
 
 fn unpin(network: &Network, node: &str, peer: &str) {
     json(&["peer", "unpin", peer, "--data", &data(network, node)]);
-}
-
-/// Nodes that know nobody.
-fn strangers(ids: &[&str]) -> Network {
-    let folder = Folder::new();
-    let relay = Daemon::relay(folder.path(), "relay");
-    let nodes = ids
-        .iter()
-        .map(|id| Daemon::secure_node(folder.path(), id, &relay.address));
-    let nodes = nodes.collect();
-    let network = Network {
-        relay,
-        nodes,
-        folder,
-    };
-    network.until_connected();
-    network
 }
 
 #[test]

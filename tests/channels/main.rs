@@ -2,10 +2,11 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod hybrid;
 mod known;
 mod met;
 
-use harness::{Daemon, Network};
+use harness::{Daemon, Folder, Network, json};
 
 /// Suite and peer of each channel that a node has.
 fn channels(node: &Daemon) -> Vec<(u64, String)> {
@@ -19,6 +20,37 @@ fn channels(node: &Daemon) -> Vec<(u64, String)> {
         .collect();
     channels.sort();
     channels
+}
+
+fn data(network: &Network, node: &str) -> String {
+    network.node(node).data().to_owned()
+}
+
+/// What pins `peer` at `node`: its file and its fingerprint.
+fn pin(network: &Network, node: &str, peer: &str) {
+    let file = network.folder.at(&format!("{peer}.toml"));
+    let export = ["identity", "export", "--data", &data(network, peer)];
+    let exported = json(&[&export[..], &["--to", &file]].concat());
+    let fingerprint = exported["fingerprint"].as_str().expect("a text");
+    let pin = ["peer", "pin", peer, &file, "--fingerprint", fingerprint];
+    json(&[&pin[..], &["--data", &data(network, node)]].concat());
+}
+
+/// Nodes that know nobody.
+fn strangers(ids: &[&str]) -> Network {
+    let folder = Folder::new();
+    let relay = Daemon::relay(folder.path(), "relay");
+    let nodes = ids
+        .iter()
+        .map(|id| Daemon::secure_node(folder.path(), id, &relay.address));
+    let nodes = nodes.collect();
+    let network = Network {
+        relay,
+        nodes,
+        folder,
+    };
+    network.until_connected();
+    network
 }
 
 /// What a researcher hears of a set-up that fails.

@@ -29,28 +29,36 @@ pub(super) enum Kind {
     Close,
 }
 
+/// HS1: somebody wants a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FirstHandshake<'a> {
+    pub(super) sender: Index,
+    pub(super) noise: &'a [u8],
+    pub(super) mac: &'a [u8; MAC_BYTES],
+}
+
+/// HS2: the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SecondHandshake<'a> {
+    pub(super) sender: Index,
+    pub(super) receiver: Index,
+    pub(super) noise: &'a [u8],
+}
+
 /// A frame that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
-    /// HS1: somebody wants a session.
-    FirstHandshake {
-        sender: Index,
-        noise: &'a [u8],
-        mac: &'a [u8; MAC_BYTES],
-    },
-    /// HS2: the answer.
-    SecondHandshake {
-        sender: Index,
-        receiver: Index,
-        noise: &'a [u8],
-    },
+    First(FirstHandshake<'a>),
+    Second(SecondHandshake<'a>),
     /// A message of a session.
     Data {
         sealed: &'a [u8],
         tag: &'a [u8; TAG_BYTES],
     },
     /// The end of a session. Nothing is in it, but it is sealed as a message is.
-    Close { tag: &'a [u8; TAG_BYTES] },
+    Close {
+        tag: &'a [u8; TAG_BYTES],
+    },
 }
 
 /// Which message of a session this is: an outer message's `nonce`.
@@ -152,7 +160,7 @@ impl<'a> Frame<'a> {
                 let parts = body.split_at_checked(suite.first_noise_bytes());
                 let (noise, mac) = parts.ok_or(FrameError::Length)?;
                 let mac = mac.try_into().map_err(|_| FrameError::Length)?;
-                Self::FirstHandshake { sender, noise, mac }
+                Self::First(FirstHandshake { sender, noise, mac })
             }
             Kind::SecondHandshake => {
                 let (sender, body) = Index::split_off(body)?;
@@ -160,11 +168,11 @@ impl<'a> Frame<'a> {
                 if noise.len() != suite.second_noise_bytes() {
                     return Err(FrameError::Length);
                 }
-                Self::SecondHandshake {
+                Self::Second(SecondHandshake {
                     sender,
                     receiver,
                     noise,
-                }
+                })
             }
             Kind::Data => {
                 let (sealed, tag) = body.split_last_chunk().ok_or(FrameError::Length)?;
@@ -182,14 +190,14 @@ impl<'a> Frame<'a> {
     pub(super) fn encode(&self, suite: Suite) -> Vec<u8> {
         let header = self.kind().header(suite);
         match self {
-            Self::FirstHandshake { sender, noise, mac } => {
+            Self::First(FirstHandshake { sender, noise, mac }) => {
                 [&header[..], &sender.0, noise, *mac].concat()
             }
-            Self::SecondHandshake {
+            Self::Second(SecondHandshake {
                 sender,
                 receiver,
                 noise,
-            } => [&header[..], &sender.0, &receiver.0, noise].concat(),
+            }) => [&header[..], &sender.0, &receiver.0, noise].concat(),
             Self::Data { sealed, tag } => [&header[..], sealed, *tag].concat(),
             Self::Close { tag } => [&header[..], *tag].concat(),
         }
@@ -197,8 +205,8 @@ impl<'a> Frame<'a> {
 
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::FirstHandshake { .. } => Kind::FirstHandshake,
-            Self::SecondHandshake { .. } => Kind::SecondHandshake,
+            Self::First(_) => Kind::FirstHandshake,
+            Self::Second(_) => Kind::SecondHandshake,
             Self::Data { .. } => Kind::Data,
             Self::Close { .. } => Kind::Close,
         }
@@ -264,16 +272,16 @@ mod tests {
         let (sender, receiver) = (ONE, Index([9; 4]));
         let (mac, tag) = (&[8; MAC_BYTES], &[6; TAG_BYTES]);
         let frames = [
-            Frame::FirstHandshake {
+            Frame::First(FirstHandshake {
                 sender,
                 noise: &noise[..first],
                 mac,
-            },
-            Frame::SecondHandshake {
+            }),
+            Frame::Second(SecondHandshake {
                 sender,
                 receiver,
                 noise: &noise[..second],
-            },
+            }),
             Frame::Data {
                 sealed: &[5; 256],
                 tag,

@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::frame::{Frame, Index, Kind, MAC_BYTES, Nonce};
+use super::frame::{FirstHandshake, Frame, Kind, MAC_BYTES, Nonce, SecondHandshake};
 use super::hello::{FirstHello, Hello};
 use super::prologue::{Limits, Place};
 use super::session::{Answered, Begun, Indices, Way};
@@ -51,11 +51,11 @@ impl Sessions {
         let (noise, awaiting) = noise
             .write(&hello.encode(), rng)
             .map_err(|_| SealError::Handshake)?;
-        let frame = Frame::FirstHandshake {
+        let frame = Frame::First(FirstHandshake {
             sender: index,
             noise: &noise,
             mac: &[0; MAC_BYTES],
-        };
+        });
         let nonce = Nonce::FIRST.encode();
         let mut overlay = frame.encode(suite);
         if let Some((frame, mac)) = overlay.split_last_chunk_mut() {
@@ -89,9 +89,7 @@ impl Sessions {
         &mut self,
         message: &OverlayMessage,
         suite: Suite,
-        sender: Index,
-        noise: &[u8],
-        mac: &[u8; MAC_BYTES],
+        FirstHandshake { sender, noise, mac }: FirstHandshake<'_>,
         now: Moment,
         rng: &mut impl CryptoRng,
     ) -> Result<Opened, Refused> {
@@ -135,11 +133,11 @@ impl Sessions {
             own: link.fresh_index(rng),
             peer: sender,
         };
-        let frame = Frame::SecondHandshake {
+        let frame = Frame::Second(SecondHandshake {
             sender: indices.own,
             receiver: sender,
             noise: &noise,
-        };
+        });
         let overlay = frame.encode(suite);
         let nonce = Nonce::of_answer(sender).encode();
         let salt = peer.marks.second(&nonce, &overlay, &prologue);
@@ -164,11 +162,15 @@ impl Sessions {
         message: &OverlayMessage,
         salt: &[u8; SALT_BYTES],
         suite: Suite,
-        [sender, receiver]: [Index; 2],
-        noise: &[u8],
+        second: SecondHandshake<'_>,
         now: Moment,
         rng: &mut impl CryptoRng,
     ) -> Result<Opened, Refused> {
+        let SecondHandshake {
+            sender,
+            receiver,
+            noise,
+        } = second;
         let (source, researcher) = (&message.source, &message.researcher_id);
         let peer = self.peers.get_mut(source).ok_or(Refused::UnknownPeer)?;
         let link = peer.links.get_mut(researcher).ok_or(Refused::NotAwaited)?;

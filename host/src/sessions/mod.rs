@@ -382,21 +382,17 @@ impl Sessions {
         let salt: &[u8; SALT_BYTES] = salt.map_err(|_| FrameError::Salt)?;
         let nonce = Nonce::read(&message.nonce)?;
         match frame {
-            Frame::FirstHandshake { sender, noise, mac } => {
+            Frame::First(first) => {
                 if nonce != Nonce::FIRST {
                     return Err(FrameError::Nonce.into());
                 }
-                self.open_first(message, suite, sender, noise, mac, now, rng)
+                self.open_first(message, suite, first, now, rng)
             }
-            Frame::SecondHandshake {
-                sender,
-                receiver,
-                noise,
-            } => {
-                if nonce != Nonce::of_answer(receiver) {
+            Frame::Second(second) => {
+                if nonce != Nonce::of_answer(second.receiver) {
                     return Err(FrameError::Nonce.into());
                 }
-                self.open_second(message, salt, suite, [sender, receiver], noise, now, rng)
+                self.open_second(message, salt, suite, second, now, rng)
             }
             Frame::Data { sealed, tag } => {
                 let (content, established) =
