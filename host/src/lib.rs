@@ -20,8 +20,8 @@
 //! # In reading order
 //!
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
-//!   [`primitives`]. [`noise`]: a key exchange between who knows each other. [`sessions`]: suite 2, what they
-//!   say to each other then.
+//!   [`primitives`]. [`noise`]: a key exchange between who knows each other. [`sessions`]: suites 2 and 3, what
+//!   they say to each other then.
 //! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
 //! - [`identity`]: the key that a node is known by. [`key_store`]: what survives a restart. [`channels`]: which keys are used with which
 //!   peer.
@@ -29,7 +29,7 @@
 //! - [`handlers`]: plugins, what they may import, what comes out of them.
 //! - [`packages`]: how a plugin is signed, reviewed, bundled and shipped. `policy`: what an operator allows it.
 //!   `plugins`: what runs of that. [`roster`]: a federation's signed list of nodes. `peers`: whom a node believes.
-//! - [`secure_channels`]: suite 2 at work, and in which suite each peer is talked to. [`introduction`]: a key that nobody confirmed.
+//! - [`secure_channels`]: suites 2 and 3 at work, and in which suite each peer is talked to. [`introduction`]: a key that nobody confirmed.
 //! - `requests`, `post`, `router`: asking peers, the way out, the way in. `setups`: a researcher's requests. `rounds`: protocols of
 //!   several parties, who hand each other `parcels`. `runs`: each run once. `open_requests`: a killed node's answers.
 //! - [`transport`]: a node's connection to its researcher. [`relay`]: the researcher's side. [`node_proof`]: how a relay knows its nodes.

@@ -340,6 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn a_nodes_own_minimum_holds_for_all_its_channels() {
+        let desk = Desk::new();
+        let b = identity("b", 10);
+        for (version, minimum) in [(1, 2), (2, 3)] {
+            let own = format!("minimum-suite = {minimum}\nid = \"a\"");
+            let text = roster(version, &[desk.own(), b.clone()]);
+            desk.apply(&text.replacen("id = \"a\"", &own, 1))
+                .expect("applied");
+
+            let peers = Peers::load(&desk.store, ChannelRules::default(), *NOW).expect("loaded");
+
+            let limits = peers.suite_with(&b.node).limits.expect("talked to");
+            assert_eq!((limits.highest, limits.lowest), (minimum, minimum));
+        }
+    }
+
+    #[test]
     fn a_node_that_is_taken_off_is_not_talked_to_and_a_roster_that_expires_counts_no_more() {
         let desk = Desk::new();
         let [b, c] = [identity("b", 10), identity("c", 11)];
