@@ -26,7 +26,18 @@ struct Pending {
     peer: NodeId,
     reply: oneshot::Sender<Body>,
     /// To be sent again, should the peer turn out to have a new key.
-    sent: Option<(ResearcherId, Outgoing)>,
+    sent: Option<Sent>,
+}
+
+/// What was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Through whom.
+    pub researcher: ResearcherId,
+    /// What it says.
+    pub outgoing: Outgoing,
+    /// When, the last time.
+    pub at: Instant,
 }
 
 /// A request under way; dropping it forgets the request.
@@ -119,19 +130,20 @@ impl Requests {
     pub fn keep(&self, id: &RequestId, researcher: &ResearcherId, outgoing: &Outgoing) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(request) = pending.get_mut(id) {
-            request.sent = Some((researcher.clone(), outgoing.clone()));
+            request.sent = Some(Sent {
+                researcher: researcher.clone(),
+                outgoing: outgoing.clone(),
+                at: Instant::now(),
+            });
         }
     }
 
     /// The kept requests that `peer` has not answered.
-    pub fn unanswered(&self, peer: &NodeId) -> Vec<(RequestId, ResearcherId, Outgoing)> {
+    pub fn unanswered(&self, peer: &NodeId) -> Vec<(RequestId, Sent)> {
         let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = pending.iter().filter(|(_, request)| request.peer == *peer);
         of_peer
-            .filter_map(|(id, request)| {
-                let (researcher, outgoing) = request.sent.clone()?;
-                Some((id.clone(), researcher, outgoing))
-            })
+            .filter_map(|(id, request)| Some((id.clone(), request.sent.clone()?)))
             .collect()
     }
 
@@ -289,7 +301,9 @@ mod tests {
         assert!(requests.unanswered(&node("b")).is_empty());
         assert!(requests.unanswered(&node("cc")).is_empty());
         let again = requests.unanswered(&node("ddd"));
-        assert_eq!(again, vec![(open.id().clone(), researcher, outgoing)]);
+        let again = again.iter().map(|(id, sent)| (id, &sent.outgoing));
+        let again: Vec<_> = again.collect();
+        assert_eq!(again, [(open.id(), &outgoing)]);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Post;
-use crate::message::{NodeId, ResearcherId};
+use crate::message::{NodeId, RequestId, ResearcherId};
+use crate::requests::Sent;
 
 /// How soon after one request for the key of a ready channel the next may follow.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
@@ -40,6 +41,14 @@ impl Post {
         peer: &NodeId,
     ) -> impl Future<Output = ()> + use<> {
         self.renewal_under_way(researcher, peer).cancelled_owned()
+    }
+
+    /// Sends a request again that the peer may not have read.
+    pub(super) async fn send_again(self: &Arc<Self>, peer: &NodeId, id: RequestId, sent: Sent) {
+        let asked = self.ask(&sent.researcher, peer, id, sent.outgoing).await;
+        if let Err(error) = asked {
+            tracing::warn!(%peer, "request not sent again: {error}");
+        }
     }
 
     /// To be told when a peer asks for this node's key. A peer that does so while it owes an answer may have lost its
@@ -109,10 +118,8 @@ impl Post {
             _ => known.is_some() != now.is_some(),
         };
         if changed {
-            for (id, researcher, outgoing) in self.requests.unanswered(peer) {
-                if let Err(error) = self.ask(&researcher, peer, id, outgoing).await {
-                    tracing::warn!(%peer, "request not sent again: {error}");
-                }
+            for (id, sent) in self.requests.unanswered(peer) {
+                self.send_again(peer, id, sent).await;
             }
         }
     }

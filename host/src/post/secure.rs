@@ -1,8 +1,9 @@
 //! Messages to peers whose identity key is known: suites 2 and 3, and the handshakes they take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Post, PostError};
 use crate::handlers::Outgoing;
@@ -10,13 +11,17 @@ use crate::journeys::End;
 use crate::message::{
     Inner, MessageId, NodeId, OverlayMessage, RequestId, ResearcherId, ToResearcher,
 };
-use crate::requests::REPLY_TIMEOUT;
+use crate::requests::{REPLY_TIMEOUT, Sent};
 use crate::secure_channels::{Established, Suite};
-use crate::sessions::{self, SealError};
+use crate::sessions::{self, RENEWED_AFTER, SealError};
 use crate::tasks::blocking;
 
 /// How often a peer is asked for its identity key.
 const INTRODUCTIONS: u32 = 3;
+
+/// So long a peer that may have lost requests is waited for: longer than an answer takes that waits for nothing, and short enough for
+/// another one to come in time.
+const DOUBTED_FOR: Duration = Duration::from_secs(5);
 
 /// What handshakes are called where messages are counted and listed.
 pub const HANDSHAKE: &str = "handshake";
@@ -97,8 +102,9 @@ impl Post {
         self.hand_over_handshake(introduction).await
     }
 
-    /// To be told when there is a new session with a peer, of this suite. If the peer may have forgotten the one before, and with it what it was asked,
-    /// its unanswered requests are sent again.
+    /// To be told when there is a new session with a peer, of this suite. The peer may have forgotten the one before, and so could not
+    /// open what it was asked in that; what it has not answered is sent again. At once, if nothing else explains a new session. If it was
+    /// due, a peer that has forgotten nothing is about to answer: then after [`DOUBTED_FOR`].
     pub fn has_session(
         self: &Arc<Self>,
         researcher: &ResearcherId,
@@ -111,19 +117,23 @@ impl Post {
             let (post, peer) = (self.clone(), peer.clone());
             self.spawn(async move { post.secured(peer, suite).await });
         }
-        if !early {
-            return;
-        }
-        let unanswered = self.requests.unanswered(peer).into_iter();
-        let unanswered = unanswered.filter(|(_, at, _)| at == researcher);
-        for (id, researcher, outgoing) in unanswered {
-            let (post, peer) = (self.clone(), peer.clone());
-            self.spawn(async move {
-                if let Err(error) = post.ask(&researcher, &peer, id, outgoing).await {
-                    tracing::warn!(%peer, "request not sent again: {error}");
+        let (post, researcher, peer) = (self.clone(), researcher.clone(), peer.clone());
+        let now = Instant::now();
+        self.spawn(async move {
+            if !early {
+                sleep_until(now + DOUBTED_FOR).await;
+            }
+            let may_be_lost = |sent: &Sent| {
+                let before = now.saturating_duration_since(sent.at);
+                sent.researcher == researcher && sent.at < now && before < RENEWED_AFTER
+            };
+            for (id, sent) in post.requests.unanswered(&peer) {
+                if may_be_lost(&sent) {
+                    let (again, peer) = (post.clone(), peer.clone());
+                    post.spawn(async move { again.send_again(&peer, id, sent).await });
                 }
-            });
-        }
+            }
+        });
     }
 
     /// Begins a handshake with a peer that seems to have forgotten its session.
