@@ -38,7 +38,11 @@ fn pin(network: &Network, node: &str, peer: &str) {
 
 /// Nodes that know nobody.
 fn strangers(ids: &[&str]) -> Network {
-    let folder = Folder::new();
+    started_in(Folder::new(), ids)
+}
+
+/// Nodes that have what is in the folder, and their relay.
+fn started_in(folder: Folder, ids: &[&str]) -> Network {
     let relay = Daemon::relay(folder.path(), "relay");
     let nodes = ids
         .iter()

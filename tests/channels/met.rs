@@ -1,7 +1,7 @@
 //! Peers whose identity key nobody confirmed, where the policy trusts on first use.
 
 use crate::harness::{Daemon, Folder, Network, introduce, json, told};
-use crate::{channels, why_not};
+use crate::{channels, started_in, why_not};
 
 const TRUSTING: &str = "version = 1\n[channels]\ntrust-on-first-use = true\n";
 
@@ -11,18 +11,7 @@ fn trusting(ids: &[&str]) -> Network {
         std::fs::create_dir(folder.path().join(id)).expect("a folder");
         folder.write(&format!("{id}/policy.toml"), TRUSTING);
     }
-    let relay = Daemon::relay(folder.path(), "relay");
-    let nodes = ids
-        .iter()
-        .map(|id| Daemon::secure_node(folder.path(), id, &relay.address));
-    let nodes = nodes.collect();
-    let network = Network {
-        relay,
-        nodes,
-        folder,
-    };
-    network.until_connected();
-    network
+    started_in(folder, ids)
 }
 
 #[test]
