@@ -136,7 +136,7 @@ impl KeyStore {
         table: TableDefinition<&str, &[u8]>,
         what: &str,
     ) -> Result<Vec<(NodeId, T)>, StoreError> {
-        let of_peer = |(peer, bytes): super::Entry| {
+        let of_peer = |(peer, bytes): super::tables::Entry| {
             let damaged = || format!("{what} {peer}");
             let node =
                 NodeId::try_from(peer.as_str()).map_err(|_| StoreError::Damaged(damaged()))?;

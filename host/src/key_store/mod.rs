@@ -8,6 +8,7 @@
 //!
 //! What is not here: which keys a message is opened with ([`crate::channels`]).
 
+mod agreed;
 mod backup;
 mod claims;
 mod database;
@@ -24,17 +25,17 @@ mod rewrite;
 mod rosters;
 mod sealing;
 mod simulated;
+mod tables;
 mod treated;
 mod watched;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{ReadableTable, TableDefinition, TableHandle};
-use zeroize::Zeroizing;
+use redb::{TableDefinition, TableHandle};
 
 use crate::files::write_whole;
-use crate::message::{NodeId, SecaggId};
+use crate::message::NodeId;
 use crate::randomness::Randomness;
 pub use backup::{Backup, BackupHeader};
 use claims::Note;
@@ -43,7 +44,7 @@ pub use error::StoreError;
 pub use identity::{FirstUseRecord, MetRecord, PinRecord};
 pub use lock::Lock;
 pub use plugins::{PluginChanges, Quota};
-use records::{ChannelRecord, ContextRecord, Seed};
+use records::Seed;
 pub use rosters::RosterRecord;
 use sealing::{Place, Sealing};
 use simulated::{Memory, Simulated};
@@ -68,9 +69,6 @@ const IN_THE_CLEAR: [&str; 5] = [
 
 /// There while a store in the clear is written anew, encrypted.
 const TO_BE_SEALED: &str = "to_be_sealed";
-
-/// A key and its record, still encoded.
-type Entry = (String, Zeroizing<Vec<u8>>);
 
 /// An open key store. Calls block for a disk sync (about 0.2 ms on an SSD) when they write.
 pub struct KeyStore {
@@ -271,164 +269,6 @@ impl KeyStore {
     pub fn seed(&self) -> &Seed {
         &self.seed
     }
-
-    /// All channels, by peer.
-    pub fn channels(&self) -> Result<Vec<(NodeId, ChannelRecord)>, StoreError> {
-        self.scan(CHANNELS)?
-            .into_iter()
-            .map(|(peer, bytes)| {
-                let node = NodeId::try_from(peer.as_str())
-                    .map_err(|_| StoreError::Damaged(format!("channel {peer}")))?;
-                Ok((node, records::decode(&bytes, || format!("channel {peer}"))?))
-            })
-            .collect()
-    }
-
-    /// Keeps a channel, in place of an earlier one with that peer.
-    pub fn put_channel(&self, peer: &NodeId, channel: &ChannelRecord) -> Result<(), StoreError> {
-        self.put(CHANNELS, peer.as_ref(), &records::encode(channel)?)
-    }
-
-    /// A secagg context.
-    pub fn context(&self, id: &SecaggId) -> Result<Option<ContextRecord>, StoreError> {
-        match self.get(CONTEXTS, id.as_ref())? {
-            Some(bytes) => Ok(Some(records::decode(&bytes, || format!("context {id}"))?)),
-            None => Ok(None),
-        }
-    }
-
-    /// All secagg contexts.
-    pub fn contexts(&self) -> Result<Vec<(SecaggId, ContextRecord)>, StoreError> {
-        self.scan(CONTEXTS)?
-            .into_iter()
-            .map(|(id, bytes)| {
-                let secagg = SecaggId::try_from(id.as_str())
-                    .map_err(|_| StoreError::Damaged(format!("context {id}")))?;
-                Ok((secagg, records::decode(&bytes, || format!("context {id}"))?))
-            })
-            .collect()
-    }
-
-    /// Keeps a secagg context, in place of an earlier one of that id.
-    pub fn put_context(&self, id: &SecaggId, context: &ContextRecord) -> Result<(), StoreError> {
-        self.put(CONTEXTS, id.as_ref(), &records::encode(context)?)
-    }
-
-    /// Keeps a secagg context as [`Self::put_context`] does, and makes a plugin's changes of its entries: both or neither.
-    pub fn put_context_and_entries(
-        &self,
-        id: &SecaggId,
-        context: &ContextRecord,
-        changes: &PluginChanges,
-    ) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write()?;
-        self.put_in(
-            &transaction,
-            CONTEXTS,
-            id.as_ref(),
-            &records::encode(context)?,
-        )?;
-        plugins::change(&transaction, changes, &self.sealing)?;
-        transaction.commit()?;
-        Ok(())
-    }
-
-    /// Forgets a secagg context; `false` when there is none.
-    pub fn remove_context(&self, id: &SecaggId) -> Result<bool, StoreError> {
-        self.remove(CONTEXTS, id.as_ref())
-    }
-
-    /// The certificate (DER) that the researcher at `address` showed when this node first met it.
-    pub fn researcher_certificate(&self, address: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self
-            .get(ABOUT, &certificate_key(address))?
-            .map(|der| der.to_vec()))
-    }
-
-    /// Remembers the researcher's certificate (DER).
-    pub fn put_researcher_certificate(&self, address: &str, der: &[u8]) -> Result<(), StoreError> {
-        self.put(ABOUT, &certificate_key(address), der)
-    }
-
-    fn get(
-        &self,
-        table: TableDefinition<&str, &[u8]>,
-        key: &str,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let place = Place(table.name(), &[key]);
-        let table = self.database.begin_read()?.open_table(table)?;
-        let found = table.get(key)?;
-        found
-            .map(|found| self.sealing.open(place, found.value()))
-            .transpose()
-    }
-
-    /// All entries of a table; none of one that was never written to.
-    fn scan(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<Entry>, StoreError> {
-        let name = table.name();
-        let table = match self.database.begin_read()?.open_table(table) {
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            table => table?,
-        };
-        table
-            .iter()?
-            .map(|entry| {
-                let (key, value) = entry?;
-                let key = key.value().to_owned();
-                let value = self.sealing.open(Place(name, &[&key]), value.value())?;
-                Ok((key, value))
-            })
-            .collect()
-    }
-
-    fn put(
-        &self,
-        table: TableDefinition<&str, &[u8]>,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write()?;
-        self.put_in(&transaction, table, key, value)?;
-        transaction.commit()?;
-        Ok(())
-    }
-
-    /// An entry, as this transaction has it.
-    fn get_in(
-        &self,
-        transaction: &redb::WriteTransaction,
-        table: TableDefinition<&str, &[u8]>,
-        key: &str,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let place = Place(table.name(), &[key]);
-        let table = transaction.open_table(table)?;
-        let found = table.get(key)?;
-        found
-            .map(|found| self.sealing.open(place, found.value()))
-            .transpose()
-    }
-
-    fn put_in(
-        &self,
-        transaction: &redb::WriteTransaction,
-        table: TableDefinition<&str, &[u8]>,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), StoreError> {
-        let sealed = self.sealing.seal(Place(table.name(), &[key]), value)?;
-        transaction
-            .open_table(table)?
-            .insert(key, sealed.as_slice())?;
-        Ok(())
-    }
-
-    /// `false` when there was no such entry.
-    fn remove(&self, table: TableDefinition<&str, &[u8]>, key: &str) -> Result<bool, StoreError> {
-        let transaction = self.database.begin_write()?;
-        let existed = transaction.open_table(table)?.remove(key)?.is_some();
-        transaction.commit()?;
-        Ok(existed)
-    }
 }
 
 impl Drop for KeyStore {
@@ -443,10 +283,6 @@ impl Drop for KeyStore {
             tracing::debug!("the end of the key store's use is not counted: {error}");
         }
     }
-}
-
-fn certificate_key(address: &str) -> String {
-    format!("researcher_certificate {address}")
 }
 
 /// Where the store's key lies, locked up.
@@ -527,8 +363,9 @@ fn initialise(
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::records::Secret32;
+    use super::records::{ChannelRecord, ContextRecord, Secret32};
     use super::*;
+    use crate::message::SecaggId;
 
     fn node(name: &str) -> NodeId {
         NodeId::try_from(name).expect("a valid id")

@@ -146,7 +146,7 @@ impl KeyStore {
 
     /// The plugins out of service, by name.
     pub fn quarantines(&self) -> Result<Vec<(String, QuarantineRecord)>, StoreError> {
-        let decode = |(plugin, bytes): super::Entry| {
+        let decode = |(plugin, bytes): super::tables::Entry| {
             let record = records::decode(&bytes, || format!("quarantine of {plugin}"))?;
             Ok((plugin, record))
         };
