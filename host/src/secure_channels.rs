@@ -1,5 +1,5 @@
-//! Suites 2 and 3 at work: a node's [`Sessions`] with the peers whose identity keys it knows, the time they go by, and who waits for one; and in
-//! which suite each peer is talked to, which a message never chooses.
+//! Suites 2 and 3 at work: a node's [`Sessions`] with the peers whose identity keys it knows, the time they go by, and who waits for
+//! one; and in which suite each peer is talked to, which a message never chooses.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -513,15 +513,30 @@ def introduce(network, *names):
 
 
 def an_unmodified_researcher_carries_suite_2(network):
+    an_unmodified_researcher_carries(2, network)
+
+
+def an_unmodified_researcher_carries(suite, network):
     for scheme in ("dh", "server-key"):
         set_up(network, scheme)
     for name, other in (("ours-c", "ours-d"), ("ours-d", "ours-c")):
         status = network.command("status", "--data", f"{name}-data")
         suites = {channel["peer"]: channel["suite"] for channel in status["channels"]}
-        check(suites == {"real-a": 1, other: 2}, f"{name} talks in {suites}")
+        check(suites == {"real-a": 1, other: suite}, f"{name} talks in {suites}")
 
 
-def secrets_made_in_both_suites_fit(network):
+def it_carries_suite_3_once_both_offer_it(network):
+    for name in ("ours-c", "ours-d"):
+        network.stop(name)
+        policy = network.folder / f"{name}-data" / "policy.toml"
+        policy.write_text(policy.read_text() + 'suite-3 = "any"\n')
+        network.our_node(name)
+    network.ready("ours-c", "ours-d")
+    researcher(network).ask("connected", parties=network.parties, within=60)
+    an_unmodified_researcher_carries(3, network)
+
+
+def secrets_made_in_all_suites_fit(network):
     ours = ["ours-c", "ours-d"]
     for name in ours:
         network.stop(name)
@@ -600,7 +615,11 @@ GROUPS = [
     Group(
         "secure",
         start_secure,
-        [an_unmodified_researcher_carries_suite_2, secrets_made_in_both_suites_fit],
+        [
+            an_unmodified_researcher_carries_suite_2,
+            it_carries_suite_3_once_both_offer_it,
+            secrets_made_in_all_suites_fit,
+        ],
     ),
     Group(
         "mixed",

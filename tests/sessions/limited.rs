@@ -104,6 +104,42 @@ fn a_handshake_that_is_not_answered_is_begun_again_in_no_lower_suite() {
 }
 
 #[test]
+fn once_a_suite_was_spoken_no_lower_one_is_whatever_the_peer_offers_then() {
+    let now = first_moment();
+    let [mut a, mut b] = [("a", 1), ("b", 2)].map(|(name, seed)| Node::new(name, seed));
+    a.sessions.know(node("b"), known("b", up_to(3, 2)), now);
+    b.sessions.know(node("a"), known("a", up_to(3, 2)), now);
+    let first = a.begin("b", now).expect("nothing under way");
+    let second = b.answer(&first, now);
+    let proof = a.establish(&second, now);
+    assert!(matches!(b.open(&proof, now), Ok(Opened::Nothing { .. })));
+
+    // Each in turn meets one that has the other's identity key, and offers suite 2 alone.
+    for (own, other) in [(&mut a, "b"), (&mut b, "a")] {
+        let mut later = now;
+        later.running += RETRY;
+        later.wall += RETRY;
+        let mut lesser = Node::new(other, 3);
+        let own_id = own.id.as_str().to_owned();
+        lesser.know(&own_id, later);
+        let first = lesser.begin(&own_id, later).expect("nothing under way");
+        let refused = own.refuses(&first, later);
+        assert!(
+            matches!(refused, Refused::NoCommonSuite { .. }),
+            "{refused}"
+        );
+        // Nor after the same is said once more of what is offered.
+        own.sessions
+            .know(node(other), known(other, up_to(3, 2)), later);
+        let refused = own.refuses(&first, later);
+        assert!(
+            matches!(refused, Refused::NoCommonSuite { .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn when_a_suite_is_demanded_what_there_is_in_a_lower_one_is_forgotten_and_nothing_else() {
     let (offered, demanded) = (up_to(3, 2), up_to(3, 3));
     for (suite, before, stays) in [(Suite::Two, LIMITS, false), (Suite::Three, offered, true)] {

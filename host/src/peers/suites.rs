@@ -55,20 +55,23 @@ pub(crate) fn suite_with(peer: &Peer, rules: &ChannelRules) -> Allowed {
     let believed = match peer.believed(rules.trust_on_first_use) {
         Ok(believed) => believed,
         Err(Doubt::Unknown) => {
-            let allowed = rules.suite_1.has(&peer.node);
-            return match rules.trust_on_first_use {
-                _ if spoke > SUITE_1 => refused(Why::SpokeHigher(spoke)),
-                _ if allowed => Allowed {
+            if spoke > SUITE_1 {
+                return refused(Why::SpokeHigher(spoke));
+            }
+            if rules.suite_1.has(&peer.node) {
+                return Allowed {
                     limits: Some(Limits {
                         highest: SUITE_1,
                         lowest: SUITE_1,
                     }),
                     key: None,
                     why: Why::Suite1(rules.suite_1_line),
-                },
-                true => refused(Why::NotMet),
-                false => refused(Why::Doubt(Doubt::Unknown)),
-            };
+                };
+            }
+            return refused(match rules.trust_on_first_use {
+                true => Why::NotMet,
+                false => Why::Doubt(Doubt::Unknown),
+            });
         }
         Err(doubt) => return refused(Why::Doubt(doubt)),
     };

@@ -27,8 +27,9 @@ impl Sessions {
     ) -> Result<OverlayMessage, SealError> {
         let peer = self.peers.get_mut(to);
         let peer = peer.ok_or_else(|| SealError::UnknownPeer(to.clone()))?;
+        let limits = peer.limits();
+        let suite = limits.begins_in();
         let link = peer.links.entry(researcher.clone()).or_default();
-        let suite = peer.known.limits.begins_in();
         let place = Place {
             suite,
             federation: &peer.known.federation,
@@ -37,7 +38,7 @@ impl Sessions {
             researcher,
         };
         let place = place.encode();
-        let prologue = [&place[..], &peer.known.limits.encode()].concat();
+        let prologue = [&place[..], &limits.encode()].concat();
         let timestamp = self.last.next(now.wall);
         let hello = FirstHello {
             timestamp,
@@ -59,9 +60,7 @@ impl Sessions {
         let nonce = Nonce::FIRST.encode();
         let mut overlay = frame.encode(suite);
         if let Some((frame, mac)) = overlay.split_last_chunk_mut() {
-            *mac = peer
-                .marks
-                .first(&salt, &nonce, frame, &place, peer.known.limits);
+            *mac = peer.marks.first(&salt, &nonce, frame, &place, limits);
         }
 
         self.last = timestamp;
@@ -110,7 +109,7 @@ impl Sessions {
             .marks
             .limits_of_first(suite, salt, nonce, frame, &place, mac);
         let limits = limits.ok_or(Refused::Mac)?;
-        is_agreed(suite, limits, peer.known.limits)?;
+        is_agreed(suite, limits, peer.limits())?;
         let known = peer.links.get(researcher);
         let lower_id = self.own < *source;
         if known.is_some_and(|link| link.goes_first(suite, lower_id, now.running)) {
@@ -196,6 +195,7 @@ impl Sessions {
         let proof = sending.and_then(|sending| sending.seal(Kind::Data, way, &[], rng));
         let proof = proof.ok_or(Refused::NotAwaited)?;
         link.pair.establish(session, now.running);
+        peer.spoke(suite);
         Ok(Opened::Established { proof, agreed })
     }
 }

@@ -444,7 +444,8 @@ impl Sessions {
     ) -> Result<(Zeroizing<Vec<u8>>, Option<Agreed>), Refused> {
         let index = nonce.receiver.ok_or(FrameError::Nonce)?;
         let peer = self.peers.get_mut(&message.source);
-        let link = peer.and_then(|peer| peer.links.get_mut(&message.researcher_id));
+        let peer = peer.ok_or(Refused::UnknownPeer)?;
+        let link = peer.links.get_mut(&message.researcher_id);
         let link = link.ok_or(Refused::UnknownSession)?;
         link.pair.tidy(now.running);
         let (stage, receiving) = link.find(index).ok_or(Refused::UnknownSession)?;
@@ -459,6 +460,9 @@ impl Sessions {
         let proven = matches!(stage, Stage::Answered(_)) && kind != Kind::Close;
         let session = link.pair.current().filter(|_| proven);
         let established = session.map(|session| session.agreed());
+        if established.is_some() {
+            peer.spoke(suite);
+        }
         Ok((content, established))
     }
 

@@ -19,6 +19,8 @@ use crate::noise::Statics;
 /// What this node knows of a peer and has with it.
 pub(super) struct Peer {
     pub(super) known: Known,
+    /// The highest suite that there was a session in: no lower one is accepted, even before that is known from elsewhere.
+    spoken: Option<Suite>,
     /// Whether no session is begun any more.
     pub(super) retired: bool,
     pub(super) statics: Arc<Statics>,
@@ -50,6 +52,7 @@ impl Peer {
         let statics = Statics::new(own.clone(), known.identity);
         Self {
             known,
+            spoken: None,
             retired: false,
             marks: Marks::new(statics.shared()),
             statics: Arc::new(statics),
@@ -61,6 +64,21 @@ impl Peer {
     /// Whether these are the same ends, whatever suites they talk in.
     pub(super) fn is(&self, known: &Known) -> bool {
         (&self.known.identity, &self.known.federation) == (&known.identity, &known.federation)
+    }
+
+    /// How it is to be talked to, after all that was spoken with it.
+    pub(super) fn limits(&self) -> Limits {
+        let Limits { highest, lowest } = self.known.limits;
+        let spoken = self.spoken.map_or(0, Suite::number);
+        Limits {
+            highest: highest.max(spoken),
+            lowest: lowest.max(spoken),
+        }
+    }
+
+    /// There is a session in this suite, proven by both ends.
+    pub(super) fn spoke(&mut self, suite: Suite) {
+        self.spoken = self.spoken.max(Some(suite));
     }
 
     /// Takes these as the limits from now on. What there is in a suite below them is forgotten, as is what was begun under others.

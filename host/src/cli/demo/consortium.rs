@@ -1,5 +1,5 @@
-//! How the demo's nodes come to talk to each other: in suites 2 and 3 by a roster that a consortium's key has signed, in suite 1 by leave of their
-//! operators.
+//! How the demo's nodes come to talk to each other: in suites 2 and 3 by a roster that a consortium's key has signed, in suite 1 by
+//! leave of their operators.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
