@@ -4,7 +4,7 @@
 //! another length, the vector is counted as refused by the compiler.
 
 use backchannel::primitives::{
-    AeadError, HmacSha256, KemSecret, chacha20_poly1305_open, chacha20_poly1305_seal, ecdh,
+    self, AeadError, HmacSha256, KemSecret, chacha20_poly1305_open, chacha20_poly1305_seal, ecdh,
     hkdf_sha256, kem_encapsulate, parse_public_key_pem, xchacha20_poly1305_open,
     xchacha20_poly1305_seal,
 };
@@ -76,9 +76,12 @@ fn ecdsa_takes_signatures_of_the_key_and_no_others() {
     let set = TestSet::load(TestName::EcdsaSecp256r1Sha256).expect("vectors");
     for group in &set.test_groups {
         let key = VerifyingKey::from_sec1_bytes(&group.key.key).expect("a public key");
+        let ours = primitives::VerifyingKey::new(&PublicKey::from(&key));
         for test in &group.tests {
             let signature = Signature::from_der(&test.sig);
             let good = signature.is_ok_and(|signature| key.verify(&test.msg, &signature).is_ok());
+            holds(test.result, good, "ECDSA by p256", test.tc_id);
+            let good = ours.accepts(&test.msg, &test.sig);
             holds(test.result, good, "ECDSA", test.tc_id);
         }
     }

@@ -9,33 +9,44 @@ use rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 
 /// A cryptographically secure generator that can be shared. Clones draw from the same stream.
 #[derive(Clone)]
-pub struct Randomness(Arc<Mutex<ChaCha20Rng>>);
+pub struct Randomness {
+    generator: Arc<Mutex<ChaCha20Rng>>,
+    from_seed: bool,
+}
 
 impl Randomness {
     /// Seeded by the operating system. Fails when that has no randomness to give, as very early at boot.
     pub fn from_system() -> Result<Self, getrandom::Error> {
-        Ok(Self::new(ChaCha20Rng::try_from_rng(
-            &mut getrandom::SysRng,
-        )?))
+        let generator = ChaCha20Rng::try_from_rng(&mut getrandom::SysRng)?;
+        Ok(Self {
+            generator: Arc::new(Mutex::new(generator)),
+            from_seed: false,
+        })
     }
 
     /// For simulations and tests: the same seed gives the same stream.
     pub fn from_seed(seed: u64) -> Self {
-        Self::new(ChaCha20Rng::seed_from_u64(seed))
+        Self::from_rng(ChaCha20Rng::seed_from_u64(seed))
     }
 
     /// Of a generator that was seeded already.
     pub(crate) fn from_rng(generator: ChaCha20Rng) -> Self {
-        Self::new(generator)
+        Self {
+            generator: Arc::new(Mutex::new(generator)),
+            from_seed: true,
+        }
     }
 
-    fn new(generator: ChaCha20Rng) -> Self {
-        Self(Arc::new(Mutex::new(generator)))
+    /// Whether a seed decides what is drawn. Then all that is drawn has to come from here; else libraries may ask the system.
+    pub fn is_from_seed(&self) -> bool {
+        self.from_seed
     }
 
     fn generator(&self) -> MutexGuard<'_, ChaCha20Rng> {
         // A panic elsewhere cannot leave a stream cipher half-advanced in a way that matters.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.generator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,11 +4,10 @@ use backchannel::message::{Inner, NodeId, OverlayMessage, ResearcherId, Value};
 use backchannel::overlay::suite1::{Drawn, seal_with};
 use backchannel::overlay::{ChannelKeys, open, seal};
 use backchannel::primitives::{chacha20_xor, concat_kdf, ecdh, parse_public_key_pem, sorted_ids};
+use backchannel::randomness::Randomness;
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey};
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use serde_json::Value as Json;
 
 use crate::fixture::{Report, array, bytes, key_pair, known_value, list, load, text};
@@ -151,8 +150,8 @@ fn check_own_seal(
 ) {
     let name = text(case, "name");
     let setup = case["setup"].as_bool().expect("a Boolean");
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let drawn = Drawn::fresh(sender, inner, &mut rng).expect(name);
+    let mut rng = Randomness::from_seed(1);
+    let drawn = Drawn::fresh(sender, &inner.encode(), &mut rng).expect(name);
     let signature = Signature::from_der(&drawn.signature).expect("a signature");
     let public = text(case, "signed_by_public_pem").as_bytes();
     let public = parse_public_key_pem(public).expect("the signer's key");

@@ -23,6 +23,7 @@ pub fn inner_message(input: &[u8]) -> bool {
         return false;
     };
     let signed = inner.to_value().encode();
+    assert_eq!(inner.encode(), signed);
     let read = Value::decode(&signed).map(Inner::from_value);
     let read = read.expect("a value").expect("the same message");
     assert_eq!(read.to_value().encode(), signed);

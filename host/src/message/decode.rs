@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{Integer, IntegerTooLong, MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_VALUES, Value};
 
+/// So many keys of a map are compared one by one, as those of any message are, before there is a set of them.
+const FEW_KEYS: usize = 16;
+
 /// Why bytes are not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -174,14 +177,14 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, length: usize, depth: usize) -> Result<Value, DecodeError> {
         let depth = self.descend(length, depth)?;
-        let mut entries = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut entries = Vec::with_capacity(length.min(FEW_KEYS));
+        let mut many = BTreeSet::new();
         for _ in 0..length {
             let key = self.value(depth)?;
             if !key.is_hashable() {
                 return Err(DecodeError::UnhashableKey);
             }
-            if !seen.insert(key.encode()) {
+            if is_known(&key, &entries, &mut many) {
                 return Err(DecodeError::DuplicateKey);
             }
             entries.push((key, self.value(depth)?));
@@ -230,6 +233,21 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(bytes)
     }
+}
+
+/// Whether a key is one of those before it: by what they are written as. Of `many`, all that were there are remembered so.
+fn is_known(key: &Value, before: &[(Value, Value)], many: &mut BTreeSet<Vec<u8>>) -> bool {
+    if before.len() < FEW_KEYS {
+        return before.iter().any(|(known, _)| match (known, key) {
+            (Value::Str(known), Value::Str(key)) => known == key,
+            (Value::Str(_), _) | (_, Value::Str(_)) => false,
+            (known, key) => known.encode() == key.encode(),
+        });
+    }
+    if many.is_empty() {
+        many.extend(before.iter().map(|(known, _)| known.encode()));
+    }
+    !many.insert(key.encode())
 }
 
 fn int(value: impl Into<i64>) -> Value {
@@ -342,6 +360,19 @@ mod tests {
         // {5: nil, 5: nil}
         let bytes = [0x82, 5, 0xc0, 0xcc, 5, 0xc0];
         assert_eq!(Value::decode(&bytes), Err(DecodeError::DuplicateKey));
+        // The last key of some is any of those before, in another form.
+        for count in 2..40u8 {
+            for again in 0..count {
+                let mut bytes = vec![0xde, 0, count + 1];
+                (0..count).for_each(|key| bytes.extend([key, 0xc0]));
+                assert_eq!(
+                    Value::decode(&[&bytes[..], &[0xcc, count, 0xc0]].concat()).err(),
+                    None
+                );
+                bytes.extend([0xcc, again, 0xc0]);
+                assert_eq!(Value::decode(&bytes), Err(DecodeError::DuplicateKey));
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The inner message: what one node says to another, end to end.
 
 use super::record::{self, MessageError, Record};
+use super::value::Extent;
 use super::{NodeId, RequestId, Value, ids};
 
 /// The kinds that Fed-BioMed knows. Plugins may bring others.
@@ -96,6 +97,31 @@ impl Inner {
         ];
         let own = self.fields.as_map().unwrap_or_default();
         record::write(&self.kind, fields, own.iter().cloned())
+    }
+
+    /// The bytes of that map.
+    pub fn encode(&self) -> Vec<u8> {
+        let request_id = self.request_id.as_ref().map(RequestId::as_str);
+        let fields = [
+            ("node_id", record::Field::Text(self.source.as_str())),
+            ("dest_node_id", record::Field::Text(self.dest.as_str())),
+            ("request_id", request_id.into()),
+        ];
+        let own = self.fields.as_map().unwrap_or_default();
+        record::encode(&self.kind, &fields, own)
+    }
+
+    /// How deep that map is nested, and how many values it is made of.
+    pub(crate) fn extent(&self) -> Extent {
+        /// Version, ids and class, each with its name.
+        const COMMON_VALUES: usize = 4 * 2 + 6;
+        /// The class is a map in the map.
+        const LEAST_DEPTH: usize = 2;
+        let Extent { depth, values } = self.fields.extent();
+        Extent {
+            depth: depth.max(LEAST_DEPTH),
+            values: values + COMMON_VALUES,
+        }
     }
 
     /// Reads the message from its map. The fields of the six known kinds are checked as the reference checks them, and
@@ -216,6 +242,8 @@ mod tests {
     fn a_plugin_names_its_fields_freely_but_for_the_reserved_names() {
         let free = vec![("anything".into(), Value::List(vec![]))];
         let message = inner("SiteGreeting", free).unwrap();
+        assert_eq!(message.encode(), message.to_value().encode());
+        assert_eq!(message.extent(), message.to_value().extent());
         assert_eq!(Inner::from_value(message.to_value()), Ok(message));
         for reserved in [
             "node_id",

@@ -34,6 +34,7 @@ pub(crate) use record::{check_version, is_reserved};
 pub use replies::{SecaggReply, ToResearcher};
 pub use researcher::{SetupRequest, ToNode};
 pub(crate) use text::{LONGEST_LINE, one_line};
+pub(crate) use value::Extent;
 pub use value::Value;
 
 /// The messaging protocol we speak. A peer's version is accepted when it has the same major number and is not newer.

@@ -1,6 +1,6 @@
 //! The outer message: what the relay sees and passes on.
 
-use super::record::{self, MessageError, Record};
+use super::record::{self, Field, MessageError, Record};
 use super::{NodeId, ResearcherId, Value};
 
 const CLASS: &str = "OverlayMessage";
@@ -29,15 +29,15 @@ impl OverlayMessage {
     /// The message as bytes, fields in the reference's order.
     pub fn encode(&self) -> Vec<u8> {
         let fields = [
-            ("researcher_id", self.researcher_id.as_str().into()),
-            ("node_id", self.source.as_str().into()),
-            ("dest_node_id", self.dest.as_str().into()),
-            ("overlay", Value::Bin(self.overlay.clone())),
-            ("setup", self.setup.into()),
-            ("salt", Value::Bin(self.salt.clone())),
-            ("nonce", Value::Bin(self.nonce.clone())),
+            ("researcher_id", Field::Text(self.researcher_id.as_str())),
+            ("node_id", Field::Text(self.source.as_str())),
+            ("dest_node_id", Field::Text(self.dest.as_str())),
+            ("overlay", Field::Bytes(&self.overlay)),
+            ("setup", Field::Flag(self.setup)),
+            ("salt", Field::Bytes(&self.salt)),
+            ("nonce", Field::Bytes(&self.nonce)),
         ];
-        record::write(CLASS, fields, []).encode()
+        record::encode(CLASS, &fields, &[])
     }
 
     /// Reads the message. Errors: not an overlay message, a field that is missing, unknown or of the wrong type, an

@@ -1,6 +1,9 @@
 //! What all messages share: a map of named fields that carries its class and the protocol version.
 
+use rmp::encode::{self, ByteBuf};
+
 use super::ids::{self, IdError};
+use super::value::LENGTH_BYTES;
 use super::{DecodeError, Integer, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, Value};
 
 const VERSION_FIELD: &str = "protocol_version";
@@ -8,6 +11,9 @@ const TYPE_FIELD: &str = "__type_message__";
 
 /// Where the reference keeps its message classes. Required in each message and read by nobody.
 const MODULE: &str = "fedbiomed.common.message";
+
+/// The most bytes that a message takes beside its class's name and its fields.
+const AROUND_BYTES: usize = 128;
 
 /// Why a value is not the message it should be. The sender's fault, always.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -307,6 +313,71 @@ pub(super) fn write<'a>(
     entries.extend(own);
     entries.push((TYPE_FIELD.into(), kind));
     Value::Map(entries)
+}
+
+/// A field on its way to a message's bytes. Borrowed: what is long is copied once.
+#[derive(Clone, Copy)]
+pub(super) enum Field<'a> {
+    Nil,
+    Flag(bool),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> From<Option<&'a str>> for Field<'a> {
+    /// `None` is nil.
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Nil, Self::Text)
+    }
+}
+
+/// The bytes of what [`write`] makes of the same.
+pub(super) fn encode(class: &str, fields: &[(&str, Field<'_>)], own: &[(Value, Value)]) -> Vec<u8> {
+    let most = |(name, field): &(&str, Field<'_>)| {
+        let long = match field {
+            Field::Nil | Field::Flag(_) => 0,
+            Field::Text(text) => text.len(),
+            Field::Bytes(bytes) => bytes.len(),
+        };
+        2 * LENGTH_BYTES + name.len() + long
+    };
+    let most_own = |(name, value): &(Value, Value)| name.most_bytes() + value.most_bytes();
+    let most = fields.iter().map(most).sum::<usize>() + own.iter().map(most_own).sum::<usize>();
+    // Bytes that grow leave copies where they were, which nobody clears.
+    let mut bytes = ByteBuf::with_capacity(AROUND_BYTES + class.len() + most);
+    let out = &mut bytes;
+    // Writing to memory cannot fail: the error type has no values.
+    let text = |text: &str, out: &mut ByteBuf| {
+        let Ok(()) = encode::write_str(out, text);
+    };
+    let Ok(_) = encode::write_map_len(out, (2 + fields.len() + own.len()) as u32);
+    text(VERSION_FIELD, out);
+    text(PROTOCOL_VERSION, out);
+    for (name, field) in fields {
+        text(name, out);
+        match field {
+            Field::Nil => {
+                let Ok(()) = encode::write_nil(out);
+            }
+            Field::Flag(truth) => {
+                let Ok(()) = encode::write_bool(out, *truth);
+            }
+            Field::Text(field) => text(field, out),
+            Field::Bytes(long) => {
+                let Ok(()) = encode::write_bin(out, long);
+            }
+        }
+    }
+    for (name, value) in own {
+        name.write(out);
+        value.write(out);
+    }
+    text(TYPE_FIELD, out);
+    let Ok(_) = encode::write_map_len(out, 2);
+    for part in ["module", MODULE, "class", class] {
+        text(part, out);
+    }
+    bytes.into_vec()
 }
 
 /// The bytes of a message between researcher and node: all begin with the ids of request and researcher.

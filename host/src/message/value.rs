@@ -14,9 +14,26 @@ use super::Integer;
 /// A number with its marker, at most.
 const NUMBER_BYTES: usize = 9;
 /// The marker of a text, a list or a map, and its length, at most.
-const LENGTH_BYTES: usize = 5;
+pub(super) const LENGTH_BYTES: usize = 5;
 /// What [`write_type`] writes, at most.
 const TYPE_BYTES: usize = 1 + 9 + 6 + 6;
+
+/// The values beside its value that a map with a `__type__` is made of: itself, two keys and the type.
+const TYPE_VALUES: usize = 4;
+
+/// How deep a value is nested, and how many values it is made of, itself included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) depth: usize,
+    pub(crate) values: usize,
+}
+
+impl Extent {
+    const ONE: Self = Self {
+        depth: 0,
+        values: 1,
+    };
+}
 
 /// A value of a message.
 ///
@@ -145,8 +162,50 @@ impl Value {
         }
     }
 
+    /// How deep it is nested on the wire, and how many values it has there: what [`MAX_DEPTH`](super::MAX_DEPTH) and
+    /// [`MAX_VALUES`](super::MAX_VALUES) bound.
+    pub(crate) fn extent(&self) -> Extent {
+        let within = |items: &[Value]| {
+            items.iter().fold(Extent::default(), |sum, item| {
+                let item = item.extent();
+                Extent {
+                    depth: sum.depth.max(item.depth),
+                    values: sum.values + item.values,
+                }
+            })
+        };
+        // A list or map around it, and that many more values.
+        let around = |within: Extent, levels: usize, values: usize| Extent {
+            depth: within.depth + levels,
+            values: within.values + values,
+        };
+        match self {
+            Self::Int(integer) if integer.to_i64().is_none() && integer.to_u64().is_none() => {
+                around(Extent::ONE, 1, TYPE_VALUES)
+            }
+            Self::Nil
+            | Self::Bool(_)
+            | Self::Int(_)
+            | Self::Float(_)
+            | Self::Str(_)
+            | Self::Bin(_) => Extent::ONE,
+            Self::List(items) => around(within(items), 1, 1),
+            Self::Tuple(items) | Self::Set(items) => around(within(items), 2, 1 + TYPE_VALUES),
+            Self::Map(entries) => {
+                let entries = entries.iter().fold(Extent::default(), |sum, (key, value)| {
+                    let (key, value) = (key.extent(), value.extent());
+                    Extent {
+                        depth: sum.depth.max(key.depth).max(value.depth),
+                        values: sum.values + key.values + value.values,
+                    }
+                });
+                around(entries, 1, 1)
+            }
+        }
+    }
+
     /// As many bytes as it is written in, or some more.
-    fn most_bytes(&self) -> usize {
+    pub(super) fn most_bytes(&self) -> usize {
         let all = |items: &[Value]| items.iter().map(Value::most_bytes).sum::<usize>();
         match self {
             Self::Nil | Self::Bool(_) => 1,
@@ -164,7 +223,7 @@ impl Value {
         }
     }
 
-    fn write(&self, out: &mut ByteBuf) {
+    pub(super) fn write(&self, out: &mut ByteBuf) {
         // Writing to memory cannot fail: the error type has no values.
         match self {
             Self::Nil => {
@@ -335,6 +394,39 @@ mod tests {
         for value in values {
             let (most, bytes) = (value.most_bytes(), value.encode());
             assert!(bytes.len() <= most, "{value:?}: {} of {most}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_value_is_as_deep_and_has_as_many_values_as_its_reader_finds() {
+        let large = || Value::Int(Integer::from_signed_bytes_be(&[1; 20]).expect("short enough"));
+        let all = vec![
+            Value::Nil,
+            5.into(),
+            u64::MAX.into(),
+            large(),
+            "text".into(),
+        ];
+        let nested = [
+            Value::Tuple(vec![large()]),
+            Value::Set(all.clone()),
+            Value::List(vec![Value::Tuple(all.clone())]),
+            Value::Map(vec![("key".into(), large()), (5.into(), Value::List(all))]),
+            Value::Map(vec![(Value::Tuple(vec![large()]), Value::Nil)]),
+        ];
+        for value in nested {
+            let Extent { depth, values } = value.extent();
+            let inside = |levels, more: usize| {
+                let mut around = vec![Value::Nil; more];
+                around.push(value.clone());
+                (0..levels).fold(Value::List(around), |inner, _| Value::List(vec![inner]))
+            };
+            let deepest = super::super::MAX_DEPTH - depth;
+            assert!(Value::decode(&inside(deepest - 1, 0).encode()).is_ok());
+            assert!(Value::decode(&inside(deepest, 0).encode()).is_err());
+            let most = super::super::MAX_VALUES - values - 1;
+            assert!(Value::decode(&inside(0, most).encode()).is_ok());
+            assert!(Value::decode(&inside(0, most + 1).encode()).is_err());
         }
     }
 

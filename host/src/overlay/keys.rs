@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::primitives::{self, KeyFormatError};
+use crate::primitives::{self, KeyFormatError, SigningKey, VerifyingKey};
 
 /// The key pair that is published with Fed-BioMed. It is a private key in a source tree on purpose: every node of every
 /// installation has it, and channel set-up is encrypted and signed with it. It protects nothing from anyone who has
@@ -28,8 +27,8 @@ impl ChannelKeys {
     /// The channel between this node's key and the peer's.
     pub fn new(own: &SecretKey, peer: &PublicKey) -> Self {
         Self {
-            signing: SigningKey::from(own),
-            verifying: VerifyingKey::from(peer),
+            signing: SigningKey::new(own),
+            verifying: VerifyingKey::new(peer),
             shared: primitives::ecdh(own, peer),
             published: false,
         }
@@ -37,17 +36,17 @@ impl ChannelKeys {
 
     /// This node's private key on the channel, to be stored.
     pub fn own_secret_key(&self) -> SecretKey {
-        SecretKey::from(self.signing.as_nonzero_scalar())
+        self.signing.secret_key()
     }
 
     /// This node's public key on the channel.
     pub fn own_public_key(&self) -> PublicKey {
-        PublicKey::from(self.signing.verifying_key())
+        self.signing.public_key()
     }
 
     /// The peer's public key on the channel.
     pub fn peer_public_key(&self) -> PublicKey {
-        PublicKey::from(&self.verifying)
+        self.verifying.public_key()
     }
 
     /// The key pair published with Fed-BioMed, used against itself: for channel set-up only, and proof of nothing.

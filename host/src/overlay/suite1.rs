@@ -11,14 +11,17 @@
 //! canonical forms pass. There is no MAC, no replay protection and no forward secrecy, and the outer fields
 //! `researcher_id` and `setup` are not authenticated: those are the suite's limits, kept to talk to Fed-BioMed.
 
-use p256::ecdsa::signature::{RandomizedSigner, Verifier};
-use p256::ecdsa::{DerSignature, Signature};
-use rand_core::CryptoRng;
+use rand_core::Rng;
+use rmp::encode::{self, ByteBuf};
 use zeroize::Zeroizing;
 
 use super::{ChannelKeys, OpenError, SealError};
-use crate::message::{Inner, MAX_MESSAGE_BYTES, NodeId, OverlayMessage, ResearcherId, Value};
+use crate::message::{
+    DecodeError, Extent, Inner, MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_VALUES, NodeId, OverlayMessage,
+    ResearcherId, Value,
+};
 use crate::primitives;
+use crate::randomness::Randomness;
 
 /// Length of a salt, in bytes.
 pub const SALT_BYTES: usize = 32;
@@ -28,6 +31,10 @@ pub const NONCE_BYTES: usize = 16;
 
 /// What an outer message has beside its plaintext, at most, in bytes: ids, names of fields, salt and nonce.
 const OUTER_BYTES: usize = 4096;
+
+/// The levels that a payload is deeper than its message, and the values that it has more: itself, two names, the signature.
+const PAYLOAD_DEPTH: usize = 1;
+const PAYLOAD_VALUES: usize = 4;
 
 /// What is drawn anew for each message.
 pub struct Drawn {
@@ -40,24 +47,24 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// Draws salt and nonce, and signs `inner`. The signature's nonce is hedged: RFC 6979 with added randomness.
+    /// Draws salt and nonce, and signs `message`: an inner message's canonical bytes.
     pub fn fresh(
         keys: &ChannelKeys,
-        inner: &Inner,
-        rng: &mut impl CryptoRng,
+        message: &[u8],
+        randomness: &mut Randomness,
     ) -> Result<Self, SealError> {
-        let message = Zeroizing::new(inner.to_value().encode());
-        let signature: Signature = keys
-            .signing
-            .try_sign_with_rng(rng, &message)
-            .map_err(|_| SealError::Signing)?;
+        let signature = if randomness.is_from_seed() {
+            keys.signing.sign_with(message, randomness)
+        } else {
+            keys.signing.sign(message)
+        };
         let mut drawn = Self {
             salt: [0; SALT_BYTES],
             nonce: [0; NONCE_BYTES],
-            signature: DerSignature::from(signature).as_bytes().to_vec(),
+            signature: signature.map_err(|_| SealError::Signing)?,
         };
-        rng.fill_bytes(&mut drawn.salt);
-        rng.fill_bytes(&mut drawn.nonce);
+        randomness.fill_bytes(&mut drawn.salt);
+        randomness.fill_bytes(&mut drawn.nonce);
         Ok(drawn)
     }
 }
@@ -71,15 +78,11 @@ pub fn seal(
     researcher: &ResearcherId,
     inner: &Inner,
     setup: bool,
-    rng: &mut impl CryptoRng,
+    randomness: &mut Randomness,
 ) -> Result<OverlayMessage, SealError> {
-    seal_with(
-        keys,
-        researcher,
-        inner,
-        setup,
-        Drawn::fresh(keys, inner, rng)?,
-    )
+    let message = Zeroizing::new(inner.encode());
+    let drawn = Drawn::fresh(keys, &message, randomness)?;
+    sealed(keys, researcher, inner, &message, setup, drawn)
 }
 
 /// [`seal`] with what was drawn before. A salt and nonce must never serve two messages.
@@ -90,22 +93,37 @@ pub fn seal_with(
     setup: bool,
     drawn: Drawn,
 ) -> Result<OverlayMessage, SealError> {
+    let message = Zeroizing::new(inner.encode());
+    sealed(keys, researcher, inner, &message, setup, drawn)
+}
+
+/// `message` are the bytes of `inner`.
+fn sealed(
+    keys: &ChannelKeys,
+    researcher: &ResearcherId,
+    inner: &Inner,
+    message: &[u8],
+    setup: bool,
+    drawn: Drawn,
+) -> Result<OverlayMessage, SealError> {
     if setup != keys.published {
         return Err(SealError::WrongKeys);
     }
     if setup && !inner.is_channel_setup() {
         return Err(SealError::SetupKind(inner.kind.clone()));
     }
-    let payload = Value::Map(vec![
-        ("message".into(), inner.to_value()),
-        ("signature".into(), Value::Bin(drawn.signature)),
-    ]);
-    let mut overlay = payload.encode();
+    // The limits of a message count what is around the inner one too: what passed them alone may not pass in here.
+    let Extent { depth, values } = inner.extent();
+    if depth + PAYLOAD_DEPTH > MAX_DEPTH {
+        return Err(SealError::Unreadable(DecodeError::TooDeep));
+    }
+    if values + PAYLOAD_VALUES > MAX_VALUES {
+        return Err(SealError::Unreadable(DecodeError::TooManyValues));
+    }
+    let mut overlay = payload(message, &drawn.signature);
     if overlay.len() > MAX_MESSAGE_BYTES - OUTER_BYTES {
         return Err(SealError::TooLarge(overlay.len()));
     }
-    // The limits of a message count what is around the inner one too: what passed them alone may not pass in here.
-    Value::decode(&overlay).map_err(SealError::Unreadable)?;
     let key = message_key(keys, &drawn.salt, &inner.source, &inner.dest);
     primitives::chacha20_xor(&key, &drawn.nonce, &mut overlay);
     Ok(OverlayMessage {
@@ -117,6 +135,19 @@ pub fn seal_with(
         salt: drawn.salt.to_vec(),
         nonce: drawn.nonce.to_vec(),
     })
+}
+
+/// `{"message": message, "signature": signature}`, of the bytes of a message.
+fn payload(message: &[u8], signature: &[u8]) -> Vec<u8> {
+    const NAMES_BYTES: usize = 32;
+    let mut payload = ByteBuf::with_capacity(NAMES_BYTES + message.len() + signature.len());
+    // Writing to memory cannot fail: the error type has no values.
+    let Ok(_) = encode::write_map_len(&mut payload, 2);
+    let Ok(()) = encode::write_str(&mut payload, "message");
+    payload.as_mut_vec().extend_from_slice(message);
+    let Ok(()) = encode::write_str(&mut payload, "signature");
+    let Ok(()) = encode::write_bin(&mut payload, signature);
+    payload.into_vec()
 }
 
 /// Decrypts an outer message and checks that the sender meant it, for this receiver.
@@ -156,13 +187,12 @@ pub fn open(keys: &ChannelKeys, message: &OverlayMessage) -> Result<Inner, OpenE
 /// The message of a payload, once its signature is found good. Keys other than the two are ignored, as in the reference.
 fn verified(keys: &ChannelKeys, payload: Value) -> Result<Inner, OpenError> {
     let signature = payload.get("signature").ok_or(OpenError::PayloadForm)?;
-    let der = signature.as_bin().ok_or(OpenError::Signature)?;
-    let signature = Signature::from_der(der).map_err(|_| OpenError::Signature)?;
+    let signature = signature.as_bin().ok_or(OpenError::Signature)?.to_vec();
     let message = payload.take("message").ok_or(OpenError::PayloadForm)?;
     let signed = Zeroizing::new(message.encode());
-    keys.verifying
-        .verify(&signed, &signature)
-        .map_err(|_| OpenError::Signature)?;
+    if !keys.verifying.accepts(&signed, &signature) {
+        return Err(OpenError::Signature);
+    }
     Ok(Inner::from_value(message)?)
 }
 
@@ -179,16 +209,13 @@ fn message_key(
 
 #[cfg(test)]
 mod tests {
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
-
     use super::*;
-    use crate::message::{DecodeError, MAX_DEPTH, RequestId};
+    use crate::message::RequestId;
 
     struct Pair {
         a: ChannelKeys,
         b: ChannelKeys,
-        rng: ChaCha20Rng,
+        rng: Randomness,
     }
 
     fn pair() -> Pair {
@@ -196,11 +223,11 @@ mod tests {
         Pair {
             a: ChannelKeys::new(&a, &b.public_key()),
             b: ChannelKeys::new(&b, &a.public_key()),
-            rng: ChaCha20Rng::seed_from_u64(1),
+            rng: Randomness::seed_from_u64(1),
         }
     }
 
-    fn inner(kind: &str, rng: &mut ChaCha20Rng) -> Inner {
+    fn inner(kind: &str, rng: &mut Randomness) -> Inner {
         let fields = match kind {
             "KeyRequest" => vec![("secagg_id".into(), "run".into())],
             _ => vec![],

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what it is used for. Elliptic-curve keys are on P-256 (FIPS 186-5) throughout.
 
+mod ecdsa;
 mod kem;
 
 use chacha20::ChaCha20LegacyCore;
@@ -15,6 +16,7 @@ use p256::{NonZeroScalar, PublicKey, Scalar, SecretKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use ecdsa::{SignError, SigningKey, VerifyingKey};
 pub use kem::{
     KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KemKeyError, KemSecret, kem_encapsulate,
 };

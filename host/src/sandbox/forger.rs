@@ -3,7 +3,6 @@
 
 use p256::SecretKey;
 use p256::elliptic_curve::Generate;
-use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use tokio::time::sleep;
 
@@ -12,6 +11,7 @@ use super::relay::Relay;
 use crate::message::{Inner, NodeId, OverlayMessage, RequestId, ResearcherId, Value};
 use crate::overlay::{self, ChannelKeys};
 use crate::primitives::public_key_pem;
+use crate::randomness::Randomness;
 
 /// How many messages it makes in the time of an accident.
 const FORGED: u32 = 100;
@@ -38,7 +38,7 @@ pub(super) struct Forger {
     /// A researcher that the nodes do not know.
     other: ResearcherId,
     nodes: Vec<NodeId>,
-    rng: ChaCha20Rng,
+    rng: Randomness,
 }
 
 impl Forger {
@@ -55,7 +55,7 @@ impl Forger {
             researcher,
             other,
             nodes,
-            rng: planned.rng(),
+            rng: Randomness::from_rng(planned.rng()),
         }
     }
 

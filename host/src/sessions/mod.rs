@@ -266,8 +266,7 @@ impl Sessions {
         if content.source != self.own {
             return Err(SealError::Source);
         }
-        let value = Zeroizing::new(content.to_value());
-        let text = Zeroizing::new(value.encode());
+        let text = Zeroizing::new(content.encode());
         self.seal_content(&content.dest, researcher, &text, now, rng)
     }
 
