@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::message::NodeId;
@@ -58,7 +59,7 @@ pub enum LomError {
 const CHUNK: usize = 1024;
 const BLOCKS_PER_CHUNK: u64 = (CHUNK * 8 / 64) as u64;
 
-/// Masks `input` with the secrets shared with the other `parties`, of which `own` is one.
+/// Masks `input` with the secrets shared with the other `parties`, of which `own` is one. Uses all processors.
 ///
 /// Errors: no values, fewer than two parties, a party twice, no secret for one, values so large that the sum of all
 /// parties could overflow.
@@ -75,48 +76,53 @@ pub fn protect(
     if round.checked_add(input.len() as u64).is_none() {
         return Err(LomError::Round);
     }
+    let masks = parties
+        .iter()
+        .filter(|peer| *peer != own)
+        .map(|peer| {
+            let secret = pair_secrets
+                .get(peer)
+                .ok_or_else(|| LomError::NoSecret(peer.clone()))?;
+            Ok(Mask {
+                seed: pair_seed(secret, secagg_nonce, round),
+                is_added: peer < own,
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     let mut protected = input.to_vec();
-    for peer in parties.iter().filter(|peer| *peer != own) {
-        let secret = pair_secrets
-            .get(peer)
-            .ok_or_else(|| LomError::NoSecret(peer.clone()))?;
-        let seed = pair_seed(secret, secagg_nonce, round);
-        if peer < own {
-            apply_mask(
-                &seed,
-                secagg_nonce,
-                round,
-                &mut protected,
-                u64::wrapping_add,
-            );
-        } else {
-            apply_mask(
-                &seed,
-                secagg_nonce,
-                round,
-                &mut protected,
-                u64::wrapping_sub,
-            );
-        }
-    }
+    protected.par_chunks_mut(CHUNK).enumerate().for_each_init(
+        || Zeroizing::new([0; CHUNK * 8]),
+        |keystream, (number, chunk)| {
+            let number = number as u64;
+            let index = round + number * CHUNK as u64;
+            let nonce = advance_nonce(secagg_nonce, number * BLOCKS_PER_CHUNK);
+            for mask in &masks {
+                mask.apply(keystream, &nonce, index, chunk);
+            }
+        },
+    );
     Ok(protected)
 }
 
 /// Sums the protected vectors of all parties, modulo 2⁶⁴; the masks cancel out. If a party's vector is missing, the
-/// result is random.
+/// result is random. Uses all processors.
 pub fn aggregate(protected: &[Vec<u64>]) -> Result<Vec<u64>, LomError> {
     let [first, others @ ..] = protected else {
         return Err(LomError::Empty);
     };
-    let mut sums = first.clone();
-    for vector in others {
-        if vector.len() != sums.len() {
-            return Err(LomError::Lengths);
-        }
-        for (sum, value) in sums.iter_mut().zip(vector) {
-            *sum = sum.wrapping_add(*value);
-        }
+    if others.iter().any(|vector| vector.len() != first.len()) {
+        return Err(LomError::Lengths);
     }
+    let mut sums = first.clone();
+    sums.par_chunks_mut(CHUNK)
+        .enumerate()
+        .for_each(|(number, sums)| {
+            for vector in others {
+                for (sum, value) in sums.iter_mut().zip(&vector[number * CHUNK..]) {
+                    *sum = sum.wrapping_add(*value);
+                }
+            }
+        });
     Ok(sums)
 }
 
@@ -181,29 +187,34 @@ fn pair_seed(secret: &[u8; 32], nonce: &[u8; 16], round: u64) -> Zeroizing<[u8; 
     seed
 }
 
-fn apply_mask(
-    seed: &[u8; 32],
-    nonce: &[u8; 16],
-    round: u64,
-    values: &mut [u64],
-    apply: fn(u64, u64) -> u64,
-) {
-    let mut mask = Zeroizing::new([0; CHUNK * 8]);
-    let mut nonce = *nonce;
-    let mut index = round;
-    for chunk in values.chunks_mut(CHUNK) {
-        let mask = &mut mask[..chunk.len() * 8];
-        for place in mask.chunks_exact_mut(8) {
+/// The mask of one pair.
+struct Mask {
+    seed: Zeroizing<[u8; 32]>,
+    is_added: bool,
+}
+
+impl Mask {
+    /// Adds the mask to a chunk of values, or subtracts it. `index` is the place of the first in the vector, with the round added; `nonce`
+    /// is advanced to there. What is in `keystream` before does not matter.
+    fn apply(
+        &self,
+        keystream: &mut [u8; CHUNK * 8],
+        nonce: &[u8; 16],
+        index: u64,
+        values: &mut [u64],
+    ) {
+        let mask = &mut keystream[..values.len() * 8];
+        for (place, index) in mask.chunks_exact_mut(8).zip(index..) {
             place.copy_from_slice(&index.to_be_bytes());
-            index = index.wrapping_add(1);
         }
-        chacha20_xor(seed, &nonce, mask);
-        for (value, bytes) in chunk.iter_mut().zip(mask.chunks_exact(8)) {
-            let mut word = [0; 8];
-            word.copy_from_slice(bytes);
-            *value = apply(*value, u64::from_le_bytes(word));
+        chacha20_xor(&self.seed, nonce, mask);
+        let masks = mask.as_chunks::<8>().0.iter().copied();
+        let masked = values.iter_mut().zip(masks.map(u64::from_le_bytes));
+        if self.is_added {
+            masked.for_each(|(value, mask)| *value = value.wrapping_add(mask));
+        } else {
+            masked.for_each(|(value, mask)| *value = value.wrapping_sub(mask));
         }
-        nonce = advance_nonce(&nonce, BLOCKS_PER_CHUNK);
     }
 }
 

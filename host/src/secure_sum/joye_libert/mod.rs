@@ -17,10 +17,10 @@ mod packing;
 mod residue;
 
 use std::fmt;
-use std::num::NonZero;
 use std::str::FromStr;
 
 use crypto_bigint::{Odd, U256};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -83,11 +83,12 @@ pub fn protect(
     }
     let key = Key::new(key);
     let plaintexts = Zeroizing::new(packing.pack(values));
-    Ok(in_parallel(&plaintexts, |index, plaintext| {
+    let protected = plaintexts.par_iter().enumerate().map(|(index, plaintext)| {
         let mask = key.mask(index, round);
         let protected = BIPRIME.mul(&BIPRIME.enter_plaintext(plaintext), &mask);
         Ciphertext(BIPRIME.join(&BIPRIME.leave(&protected)))
-    }))
+    });
+    Ok(protected.collect())
 }
 
 /// Sums what all parties encrypted: `values` sums, opened with the researcher's key.
@@ -108,8 +109,7 @@ pub fn aggregate(
         return Err(JoyeLibertError::Lengths);
     }
     let key = Key::new(key);
-    let indices: Vec<usize> = (0..count).collect();
-    let opened = in_parallel(&indices, |index, _| {
+    let opened = (0..count).into_par_iter().map(|index| {
         let product = protected
             .iter()
             .filter_map(|vector| vector.get(index))
@@ -119,7 +119,7 @@ pub fn aggregate(
         let Residue { lower, upper } = BIPRIME.leave(&product);
         (lower == Digit::ONE).then_some(upper)
     });
-    let opened: Option<Vec<Digit>> = opened.into_iter().collect();
+    let opened: Option<Vec<Digit>> = opened.collect();
     packing
         .unpack(&opened.ok_or(JoyeLibertError::NotOpened)?, values)
         .ok_or(JoyeLibertError::Overflow)
@@ -178,38 +178,6 @@ fn hash(index: usize, round: u64) -> Digit {
     t[T_BYTES - 8..].copy_from_slice(&round.to_be_bytes());
     let digest = Sha256::new().chain_update(t).chain_update([1]).finalize();
     U256::from_be_slice(&digest).resize()
-}
-
-/// `work` on each item with its index, on all processors, results in order.
-fn in_parallel<T: Sync, O: Send>(items: &[T], work: impl Fn(usize, &T) -> O + Sync) -> Vec<O> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = items.len().div_ceil(threads).max(1);
-    let run = |first: usize, items: &[T]| -> Vec<O> {
-        let numbered = items.iter().enumerate();
-        numbered
-            .map(|(index, item)| work(first + index, item))
-            .collect()
-    };
-    std::thread::scope(|scope| {
-        let mut shares = items.chunks(share).enumerate();
-        let own = shares.next();
-        let others: Vec<_> = shares
-            .map(|(thread, items)| {
-                scope.spawn({
-                    let run = &run;
-                    move || run(thread * share, items)
-                })
-            })
-            .collect();
-        let mut results = own.map_or_else(Vec::new, |(_, items)| run(0, items));
-        for other in others {
-            match other.join() {
-                Ok(more) => results.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    })
 }
 
 impl fmt::Display for Ciphertext {
