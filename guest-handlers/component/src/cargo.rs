@@ -14,7 +14,7 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// growing it would cost the host a system call per message.
 const LINKER_FLAGS: [&str; 2] = [
     "-Clink-arg=-zstack-size=65536",
-    "-Clink-arg=--initial-memory=262144",
+    "-Clink-arg=--initial-memory=131072",
 ];
 
 /// What the outer Cargo or its user set for the native build, and would change or break this one.

@@ -1,6 +1,7 @@
 //! The wasm engine: limits, the instance pool, and the clock that interrupts guests.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub(super) const MEMORIES: u32 = 1;
 /// A guest that computes is interrupted this often, yields to other tasks, and has one tick of its budget taken.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
+/// After so many ticks without an instance the clock rests: a node that treats one message after the other does not wake it for each.
+const TICKS_BEFORE_REST: u32 = 20;
+
 /// What a metered engine counts as a millisecond of computing: about as many instructions as a machine does in that time.
 pub const FUEL_PER_MS: u64 = 1_000_000;
 
@@ -52,10 +56,11 @@ impl Runtime {
         std::thread::Builder::new()
             .name("wasm-epoch".into())
             .spawn(move || {
+                let mut idle = 0;
                 while let (Some(engine), Some(ticker)) = (weak.upgrade(), turning.upgrade()) {
                     engine.increment_epoch();
                     drop(engine);
-                    ticker.rest();
+                    ticker.wait(&mut idle);
                 }
             })?;
         Ok(Self {
@@ -129,36 +134,49 @@ impl Runtime {
 
     /// Keeps the clock ticking while the guard lives. Held by every instance.
     pub(super) fn ticking(&self) -> Ticking {
-        self.ticker.running(1);
+        self.ticker.begin();
         Ticking(self.ticker.clone())
     }
 }
 
-/// Counts instances, so that a node without work is not woken a thousand times a second.
+/// Counts instances, so that a node without work is not woken a thousand times a second. Counting takes no system call, unless the clock rests.
 #[derive(Default)]
 struct Ticker {
-    running: Mutex<isize>,
+    running: AtomicUsize,
+    is_resting: AtomicBool,
+    rests: Mutex<()>,
     wake: Condvar,
 }
 
 impl Ticker {
-    fn running(&self, change: isize) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *running += change;
-        if change > 0 && *running == 1 {
+    fn begin(&self) {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        // Either this is seen to be true, or the clock sees the instance before it rests.
+        if self.is_resting.load(Ordering::SeqCst) {
+            let _rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
             self.wake.notify_one();
         }
     }
 
-    /// One tick while instances are alive; without any, until there is one, or a second has passed.
-    fn rest(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if *running == 0 {
-            let _ = self.wake.wait_timeout(running, Duration::from_secs(1));
-        } else {
-            drop(running);
-            std::thread::sleep(TICK);
+    fn end(&self) {
+        self.running.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Waits for the next tick. After so many in a row without instances, it waits until there is one, or a second has passed.
+    fn wait(&self, idle: &mut u32) {
+        if self.running.load(Ordering::SeqCst) > 0 {
+            *idle = 0;
         }
+        if *idle < TICKS_BEFORE_REST {
+            *idle += 1;
+            return std::thread::sleep(TICK);
+        }
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_resting.store(true, Ordering::SeqCst);
+        if self.running.load(Ordering::SeqCst) == 0 {
+            let _ = self.wake.wait_timeout(rests, Duration::from_secs(1));
+        }
+        self.is_resting.store(false, Ordering::SeqCst);
     }
 }
 
@@ -167,7 +185,7 @@ pub(super) struct Ticking(Arc<Ticker>);
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        self.0.running(-1);
+        self.0.end();
     }
 }
 
