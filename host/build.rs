@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // `Bytes` are slices of what was received or is sent: a message of 100 MiB is not copied per slice.
         .bytes(".researcher")
+        .bytes(".backchannel.relay.v1.FromNode")
+        .bytes(".backchannel.relay.v1.Slice")
         .btree_map(".researcher")
         .compile_fds(files)?;
     Ok(())

@@ -13,7 +13,7 @@ use backchannel::proto::researcher::{
     Empty, FeedbackMessage, TaskRequest, TaskResponse, TaskResult,
 };
 use backchannel::transport::{
-    Certificate, LinkError, Prover, ServerAddress, ServerIdentity, token,
+    Certificate, LinkError, Prover, ServerAddress, ServerIdentity, line, receipt, token,
 };
 use futures::{Stream, StreamExt, stream};
 use tokio::net::TcpListener;
@@ -42,6 +42,8 @@ struct Seen {
 enum Asks {
     /// As Fed-BioMed's: it does not.
     Never,
+    /// It does not, and offers a line that does not get through to it.
+    NeverAndOffersALine,
     /// Whatever it is shown.
     Always,
     /// With a key that is none.
@@ -83,10 +85,17 @@ impl ResearcherService for Fake {
     ) -> Result<Response<Self::GetTaskUnaryStream>, Status> {
         let headers = headers(request.metadata());
         self.seen.polls.lock().unwrap().push(headers);
-        if self.asks != Asks::Never {
-            return Err(token::wanted("prove it".to_owned()));
+        let mut answer: Response<Self::GetTaskUnaryStream> =
+            Response::new(stream::pending().boxed());
+        match self.asks {
+            Asks::Never => {}
+            Asks::NeverAndOffersALine => {
+                receipt::number(answer.metadata_mut(), 1);
+                line::offer(answer.metadata_mut());
+            }
+            _ => return Err(token::wanted("prove it".to_owned())),
         }
-        Ok(Response::new(stream::pending().boxed()))
+        Ok(answer)
     }
 
     async fn reply_task(
@@ -203,6 +212,18 @@ async fn a_server_that_asks_for_no_proof_sees_no_difference() {
         );
     }
     assert_eq!(server.seen.challenges.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_node_polls_where_a_line_does_not_get_through() {
+    let server = Running::start(Asks::NeverAndOffersALine).await;
+    let node = server.node(None);
+
+    node.connected().await;
+    node.send(overlay("a", "b", 10)).await;
+    node.until(|state| state.acknowledged == 1).await;
+
+    assert_eq!(server.seen.polls.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

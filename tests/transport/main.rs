@@ -6,6 +6,7 @@ mod consortium;
 mod exchange;
 mod harness;
 mod hostile;
+mod lines;
 mod proof;
 mod requests;
 mod rosters;

@@ -9,12 +9,13 @@
 //! Anybody may poll under any id that is not in use, unless the relay has a [roster](Listing): then the nodes that it lists prove who they are
 //! ([`node_proof`](crate::node_proof)) before they get or say anything.
 //!
-//! Reading order: [`mailbox`], `nodes`, `poll`, `requests`, `service`, then [`Relay`]; `listing`, `challenges`, `gate`, `proving` for relays with a
+//! Reading order: [`mailbox`], `nodes`, `poll`, `requests`, `service`, `line`, then [`Relay`]; `listing`, `challenges`, `gate`, `proving` for relays with a
 //! roster.
 
 mod challenges;
 mod counts;
 mod gate;
+mod line;
 mod listing;
 pub mod mailbox;
 mod nodes;
@@ -48,12 +49,15 @@ pub use requests::{Answers, Failure, Protocol, REPLY_LIMIT, Request, Run};
 use crate::message::{NodeId, ResearcherId};
 use crate::metrics::Family;
 use crate::node_proof::Place;
+use crate::proto::relay::line_server::LineServer;
 use crate::proto::relay::node_proof_server::NodeProofServer;
 use crate::proto::researcher::researcher_service_server::ResearcherServiceServer;
 use crate::transport::certificate::{KEPT_CERTIFICATE, KEPT_KEY};
+use crate::transport::line::LONGEST_SAID;
 use crate::transport::{Certificate, CertificateError, ServerIdentity, give_up_on_silence};
 use counts::Tally;
 use gate::Gate;
+use line::Lines;
 use nodes::Nodes;
 use proving::Proving;
 use service::{Budget, Service};
@@ -65,6 +69,9 @@ const MAX_GRPC_MESSAGE: usize = 4 * 1024 * 1024;
 /// Largest message in which a node proves itself: an id of 256 bytes, a nonce, a proof.
 const LONGEST_PROOF: usize = 4096;
 
+/// Largest part of a line: a message, and what is around it.
+const LONGEST_FRAME: usize = LONGEST_SAID + 4096;
+
 /// A connection is tested so often, and given up when the test is not answered for as long: until then its node cannot
 /// come back.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -72,7 +79,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Most calls at a time on one connection. A node needs one poll and 32 replies.
+/// Most calls at a time on one connection. A node needs one poll, or line, and 32 replies.
 const MAX_CALLS: u32 = 128;
 
 /// How often messages that are too old are looked for.
@@ -286,6 +293,9 @@ impl Relay {
             closing,
             budget: Budget::new(),
         });
+        let lines = Lines {
+            service: Arc::clone(&service),
+        };
         let tls = ServerTlsConfig::new()
             .identity(identity.for_tonic())
             .timeout(HANDSHAKE_LIMIT);
@@ -296,6 +306,7 @@ impl Relay {
             .http2_keepalive_timeout(Some(KEEP_ALIVE))
             .max_concurrent_streams(MAX_CALLS)
             .add_optional_service(proving)
+            .add_service(LineServer::new(lines).max_decoding_message_size(LONGEST_FRAME))
             .add_service(
                 ResearcherServiceServer::from_arc(Arc::clone(&service))
                     .max_decoding_message_size(MAX_GRPC_MESSAGE)

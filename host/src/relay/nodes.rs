@@ -4,7 +4,7 @@
 //! a roster, is the [gate](super::gate)'s business, before anything comes here. So everything here is bounded, and a node's mailbox goes to one
 //! poll at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -105,9 +105,60 @@ pub(super) struct Known {
     greeted: Option<Instant>,
     /// Sent in part.
     pub(super) under_way: usize,
-    /// Sent in full, by the poll of this number, and not yet known to have arrived.
-    pub(super) unconfirmed: Option<(u64, Letter)>,
+    pub(super) unconfirmed: Unconfirmed,
     pub(super) wake: Arc<Notify>,
+}
+
+/// Messages that were sent by one poll, in their order, and are not yet known to have arrived.
+#[derive(Default)]
+pub(super) struct Unconfirmed {
+    poll: u64,
+    /// How many came before them on that poll, and have arrived.
+    arrived: u64,
+    letters: VecDeque<Letter>,
+}
+
+impl Unconfirmed {
+    pub(super) fn keep(&mut self, poll: u64, letter: Letter) {
+        if self.poll != poll {
+            // What another poll has sent was settled when this one began.
+            *self = Self {
+                poll,
+                ..Self::default()
+            };
+        }
+        self.letters.push_back(letter);
+    }
+
+    /// Of the messages that the poll has sent, the first so many have arrived; how many bytes those had that were kept.
+    pub(super) fn confirm(&mut self, poll: u64, messages: u64) -> usize {
+        let mut bytes = 0;
+        while poll == self.poll
+            && self.arrived < messages
+            && let Some(letter) = self.letters.pop_front()
+        {
+            self.arrived += 1;
+            bytes += letter.message.len();
+        }
+        bytes
+    }
+
+    /// Takes out one that is too old.
+    fn take_expired(&mut self, now: Instant) -> Option<Letter> {
+        if !self.letters.front()?.is_expired(now) {
+            return None;
+        }
+        self.arrived += 1;
+        self.letters.pop_front()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.letters.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.letters.iter().map(|letter| letter.message.len()).sum()
+    }
 }
 
 impl Known {
@@ -118,24 +169,20 @@ impl Known {
                 .is_some_and(|seen| now.saturating_duration_since(seen) < DISCONNECTED_AFTER)
     }
 
-    fn unconfirmed_bytes(&self) -> usize {
-        let unconfirmed = self.unconfirmed.as_ref();
-        unconfirmed.map_or(0, |(_, letter)| letter.message.len())
-    }
-
-    /// Puts back what did not arrive, going by what the node says; otherwise gives it out of its hands, and how many bytes it had.
+    /// Puts back what did not arrive, going by what the node says; the rest is out of its hands. How many bytes that had.
     fn settle(&mut self, received: Received) -> usize {
-        match self.unconfirmed.take() {
-            Some((poll, letter))
-                if received == Received::None
-                    || matches!(received, Received::Poll(other) if other != poll) =>
-            {
+        let mut unconfirmed = std::mem::take(&mut self.unconfirmed);
+        let arrived = match received {
+            Received::NotSaid => unconfirmed.bytes(),
+            Received::None => 0,
+            Received::Poll { number, messages } => unconfirmed.confirm(number, messages),
+        };
+        if received != Received::NotSaid {
+            for letter in unconfirmed.letters.into_iter().rev() {
                 self.mailbox.put_first(letter);
-                0
             }
-            Some((_, letter)) => letter.message.len(),
-            None => 0,
         }
+        arrived
     }
 
     /// Nothing of it is worth keeping.
@@ -151,8 +198,7 @@ impl Known {
 impl State {
     pub(super) fn expire(&mut self, id: &NodeId, now: Instant, tally: &Tally) {
         if let Some(node) = self.known.get_mut(id) {
-            let old = |(_, letter): &mut (u64, Letter)| letter.is_expired(now);
-            if let Some((_, letter)) = node.unconfirmed.take_if(old) {
+            while let Some(letter) = node.unconfirmed.take_expired(now) {
                 self.bytes -= letter.message.len();
             }
             while let Some(letter) = node.mailbox.take_expired(now) {
@@ -179,7 +225,7 @@ impl State {
 
     fn forget(&mut self, id: &NodeId, tally: &Tally) {
         if let Some(mut node) = self.known.remove(id) {
-            self.bytes -= node.mailbox.bytes() + node.unconfirmed_bytes();
+            self.bytes -= node.mailbox.bytes() + node.unconfirmed.bytes();
             while let Some(letter) = node.mailbox.take() {
                 tally.dropped(letter.class, DropReason::UnknownNode);
             }
@@ -211,12 +257,14 @@ impl Nodes {
     /// the same connection: then the client has given up the older one and we have not heard yet. A client whose
     /// connection broke is let in again when the broken one is noticed, by keep-alive within 20 s.
     ///
-    /// `received` tells whether what the poll before delivered has arrived; if not, it goes out first.
+    /// `received` tells whether what the poll before delivered has arrived; if not, it goes out first. A client may give up another poll for
+    /// this one, whose number it says.
     pub(super) fn begin_poll(
         self: &Arc<Self>,
         id: NodeId,
         address: Option<SocketAddr>,
         received: Received,
+        in_place_of: Option<u64>,
     ) -> Result<Poll, PollRefused> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -228,7 +276,8 @@ impl Nodes {
         let state = &mut *state;
         let node = state.known.entry(id.clone()).or_default();
         if node.poll.is_some() {
-            if address.is_none() || node.address != address {
+            let is_same_client = address.is_some() && node.address == address;
+            if !is_same_client && node.poll != in_place_of {
                 return Err(PollRefused::InUse);
             }
             node.wake.notify_waiters();
@@ -260,6 +309,16 @@ impl Nodes {
                 node.last_seen = Some(now);
                 node.wake.notify_waiters();
             }
+        }
+    }
+
+    /// A node says that so many messages of a poll have arrived, while that lasts.
+    pub(super) fn confirm(&self, id: &NodeId, poll: u64, messages: u64) {
+        let mut state = self.lock();
+        if let Some(node) = state.known.get_mut(id) {
+            let bytes = node.unconfirmed.confirm(poll, messages);
+            node.wake.notify_waiters();
+            state.bytes -= bytes;
         }
     }
 
@@ -389,7 +448,7 @@ pub(super) mod tests {
     /// What the next poll gets.
     pub(in crate::relay) async fn next(nodes: &Arc<Nodes>, node: &str) -> prost::bytes::Bytes {
         let delivery = nodes
-            .begin_poll(id(node), from(1), NotSaid)
+            .begin_poll(id(node), from(1), NotSaid, None)
             .unwrap()
             .next()
             .await
@@ -402,26 +461,32 @@ pub(super) mod tests {
     #[tokio::test]
     async fn refuses_a_second_poll_from_another_connection() {
         let (nodes, _stopping) = nodes();
-        let first = nodes.begin_poll(id("a"), from(1), NotSaid).unwrap();
+        let first = nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap();
 
         assert_eq!(
-            nodes.begin_poll(id("a"), from(2), NotSaid).err(),
+            nodes.begin_poll(id("a"), from(2), NotSaid, None).err(),
             Some(PollRefused::InUse)
         );
         assert_eq!(
-            nodes.begin_poll(id("a"), None, NotSaid).err(),
+            nodes.begin_poll(id("a"), None, NotSaid, None).err(),
             Some(PollRefused::InUse)
         );
 
         drop(first);
-        assert!(nodes.begin_poll(id("a"), from(2), NotSaid).is_ok());
+        assert!(nodes.begin_poll(id("a"), from(2), NotSaid, None).is_ok());
     }
 
     #[tokio::test]
     async fn a_poll_that_is_broken_off_gets_nothing_more() {
         let (nodes, _stopping) = nodes();
-        let [a, b] = ["a", "b"]
-            .map(|name| tokio::spawn(nodes.begin_poll(id(name), from(1), NotSaid).unwrap().next()));
+        let [a, b] = ["a", "b"].map(|name| {
+            tokio::spawn(
+                nodes
+                    .begin_poll(id(name), from(1), NotSaid, None)
+                    .unwrap()
+                    .next(),
+            )
+        });
         tokio::task::yield_now().await;
 
         nodes.break_off([&id("a"), &id("never")]);
@@ -475,29 +540,29 @@ pub(super) mod tests {
         let polls: Vec<_> = (0..MAX_NODES)
             .map(|n| {
                 nodes
-                    .begin_poll(id(&n.to_string()), from(1), NotSaid)
+                    .begin_poll(id(&n.to_string()), from(1), NotSaid, None)
                     .unwrap()
             })
             .collect();
         assert_eq!(
-            nodes.begin_poll(id("new"), from(1), NotSaid).err(),
+            nodes.begin_poll(id("new"), from(1), NotSaid, None).err(),
             Some(PollRefused::TooManyNodes)
         );
 
         drop(polls);
         assert_eq!(
-            nodes.begin_poll(id("new"), from(1), NotSaid).err(),
+            nodes.begin_poll(id("new"), from(1), NotSaid, None).err(),
             Some(PollRefused::TooManyNodes)
         );
         tokio::time::advance(MAX_AGE).await;
-        assert!(nodes.begin_poll(id("new"), from(1), NotSaid).is_ok());
+        assert!(nodes.begin_poll(id("new"), from(1), NotSaid, None).is_ok());
         assert_eq!(nodes.list().len(), MAX_NODES);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_stops_polling_is_disconnected_after_ten_seconds() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap());
         tokio::time::advance(DISCONNECTED_AFTER - Duration::from_millis(1)).await;
         assert!(nodes.is_connected(&id("a")));
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -508,7 +573,7 @@ pub(super) mod tests {
     #[tokio::test(start_paused = true)]
     async fn frees_the_memory_of_messages_nobody_fetched() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap());
         nodes.post(&id("a"), letter("x")).unwrap();
         tokio::time::advance(MAX_AGE).await;
         nodes.sweep();
@@ -520,7 +585,9 @@ pub(super) mod tests {
     #[tokio::test(start_paused = true)]
     async fn frees_the_memory_of_a_message_that_nobody_confirms() {
         let (nodes, _stopping) = nodes();
-        let poll = nodes.begin_poll(id("a"), from(1), Received::None).unwrap();
+        let poll = nodes
+            .begin_poll(id("a"), from(1), Received::None, None)
+            .unwrap();
         nodes.post(&id("a"), letter("x")).unwrap();
         poll.next().await.unwrap().done();
         assert_eq!(nodes.lock().bytes, 1);
@@ -530,7 +597,7 @@ pub(super) mod tests {
         assert_eq!(nodes.lock().bytes, 0);
         assert!(
             !nodes
-                .begin_poll(id("a"), from(1), Received::None)
+                .begin_poll(id("a"), from(1), Received::None, None)
                 .unwrap()
                 .has_mail()
         );
@@ -541,7 +608,7 @@ pub(super) mod tests {
         let (nodes, _stopping) = nodes();
         let wants = |port| {
             nodes
-                .begin_poll(id("a"), from(port), NotSaid)
+                .begin_poll(id("a"), from(port), NotSaid, None)
                 .unwrap()
                 .wants_greeting()
         };

@@ -1,12 +1,15 @@
 //! A poll that a relay holds, and the message it ends with.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use prost::bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::mailbox::Letter;
-use super::nodes::Nodes;
+use super::nodes::{Known, Nodes};
 use crate::message::NodeId;
 
 /// Why a poll ended without a message.
@@ -49,6 +52,17 @@ impl Poll {
         self.number
     }
 
+    /// By which the node's word that so many messages of this poll have come is passed on, while it lasts.
+    pub(super) fn confirming(&self) -> impl Fn(u64) + Send + Sync + use<> {
+        let (nodes, id, number) = (self.nodes.clone(), self.id.clone(), self.number);
+        move |messages| nodes.confirm(&id, number, messages)
+    }
+
+    /// A message of this class has been sent in full.
+    pub(super) fn delivered(&self, class: &'static str) {
+        self.nodes.tally.delivered(class);
+    }
+
     /// Whether the node seems to be new here and does not know its researcher.
     pub(super) fn wants_greeting(&self) -> bool {
         self.greet
@@ -76,6 +90,46 @@ impl Poll {
 
     /// Waits for the next message. Cancelling this loses nothing.
     pub(super) async fn next(self) -> Result<Delivery, PollEnded> {
+        let letter = self
+            .take(|node, letter| {
+                node.under_way += 1;
+                letter
+            })
+            .await?;
+        Ok(Delivery {
+            poll: self,
+            letter: Some(letter),
+        })
+    }
+
+    /// Waits for the next message, which counts as sent from then on: for a poll on which many are, once there are fewer than `most` that
+    /// may not have arrived. Cancelling this loses nothing.
+    pub(super) async fn next_of_many(&self, most: usize) -> Result<Letter, PollEnded> {
+        loop {
+            let wake = {
+                let state = self.nodes.lock();
+                let node = state.known.get(&self.id);
+                let held = node.filter(|node| node.poll == Some(self.number));
+                held.filter(|node| node.unconfirmed.len() >= most)
+                    .map(|node| woken(&node.wake))
+            };
+            match wake {
+                Some(wake) => wake.await,
+                None => break,
+            }
+        }
+        self.take(|node, letter| {
+            node.unconfirmed.keep(self.number, letter.clone());
+            letter
+        })
+        .await
+    }
+
+    /// Waits for the next message and takes it out, which is told to its node.
+    async fn take(
+        &self,
+        taken: impl Fn(&mut Known, Letter) -> Letter,
+    ) -> Result<Letter, PollEnded> {
         loop {
             let wake = {
                 let mut state = self.nodes.lock();
@@ -88,17 +142,9 @@ impl Poll {
                     return Err(PollEnded::Replaced);
                 };
                 if let Some(letter) = node.mailbox.take() {
-                    node.under_way += 1;
-                    drop(state);
-                    return Ok(Delivery {
-                        poll: self,
-                        letter: Some(letter),
-                    });
+                    return Ok(taken(node, letter));
                 }
-                // Registered under the lock, so that no message slips in between.
-                let mut wake = Box::pin(Arc::clone(&node.wake).notified_owned());
-                wake.as_mut().enable();
-                wake
+                woken(&node.wake)
             };
             tokio::select! {
                 () = wake => {}
@@ -106,6 +152,13 @@ impl Poll {
             }
         }
     }
+}
+
+/// To be made under the lock, so that no message slips in between.
+fn woken(wake: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
+    let mut woken = Box::pin(Arc::clone(wake).notified_owned());
+    woken.as_mut().enable();
+    woken
 }
 
 impl Drop for Poll {
@@ -140,7 +193,7 @@ impl Delivery {
     /// The message has been sent in full. It is kept until its node's next poll says that it came, if that node says so at all.
     pub(super) fn done(mut self) {
         if let Some(letter) = self.letter.take() {
-            self.poll.nodes.tally.delivered(letter.class);
+            self.poll.delivered(letter.class);
             let mut state = self.poll.nodes.lock();
             let length = letter.message.len();
             let mut kept = false;
@@ -149,7 +202,7 @@ impl Delivery {
                 // A newer poll has said already what it knows.
                 kept = self.poll.confirms && node.poll == Some(self.poll.number);
                 if kept {
-                    node.unconfirmed = Some((self.poll.number, letter));
+                    node.unconfirmed.keep(self.poll.number, letter);
                 }
             }
             if !kept {
@@ -176,6 +229,7 @@ impl Drop for Delivery {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mailbox::MAX_AGE;
     use super::super::nodes::tests::{NotSaid, from, id, letter, next, nodes};
     use super::*;
     use crate::transport::receipt::Received;
@@ -183,13 +237,13 @@ mod tests {
     #[tokio::test]
     async fn a_message_whose_delivery_broke_goes_out_first() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap());
         nodes.post(&id("a"), letter("first")).unwrap();
         nodes.post(&id("a"), letter("second")).unwrap();
 
         drop(
             nodes
-                .begin_poll(id("a"), from(1), NotSaid)
+                .begin_poll(id("a"), from(1), NotSaid, None)
                 .unwrap()
                 .next()
                 .await
@@ -205,14 +259,20 @@ mod tests {
     async fn a_message_goes_out_again_until_its_node_says_that_it_came() {
         let (nodes, _stopping) = nodes();
         let deliver = async |port, received| {
-            let poll = nodes.begin_poll(id("a"), from(port), received).unwrap();
+            let poll = nodes
+                .begin_poll(id("a"), from(port), received, None)
+                .unwrap();
             let number = poll.number();
             let delivery = poll.next().await.unwrap();
             let message = delivery.message();
             delivery.done();
             (message, number)
         };
-        drop(nodes.begin_poll(id("a"), from(1), Received::None).unwrap());
+        drop(
+            nodes
+                .begin_poll(id("a"), from(1), Received::None, None)
+                .unwrap(),
+        );
         nodes.post(&id("a"), letter("first")).unwrap();
         nodes.post(&id("a"), letter("second")).unwrap();
 
@@ -221,27 +281,83 @@ mod tests {
         // The node was started again, and then names what came before.
         let (message, earlier) = deliver(2, Received::None).await;
         assert_eq!(message, "first");
-        let (message, number) = deliver(3, Received::Poll(earlier - 1)).await;
+        let one_of = |number| Received::Poll {
+            number,
+            messages: 1,
+        };
+        let (message, number) = deliver(3, one_of(earlier - 1)).await;
         assert_eq!(message, "first");
-        let (message, last) = deliver(3, Received::Poll(number)).await;
+        let (message, last) = deliver(3, one_of(number)).await;
         assert_eq!(message, "second");
         let poll = nodes
-            .begin_poll(id("a"), from(4), Received::Poll(last))
+            .begin_poll(id("a"), from(4), one_of(last), None)
             .unwrap();
         assert!(!poll.has_mail());
         assert_eq!(nodes.lock().bytes, 0);
     }
 
     #[tokio::test]
+    async fn of_many_messages_those_go_out_again_that_their_node_does_not_confirm() {
+        let (nodes, _stopping) = nodes();
+        let line = nodes
+            .begin_poll(id("a"), from(1), Received::None, None)
+            .unwrap();
+        let number = line.number();
+        for text in ["1", "2", "3", "4"] {
+            nodes.post(&id("a"), letter(text)).unwrap();
+        }
+        for sent in ["1", "2", "3"] {
+            assert_eq!(line.next_of_many(10).await.unwrap().message, sent);
+        }
+        nodes.confirm(&id("a"), number, 1);
+        assert_eq!(nodes.lock().bytes, 3);
+
+        let arrived = Received::Poll {
+            number,
+            messages: 2,
+        };
+        let next = nodes.begin_poll(id("a"), from(1), arrived, None).unwrap();
+
+        assert_eq!(line.next_of_many(10).await.err(), Some(PollEnded::Replaced));
+        drop(line);
+        for sent in ["3", "4"] {
+            assert_eq!(next.next_of_many(10).await.unwrap().message, sent);
+        }
+        // What an earlier poll had sent says nothing of this one's.
+        nodes.confirm(&id("a"), number, 4);
+        assert_eq!(nodes.lock().bytes, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_messages_are_under_way_than_may_be() {
+        let (nodes, _stopping) = nodes();
+        let line = nodes
+            .begin_poll(id("a"), from(1), Received::None, None)
+            .unwrap();
+        for text in ["1", "2", "3"] {
+            nodes.post(&id("a"), letter(text)).unwrap();
+        }
+        for _ in 0..2 {
+            line.next_of_many(2).await.unwrap();
+        }
+        let waits = tokio::time::timeout(MAX_AGE / 2, line.next_of_many(2));
+        assert!(waits.await.is_err());
+
+        nodes.confirm(&id("a"), line.number(), 1);
+
+        assert_eq!(line.next_of_many(2).await.unwrap().message, "3");
+    }
+
+    #[tokio::test]
     async fn a_message_to_a_node_that_confirms_nothing_goes_out_once() {
         let (nodes, _stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap());
         nodes.post(&id("a"), letter("x")).unwrap();
         assert_eq!(next(&nodes, "a").await, "x");
 
         assert!(
             !nodes
-                .begin_poll(id("a"), from(2), NotSaid)
+                .begin_poll(id("a"), from(2), NotSaid, None)
                 .unwrap()
                 .has_mail()
         );
@@ -251,7 +367,12 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_wait_loses_nothing() {
         let (nodes, _stopping) = nodes();
-        let waiting = tokio::spawn(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap().next());
+        let waiting = tokio::spawn(
+            nodes
+                .begin_poll(id("a"), from(1), NotSaid, None)
+                .unwrap()
+                .next(),
+        );
         tokio::task::yield_now().await;
         waiting.abort();
         assert!(waiting.await.is_err());
@@ -263,7 +384,7 @@ mod tests {
     #[tokio::test]
     async fn a_stopping_relay_still_hands_out_what_is_there() {
         let (nodes, stopping) = nodes();
-        drop(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap());
+        drop(nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap());
         nodes.post(&id("a"), letter("x")).unwrap();
         stopping.cancel();
 
@@ -271,7 +392,7 @@ mod tests {
         assert_eq!(next(&nodes, "a").await, "x");
         assert!(!nodes.anything_due());
         let ended = nodes
-            .begin_poll(id("a"), from(1), NotSaid)
+            .begin_poll(id("a"), from(1), NotSaid, None)
             .unwrap()
             .next()
             .await;
@@ -281,10 +402,15 @@ mod tests {
     #[tokio::test]
     async fn a_second_poll_of_the_same_connection_replaces_the_first() {
         let (nodes, _stopping) = nodes();
-        let first = tokio::spawn(nodes.begin_poll(id("a"), from(1), NotSaid).unwrap().next());
+        let first = tokio::spawn(
+            nodes
+                .begin_poll(id("a"), from(1), NotSaid, None)
+                .unwrap()
+                .next(),
+        );
         tokio::task::yield_now().await;
 
-        let second = nodes.begin_poll(id("a"), from(1), NotSaid).unwrap();
+        let second = nodes.begin_poll(id("a"), from(1), NotSaid, None).unwrap();
 
         assert_eq!(first.await.unwrap().err(), Some(PollEnded::Replaced));
         nodes.post(&id("a"), letter("x")).unwrap();

@@ -25,6 +25,7 @@ use crate::proto::researcher::feedback_message::FeedbackType;
 use crate::proto::researcher::researcher_service_server::ResearcherService;
 use crate::proto::researcher::{Empty, FeedbackMessage, TaskRequest, TaskResponse, TaskResult};
 use crate::transport::chunks::{ChunkError, Reassembly, Slice, cut};
+use crate::transport::line;
 use crate::transport::receipt::{self, Received};
 use crate::transport::token::Token;
 
@@ -62,13 +63,13 @@ pub(super) struct Service {
 }
 
 /// Who makes a call, as far as the relay can see.
-struct Caller {
+pub(super) struct Caller {
     token: Option<Token>,
     address: Option<SocketAddr>,
 }
 
 impl Caller {
-    fn of<T>(request: &Request<T>) -> Self {
+    pub(super) fn of<T>(request: &Request<T>) -> Self {
         Self {
             token: Token::read(request.metadata()),
             address: request.remote_addr(),
@@ -84,6 +85,46 @@ impl Service {
             gate.admit(node, caller.token.as_ref(), call, caller.address)
         })
         .map_err(|denied| status_of(&denied))
+    }
+
+    /// Begins a poll, or a line in place of one.
+    pub(super) fn begin_poll(
+        &self,
+        node: String,
+        protocol_version: &str,
+        caller: &Caller,
+        received: Received,
+        in_place_of: Option<u64>,
+    ) -> Result<Poll, Status> {
+        let address = caller.address;
+        let id =
+            NodeId::try_from(node).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Err(error) = check_version(protocol_version) {
+            tracing::warn!(node = %id, version = ?protocol_version, "a node of another protocol version is refused");
+            return Err(Status::failed_precondition(error.to_string()));
+        }
+        self.admit(&id, caller, Call::Poll)?;
+        let begun = self
+            .nodes
+            .begin_poll(id.clone(), address, received, in_place_of);
+        let poll = begun.map_err(|refused| {
+            tracing::warn!(security = true, node = %id, ?address, "a poll is refused: {refused}");
+            match refused {
+                PollRefused::InUse => Status::already_exists(refused.to_string()),
+                PollRefused::TooManyNodes => Status::resource_exhausted(refused.to_string()),
+            }
+        })?;
+        // Polls that another roster does not admit were broken off when it came, and this one was none yet.
+        self.admit(&id, caller, Call::Poll)?;
+        if self.stopping.is_cancelled() && !poll.has_mail() {
+            return Err(stopping());
+        }
+        if poll.wants_greeting() {
+            // A node of the reference does not know its researcher before a message names it.
+            tracing::info!(node = %id, ?address, "a node polls");
+            poll.post_first(self.letter(&requests::Request::Ping, self.request_id()));
+        }
+        Ok(poll)
     }
 
     /// A new id for a request.
@@ -143,7 +184,7 @@ impl Service {
     }
 
     /// Forwards an overlay message as the bytes that came, whatever they hold; hands a reply to its request.
-    fn treat(&self, bytes: Bytes, caller: &Caller) -> Result<(), Status> {
+    pub(super) fn treat(&self, bytes: Bytes, caller: &Caller) -> Result<(), Status> {
         let message = ToResearcher::decode(&bytes).map_err(|error| {
             tracing::warn!(%error, "FB301: a node sent a message that cannot be read");
             self.tally.dropped(UNREADABLE, DropReason::Unreadable);
@@ -205,10 +246,7 @@ impl Step {
             Self::Sending(delivery, slices) => (delivery, slices),
             Self::Waiting(poll) => match timeout(HOLD, poll.next()).await {
                 Err(_) => return Ok(None),
-                Ok(Err(PollEnded::Replaced)) => {
-                    return Err(Status::aborted("poll anew, if you have not"));
-                }
-                Ok(Err(PollEnded::Stopping)) => return Err(stopping()),
+                Ok(Err(ended)) => return Err(why_ended(ended)),
                 Ok(Ok(delivery)) => {
                     let slices = Box::new(cut(delivery.message()));
                     (delivery, slices as Box<dyn Iterator<Item = Slice> + Send>)
@@ -228,7 +266,14 @@ impl Step {
     }
 }
 
-fn stopping() -> Status {
+pub(super) fn why_ended(ended: PollEnded) -> Status {
+    match ended {
+        PollEnded::Replaced => Status::aborted("poll anew, if you have not"),
+        PollEnded::Stopping => stopping(),
+    }
+}
+
+pub(super) fn stopping() -> Status {
     Status::unavailable("the relay is stopping")
 }
 
@@ -249,36 +294,12 @@ impl ResearcherService for Service {
         request: Request<TaskRequest>,
     ) -> Result<Response<Self::GetTaskUnaryStream>, Status> {
         let caller = Caller::of(&request);
-        let address = caller.address;
         let received = Received::read(request.metadata());
         let TaskRequest {
             node,
             protocol_version,
         } = request.into_inner();
-        let id =
-            NodeId::try_from(node).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        if let Err(error) = check_version(&protocol_version) {
-            tracing::warn!(node = %id, version = ?protocol_version, "a node of another protocol version is refused");
-            return Err(Status::failed_precondition(error.to_string()));
-        }
-        self.admit(&id, &caller, Call::Poll)?;
-        let poll = self.nodes.begin_poll(id.clone(), address, received).map_err(|refused| {
-            tracing::warn!(security = true, node = %id, ?address, "a poll is refused: {refused}");
-            match refused {
-                PollRefused::InUse => Status::already_exists(refused.to_string()),
-                PollRefused::TooManyNodes => Status::resource_exhausted(refused.to_string()),
-            }
-        })?;
-        // Polls that another roster does not admit were broken off when it came, and this one was none yet.
-        self.admit(&id, &caller, Call::Poll)?;
-        if self.stopping.is_cancelled() && !poll.has_mail() {
-            return Err(stopping());
-        }
-        if poll.wants_greeting() {
-            // A node of the reference does not know its researcher before a message names it.
-            tracing::info!(node = %id, ?address, "a node polls");
-            poll.post_first(self.letter(&requests::Request::Ping, self.request_id()));
-        }
+        let poll = self.begin_poll(node, &protocol_version, &caller, received, None)?;
         let number = poll.number();
         let closing = self.closing.clone();
         let slices = stream::try_unfold(Step::Waiting(poll), move |step| {
@@ -287,6 +308,7 @@ impl ResearcherService for Service {
         });
         let mut answer: Response<Self::GetTaskUnaryStream> = Response::new(Box::pin(slices));
         receipt::number(answer.metadata_mut(), number);
+        line::offer(answer.metadata_mut());
         Ok(answer)
     }
 

@@ -6,6 +6,7 @@
 use prost::bytes::Bytes;
 
 use crate::message::MAX_MESSAGE_BYTES;
+use crate::proto::relay::Slice as LineSlice;
 use crate::proto::researcher::{TaskResponse, TaskResult};
 
 /// Largest slice, in bytes: what the reference leaves of gRPC's default of 4 MiB.
@@ -26,65 +27,42 @@ pub struct Slice {
     pub bytes: Bytes,
 }
 
-impl From<TaskResponse> for Slice {
-    fn from(part: TaskResponse) -> Self {
-        let TaskResponse {
-            size,
-            iteration,
-            bytes,
-        } = part;
-        Self {
-            size,
-            iteration,
-            bytes,
+/// The same on the wire, by a message of its own in each call.
+macro_rules! on_the_wire {
+    ($($message:ident),*) => {$(
+        impl From<$message> for Slice {
+            fn from(part: $message) -> Self {
+                let $message {
+                    size,
+                    iteration,
+                    bytes,
+                } = part;
+                Self {
+                    size,
+                    iteration,
+                    bytes,
+                }
+            }
         }
-    }
+
+        impl From<Slice> for $message {
+            fn from(slice: Slice) -> Self {
+                let Slice {
+                    size,
+                    iteration,
+                    bytes,
+                } = slice;
+                Self {
+                    size,
+                    iteration,
+                    bytes,
+                }
+            }
+        }
+    )*};
 }
 
-impl From<TaskResult> for Slice {
-    fn from(part: TaskResult) -> Self {
-        let TaskResult {
-            size,
-            iteration,
-            bytes,
-        } = part;
-        Self {
-            size,
-            iteration,
-            bytes,
-        }
-    }
-}
-
-impl From<Slice> for TaskResponse {
-    fn from(slice: Slice) -> Self {
-        let Slice {
-            size,
-            iteration,
-            bytes,
-        } = slice;
-        Self {
-            size,
-            iteration,
-            bytes,
-        }
-    }
-}
-
-impl From<Slice> for TaskResult {
-    fn from(slice: Slice) -> Self {
-        let Slice {
-            size,
-            iteration,
-            bytes,
-        } = slice;
-        Self {
-            size,
-            iteration,
-            bytes,
-        }
-    }
-}
+on_the_wire!(TaskResponse, TaskResult, LineSlice);
 
 /// Cuts a message into slices without copying it. An empty message, which no peer sends, has none.
 ///

@@ -2,6 +2,7 @@
 //! is lost.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,22 +11,26 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::backoff::Backoff;
 use super::certificate::Certificate;
 use super::chunks::Reassembly;
 use super::connect::{ServerAddress, connect};
+use super::line::{self, Mouth};
 use super::outbox::{self, Letter};
 use super::prove::{Prover, prove};
-use super::receipt::Received;
+use super::receipt::{self, Received};
 use super::state::{Link, LinkError, TransportState};
 use super::token::{self, Token};
 use crate::message::researcher::reply_address;
 use crate::message::{
     MAX_MESSAGE_BYTES, MessageError, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, ToNode,
 };
+use crate::proto::relay::line_client::LineClient;
+use crate::proto::relay::{Begin, FromRelay};
 use crate::proto::researcher::TaskRequest;
 use crate::proto::researcher::researcher_service_client::ResearcherServiceClient;
 
@@ -38,6 +43,9 @@ const HELD_AFTER: Duration = Duration::from_millis(100);
 /// The same of a server that wanted a proof: it is ours, and answers at once. What is said before it has would be said in vain.
 const HELD_AFTER_PROOF: Duration = Duration::from_secs(5);
 
+/// How long a node that stops waits for the relay to say what it has taken of what was said on a line.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A poll that ends without a message sooner than this was not held.
 const SHORTEST_HOLD: Duration = Duration::from_secs(1);
 
@@ -45,10 +53,12 @@ pub(super) type Client = ResearcherServiceClient<Channel>;
 
 /// A connection over which the relay takes messages from this node.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct Connection {
     pub(super) client: Client,
     /// What the relay wants to see with them, if it does.
     pub(super) token: Option<Token>,
+    /// The line, if there is one.
+    pub(super) mouth: Option<Mouth>,
 }
 
 /// What a transport needs to know.
@@ -97,7 +107,7 @@ impl Transport {
         rng: impl Rng + Send + 'static,
     ) -> Self {
         let (state_sender, state) = watch::channel(TransportState::new());
-        let (client_sender, clients) = watch::channel(None);
+        let (connections, connection) = watch::channel(None);
         let shared = Arc::new(Shared {
             backoff: Backoff::new(rng),
             state: state_sender,
@@ -106,24 +116,29 @@ impl Transport {
         let poller = Poller {
             config,
             shared: Arc::clone(&shared),
-            clients: client_sender,
+            connections,
             incoming,
             received: Mutex::new(Received::None),
             token: Mutex::default(),
+            stop: stop.clone(),
+            on_line: AtomicBool::new(false),
+            without_lines: AtomicBool::new(false),
         };
-        let polling = tokio::spawn({
-            let stop = stop.clone();
-            async move {
-                // `clients` keeps the connection for what is still to be sent.
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = poller.incoming.closed() => {}
-                    () = poller.run() => {}
+        let polling = tokio::spawn(async move {
+            let mut running = pin!(poller.run());
+            // `connections` keeps the connection for what is still to be sent.
+            tokio::select! {
+                () = poller.stop.cancelled() => {
+                    if poller.on_line.load(Ordering::Relaxed) {
+                        let _ = timeout(LAST_WORDS, running).await;
+                    }
                 }
-                poller.shared.update(|state| state.link = Link::Stopped);
+                () = poller.incoming.closed() => {}
+                () = &mut running => {}
             }
+            poller.shared.update(|state| state.link = Link::Stopped);
         });
-        let sending = tokio::spawn(outbox::run(shared, outgoing, clients, stop.clone()));
+        let sending = tokio::spawn(outbox::run(shared, outgoing, connection, stop.clone()));
         Self {
             state,
             stop,
@@ -170,24 +185,32 @@ impl Shared {
 struct Poller {
     config: TransportConfig,
     shared: Arc<Shared>,
-    clients: watch::Sender<Option<Line>>,
+    connections: watch::Sender<Option<Connection>>,
     incoming: mpsc::Sender<Result<ToNode, Malformed>>,
     /// What came last, on whichever connection.
     received: Mutex<Received>,
     /// What the relay gave last for a proof. One that was started again since takes it for nothing, and says so.
     token: Mutex<Option<Token>>,
+    stop: CancellationToken,
+    /// Whether there is a line: it is not to be cut off.
+    on_line: AtomicBool,
+    /// Whether lines that are offered are not there, as behind a proxy that lets through only what it knows.
+    without_lines: AtomicBool,
 }
 
 impl Poller {
-    /// Connects and polls, again and again.
+    /// Connects and polls, again and again. Ends with a line that ends as this node stops.
     async fn run(&self) {
         let mut failures = 0;
         loop {
             let error = match connect(&self.config.relay, &self.config.certificate).await {
-                Ok(channel) => self.poll_until_lost(channel, &mut failures).await,
+                Ok(channel) => match self.poll_until_lost(channel, &mut failures).await {
+                    Some(error) => error,
+                    None => return,
+                },
                 Err(error) => error.into(),
             };
-            self.clients.send_replace(None);
+            self.connections.send_replace(None);
             self.report(error);
             sleep(self.shared.backoff.after(failures)).await;
             failures += 1;
@@ -217,7 +240,8 @@ impl Poller {
         });
     }
 
-    async fn poll_until_lost(&self, channel: Channel, failures: &mut u32) -> LinkError {
+    /// Why the connection was given up; `None` as this node stops.
+    async fn poll_until_lost(&self, channel: Channel, failures: &mut u32) -> Option<LinkError> {
         let client = ResearcherServiceClient::new(channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -225,20 +249,27 @@ impl Poller {
         let mut proven = false;
         loop {
             let began = Instant::now();
-            match self.poll(&client).await {
-                Ok(0) if began.elapsed() < SHORTEST_HOLD => return LinkError::PollNotHeld,
+            match self.poll(&channel, &client).await {
+                _ if self.stop.is_cancelled() => return None,
+                Ok(0) if began.elapsed() < SHORTEST_HOLD => return Some(LinkError::PollNotHeld),
                 Ok(_) => (*failures, proven) = (0, false),
+                Err(LinkError::NoLine) => {
+                    tracing::info!(
+                        "the line that the relay offers cannot be reached; polling instead"
+                    );
+                    self.without_lines.store(true, Ordering::Relaxed);
+                }
                 Err(LinkError::ProofWanted(_)) if !proven => {
                     proven = true;
                     if let Err(error) = self.prove(channel.clone()).await {
-                        return error;
+                        return Some(error);
                     }
                 }
                 Err(error) => {
                     if began.elapsed() >= SHORTEST_HOLD {
                         *failures = 0;
                     }
-                    return error;
+                    return Some(error);
                 }
             }
         }
@@ -252,34 +283,33 @@ impl Poller {
         let prover = prover.ok_or_else(|| LinkError::ProofWanted(config.node_id.clone()))?;
         let token = prove(channel, &config.node_id, prover, &config.certificate).await?;
         *self.token() = Some(token.clone());
-        self.clients.send_if_modified(|line| {
-            let line = line.as_mut();
-            line.map(|line| line.token = Some(token)).is_some()
+        self.connections.send_if_modified(|connection| {
+            let connection = connection.as_mut();
+            connection.map(|known| known.token = Some(token)).is_some()
         });
         tracing::info!("proven to the relay who this node is");
         Ok(())
     }
 
-    /// Polls once; returns how many messages came: one, or none if nothing came in all the time.
-    async fn poll(&self, client: &Client) -> Result<usize, LinkError> {
+    /// Polls once, or talks on a line if the relay offers one; returns how many messages came. Of a poll one, or none if nothing came in all
+    /// the time.
+    async fn poll(&self, channel: &Channel, client: &Client) -> Result<u64, LinkError> {
         let deadline = Instant::now() + POLL_LIMIT;
         let mut request = Request::new(TaskRequest {
             node: self.config.node_id.to_string(),
             protocol_version: PROTOCOL_VERSION.to_owned(),
         });
         request.set_timeout(POLL_LIMIT);
-        self.received().write(request.metadata_mut());
-        let mut held_after = HELD_AFTER;
-        if let Some(token) = &*self.token() {
-            token.write(request.metadata_mut());
-            held_after = HELD_AFTER_PROOF;
-        }
+        let held_after = match self.sign(request.metadata_mut()) {
+            true => HELD_AFTER_PROOF,
+            false => HELD_AFTER,
+        };
         let mut own = client.clone();
         let mut call = pin!(own.get_task_unary(request));
         let answer = match timeout(held_after, &mut call).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.held(client);
+                self.held(client, None);
                 match timeout_at(deadline, call).await {
                     Ok(answer) => answer,
                     Err(_) => return Ok(0),
@@ -287,9 +317,15 @@ impl Poller {
             }
         };
         let answer = answer.map_err(|status| self.call_failed(status))?;
-        let receipt = Received::of_answer(answer.metadata());
+        let number = receipt::number_of(answer.metadata());
+        let is_offered =
+            line::is_offered(answer.metadata()) && !self.without_lines.load(Ordering::Relaxed);
+        if let Some(number) = number.filter(|_| is_offered) {
+            drop(answer);
+            return self.talk(channel, client, number).await;
+        }
         let mut slices = answer.into_inner();
-        self.held(client);
+        self.held(client, None);
         let mut message = Reassembly::default();
         let mut count = 0;
         loop {
@@ -298,7 +334,7 @@ impl Poller {
                     if let Some(bytes) = message.push(slice.into())? {
                         count += 1;
                         self.hand_on(&bytes).await;
-                        *self.received() = receipt;
+                        *self.received() = Received::of(number, count);
                     }
                 }
                 Ok(Ok(None)) => {
@@ -309,6 +345,75 @@ impl Poller {
                 Err(_) => return Ok(count),
             }
         }
+    }
+
+    /// Talks on a line, in place of a poll of this number; returns how many messages came.
+    async fn talk(&self, channel: &Channel, client: &Client, poll: u64) -> Result<u64, LinkError> {
+        let begin = Begin {
+            node: self.config.node_id.to_string(),
+            protocol_version: PROTOCOL_VERSION.to_owned(),
+            poll,
+        };
+        let (mouth, counts, said) = line::line(begin, self.stop.clone());
+        let mut request = Request::new(said);
+        self.sign(request.metadata_mut());
+        let mut line =
+            LineClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let answer = timeout(HELD_AFTER_PROOF, line.talk(request)).await;
+        let answer = answer
+            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer to a line")))
+            .map_err(|status| match status.code() {
+                Code::Unimplemented => LinkError::NoLine,
+                _ => self.call_failed(status),
+            })?;
+        let number = receipt::number_of(answer.metadata());
+        self.held(client, Some(mouth));
+        self.on_line.store(true, Ordering::Relaxed);
+        let ended = self.listen(answer.into_inner(), &counts, number).await;
+        self.on_line.store(false, Ordering::Relaxed);
+        ended
+    }
+
+    /// Hands on what comes on a line, which is the poll of this number.
+    async fn listen(
+        &self,
+        mut heard: Streaming<FromRelay>,
+        counts: &line::Counts,
+        number: Option<u64>,
+    ) -> Result<u64, LinkError> {
+        let mut message = Reassembly::default();
+        let mut count = 0;
+        loop {
+            let FromRelay {
+                slice,
+                taken,
+                refused,
+            } = match heard.message().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => {
+                    message.end()?;
+                    return Ok(count);
+                }
+                Err(status) => return Err(self.call_failed(status)),
+            };
+            counts.taken(taken, refused);
+            // What comes while this node stops comes again, wherever it is started next.
+            let slice = slice.filter(|_| !self.stop.is_cancelled());
+            if let Some(slice) = slice
+                && let Some(bytes) = message.push(slice.into())?
+            {
+                self.hand_on(&bytes).await;
+                count = counts.one_more_received();
+                *self.received() = Received::of(number, count);
+            }
+        }
+    }
+
+    /// Puts on a call what this node has to show for itself; whether that is a proof.
+    fn sign(&self, metadata: &mut MetadataMap) -> bool {
+        self.received().write(metadata);
+        let token = self.token();
+        token.as_ref().map(|token| token.write(metadata)).is_some()
     }
 
     fn received(&self) -> MutexGuard<'_, Received> {
@@ -327,16 +432,20 @@ impl Poller {
         }
     }
 
-    /// The relay holds a poll: from now on it takes messages from this node.
-    fn held(&self, client: &Client) {
-        if self.clients.borrow().is_some() {
-            return;
-        }
-        let line = Line {
+    /// The relay holds a poll, or a line: from now on it takes messages from this node.
+    fn held(&self, client: &Client, mouth: Option<Mouth>) {
+        let connection = Connection {
             client: client.clone(),
             token: self.token().clone(),
+            mouth,
         };
-        self.clients.send_replace(Some(line));
+        let is_new = self.connections.borrow().is_none();
+        if is_new || connection.mouth.is_some() {
+            self.connections.send_replace(Some(connection));
+        }
+        if !is_new {
+            return;
+        }
         self.shared.update(|state| {
             state.connections += 1;
             state.link = Link::Connected {

@@ -11,6 +11,7 @@ pub mod chunks;
 mod client;
 pub mod connect;
 mod fingerprint;
+pub mod line;
 mod outbox;
 mod prove;
 pub mod receipt;

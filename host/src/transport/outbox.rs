@@ -13,7 +13,8 @@ use tonic::{Code, Request};
 
 use super::backoff::Backoff;
 use super::chunks::cut;
-use super::client::{Line, Shared};
+use super::client::{Connection, Shared};
+use super::line::LONGEST_SAID;
 use super::token;
 use crate::message::ToResearcher;
 use crate::proto::researcher::TaskResult;
@@ -86,11 +87,11 @@ enum Fate {
 }
 
 /// Takes messages from `outgoing` and sends each until it is acknowledged, for as long as the queue lives or until
-/// `stop`. `clients` says on which connection, if there is one.
+/// `stop`. `connections` has the one to send on, if there is one.
 pub(super) async fn run(
     shared: Arc<Shared>,
     mut outgoing: mpsc::Receiver<Letter>,
-    clients: watch::Receiver<Option<Line>>,
+    connections: watch::Receiver<Option<Connection>>,
     stop: CancellationToken,
 ) {
     let lanes = Semaphore::new(IN_FLIGHT);
@@ -105,7 +106,7 @@ pub(super) async fn run(
                 Some(Letter { message, receipt }) => {
                     let bytes: Bytes = message.encode().into();
                     kept_bytes += bytes.len();
-                    let sent = send(&shared.backoff, &lanes, clients.clone(), bytes);
+                    let sent = send(&shared.backoff, &lanes, connections.clone(), bytes);
                     kept.push(sent.map(|(fate, length)| (fate, length, receipt)));
                 }
                 None => open = false,
@@ -143,14 +144,14 @@ pub(super) async fn run(
 async fn send(
     backoff: &Backoff,
     lanes: &Semaphore,
-    mut clients: watch::Receiver<Option<Line>>,
+    mut connections: watch::Receiver<Option<Connection>>,
     message: Bytes,
 ) -> (Fate, usize) {
     let length = message.len();
     let attempts = async {
         let mut failures = 0;
         loop {
-            match attempt(lanes, &mut clients, message.clone()).await {
+            match attempt(lanes, &mut connections, message.clone()).await {
                 Ok(()) => return Fate::Acknowledged,
                 // A relay that wants a proof has it from the polls, and takes the message then.
                 Err(status) if is_final(status.code()) && !token::is_wanted(&status) => {
@@ -191,39 +192,50 @@ fn attempt_limit(length: usize) -> Duration {
     ATTEMPT_LIMIT + ATTEMPT_LIMIT_PER_MIB.saturating_mul(mib)
 }
 
-/// Waits for a connection and a lane, then sends the message once.
+/// Waits for a connection, then sends the message once: on the line if there is one, else in a call of its own, for which it waits for a lane.
 async fn attempt(
     lanes: &Semaphore,
-    clients: &mut watch::Receiver<Option<Line>>,
+    connections: &mut watch::Receiver<Option<Connection>>,
     message: Bytes,
 ) -> Result<(), tonic::Status> {
-    let gone = |_| tonic::Status::unavailable("the transport has stopped");
+    let limit = attempt_limit(message.len());
+    let late = |_| {
+        let limit = limit.as_secs();
+        tonic::Status::deadline_exceeded(format!("the relay did not take it within {limit} s"))
+    };
+    if let Some(mouth) = connected(connections).await?.mouth
+        && message.len() <= LONGEST_SAID
+        && !mouth.is_closed()
+    {
+        return timeout(limit, mouth.say(message)).await.map_err(late)?;
+    }
     // The lane first, so that the connection is looked at when it is used.
     let _lane = lanes
         .acquire()
         .await
         .map_err(|_| tonic::Status::unavailable("the transport has stopped"))?;
-    let line = clients
-        .wait_for(Option::is_some)
-        .await
-        .map_err(gone)?
-        .clone();
-    let Some(Line { mut client, token }) = line else {
-        return Err(tonic::Status::unavailable("the connection was lost"));
-    };
-    let limit = attempt_limit(message.len());
+    let Connection {
+        mut client, token, ..
+    } = connected(connections).await?;
     let slices = futures::stream::iter(cut(message).map(TaskResult::from));
     let mut request = Request::new(slices);
     if let Some(token) = token {
         token.write(request.metadata_mut());
     }
-    match timeout(limit, client.reply_task(request)).await {
-        Ok(taken) => taken.map(|_| ()),
-        Err(_) => Err(tonic::Status::deadline_exceeded(format!(
-            "the relay did not take it within {} s",
-            limit.as_secs()
-        ))),
-    }
+    let taken = timeout(limit, client.reply_task(request)).await;
+    taken.map_err(late)?.map(|_| ())
+}
+
+/// The connection, once there is one.
+async fn connected(
+    connections: &mut watch::Receiver<Option<Connection>>,
+) -> Result<Connection, tonic::Status> {
+    let connection = connections
+        .wait_for(Option::is_some)
+        .await
+        .map_err(|_| tonic::Status::unavailable("the transport has stopped"))?;
+    let connection = connection.clone();
+    connection.ok_or_else(|| tonic::Status::unavailable("the connection was lost"))
 }
 
 #[cfg(test)]
@@ -312,16 +324,17 @@ mod tests {
             .connect_with_connector(connector)
             .await
             .unwrap();
-        let line = Line {
+        let connection = Connection {
             client: Client::new(channel),
             token: None,
+            mouth: None,
         };
-        let (_sender, clients) = watch::channel(Some(line));
+        let (_sender, connections) = watch::channel(Some(connection));
         let backoff = Backoff::new(rand_chacha::ChaCha20Rng::seed_from_u64(1));
         let (fate, length) = send(
             &backoff,
             &Semaphore::new(1),
-            clients,
+            connections,
             Bytes::from_static(b"message"),
         )
         .await;

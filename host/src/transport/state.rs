@@ -99,6 +99,9 @@ pub enum LinkError {
     /// The relay sent slices that make no message.
     #[error("the relay sent a broken message: {0}")]
     Chunks(#[from] ChunkError),
+    /// The relay offers a line, and something on the way does not let it through.
+    #[error("the relay's line cannot be reached")]
+    NoLine,
     /// The relay ends polls at once, with no message. Polling on would be a loop that never rests.
     #[error("the relay does not hold polls")]
     PollNotHeld,
