@@ -119,6 +119,11 @@ impl Daemon {
         self.metrics = ready["metrics"].as_str().map(str::to_owned);
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running process").id()
+    }
+
     /// Its data directory.
     pub fn data(&self) -> &str {
         text(&self.data)

@@ -24,13 +24,14 @@ use crate::audit::{Audit, Component, Event};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
-use crate::handlers::{CompiledCode, Plugins, Recorder, Runtime, Strain};
+use crate::handlers::{Body, CompiledCode, Outgoing, Plugins, Recorder, Runtime, Strain};
 use crate::key_store::{KeyStore, StoreError};
-use crate::message::{NodeId, ResearcherId};
+use crate::message::{NodeId, ResearcherId, Value};
 use crate::metrics::Family;
 use crate::node_proof::{NodeHalf, Place};
 use crate::plugins::{Change, Folder, InForce, Kept, Loader, NotLoaded, ReloadError, What};
 use crate::policy::ChannelRules;
+pub use crate::post::PostError;
 use crate::randomness::Randomness;
 use crate::requests::Requests;
 use crate::secure_channels::SecureChannels;
@@ -255,6 +256,22 @@ impl Node {
             store,
             audit,
         })
+    }
+
+    /// Sends `peer` a request of this kind, with `fields` (a map with text keys), as the plugin that treats the kind would in a run; what
+    /// that plugin delivers of the answer, `None` if there is none within 30 s. Errors: no plugin treats the kind, or the node does not
+    /// talk to the peer.
+    pub async fn ask(
+        &self,
+        peer: &NodeId,
+        kind: &str,
+        fields: Value,
+    ) -> Result<Option<Body>, PostError> {
+        let outgoing = Outgoing {
+            kind: kind.to_owned(),
+            fields,
+        };
+        self.wiring.ask(self.researcher_id(), peer, outgoing).await
     }
 
     /// Stops the node: nothing more is taken in, what may not be cancelled ends, what was sealed is handed over if the

@@ -234,7 +234,7 @@ impl Wiring {
     }
 
     /// Sends a request to `peer` as the plugin for its kind would in a run, and waits for the answer: `None` when there is none
-    /// in the time of a round. For simulations, where it is not a researcher who decides what nodes tell each other.
+    /// in the time of a round. For who has nodes say what no researcher asks for: simulations, measurements.
     pub(crate) fn ask(
         &self,
         researcher: &ResearcherId,

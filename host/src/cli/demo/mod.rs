@@ -23,7 +23,7 @@ use crate::secure_sum::additive::commitments_sum_to_identity;
 use consortium::{Suite, introduce};
 use network::Network;
 use protocol::Protocol;
-use report::{Report, SecureSum, ServerKeys};
+use report::{Report, SecureSum, ServerKeys, SetUps};
 
 /// Run a whole network on this machine: a relay, nodes, their set-ups and a secure sum.
 #[derive(Debug, Args)]
@@ -155,6 +155,10 @@ impl Demo {
             messages,
             secure_sum,
             server_key: ServerKeys { sums_to_zero },
+            set_up_ms: SetUps {
+                channels_and_pair_secrets: pairs.elapsed_ms,
+                server_keys: keys.elapsed_ms,
+            },
             elapsed_ms: 0,
             kept: None,
         })

@@ -19,6 +19,7 @@ pub(super) struct Report {
     pub(super) messages: BTreeMap<String, u64>,
     pub(super) secure_sum: SecureSum,
     pub(super) server_key: ServerKeys,
+    pub(super) set_up_ms: SetUps,
     pub(super) elapsed_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kept: Option<String>,
@@ -34,6 +35,13 @@ pub(super) struct SecureSum {
     plaintext_mean: f64,
     /// Between the two means.
     max_abs_error: f64,
+}
+
+/// How long the nodes took, from the researcher's request to the last answer. The channels are set up with the first.
+#[derive(Serialize)]
+pub(super) struct SetUps {
+    pub(super) channels_and_pair_secrets: u64,
+    pub(super) server_keys: u64,
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,169 @@
+//! A request to a peer and its reply, through the relay: three processes, each message treated by a plugin in a fresh sandbox.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backchannel::message::{NodeId, Value};
+use backchannel::node::{Node, NodeConfig};
+use backchannel_test_guests::HONEST;
+
+use crate::bare::{Bare, runtime};
+use crate::harness::{Daemon, Folder, allow_suite_1, introduce, json};
+use crate::process::cpu;
+use crate::row::{Row, quantile};
+
+/// What a request says, in bytes.
+const SAID: usize = 512;
+const WARM_UP: usize = 500;
+const ONE_BY_ONE: usize = 5000;
+const IN_FLIGHT: usize = 32;
+const FOR: Duration = Duration::from_secs(8);
+
+/// Two nodes and their relay. The one that asks is in this process: it is the library's, and what drives it costs it nothing worth
+/// mentioning.
+struct Pair {
+    asking: Arc<Node>,
+    // Dropped in this order: the processes before their folder.
+    answering: Daemon,
+    relay: Daemon,
+    _folder: Folder,
+}
+
+impl Pair {
+    async fn start(suite: u8) -> Self {
+        let folder = Folder::new();
+        for id in ["a", "b"] {
+            install(&folder, id, suite);
+        }
+        if suite == 2 {
+            introduce(&folder, &["a", "b"]);
+        }
+        let relay = Daemon::relay(folder.path(), "relay");
+        let answering = Daemon::secure_node(folder.path(), "b", &relay.address);
+        let opened = Node::open(NodeConfig {
+            id: "a".parse().expect("an id"),
+            name: "a".to_owned(),
+            researcher: relay.address.parse().expect("an address"),
+            certificate: None,
+            data: folder.path().join("a"),
+            record: None,
+            compiler: None,
+        });
+        let asking = opened.expect("a store").start().await.expect("a node");
+        let pair = Self {
+            asking,
+            answering,
+            relay,
+            _folder: folder,
+        };
+        // The first sets up the channel.
+        let begun = Instant::now();
+        while pair
+            .asking
+            .ask(&peer(), "EchoRequest", fields())
+            .await
+            .is_ok_and(|answer| answer.is_none())
+        {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
+        }
+        pair
+    }
+
+    async fn ask(&self) {
+        let answer = self.asking.ask(&peer(), "EchoRequest", fields()).await;
+        let answer = answer.expect("sent").expect("an answer");
+        assert_eq!(answer.len(), SAID);
+    }
+
+    fn cpu(&self) -> Duration {
+        let pids = [self.relay.pid(), self.answering.pid(), std::process::id()];
+        pids.into_iter().map(cpu).sum()
+    }
+}
+
+fn install(folder: &Folder, id: &str, suite: u8) {
+    let data = folder.at(id);
+    if suite == 1 {
+        allow_suite_1(std::path::Path::new(&data));
+    }
+    let file = folder.write("echo.wasm", HONEST);
+    json(&["plugin", "install", &file, "--data", &data]);
+    let approve = ["plugin", "approve", "honest", "--data", &data];
+    json(&[&approve[..], &["--reason", "measured", "--by", "a bench"]].concat());
+    json(&["plugin", "enable", "honest", "--data", &data]);
+}
+
+fn peer() -> NodeId {
+    "b".parse().expect("an id")
+}
+
+fn fields() -> Value {
+    Value::Map(vec![("text".into(), "x".repeat(SAID).into())])
+}
+
+pub fn measure() -> Vec<Row> {
+    let runtime = runtime();
+    let mut rows = Vec::new();
+    let bare = Bare::start();
+    let mut floor = runtime.block_on(bare.ping_pong(SAID, ONE_BY_ONE));
+    drop(bare);
+    let how = format!(
+        "{ONE_BY_ONE} ping-pongs of {SAID} B on an open stream of bare tonic over TLS, two of them"
+    );
+    rows.push(Row::ms(
+        "floor-request-p50",
+        2 * quantile(&mut floor, 0.5),
+        how,
+    ));
+    for suite in [1, 2] {
+        rows.extend(runtime.block_on(in_suite(suite)));
+    }
+    rows
+}
+
+async fn in_suite(suite: u8) -> Vec<Row> {
+    let pair = Arc::new(Pair::start(suite).await);
+    for _ in 0..WARM_UP {
+        pair.ask().await;
+    }
+    let mut one_by_one = Vec::with_capacity(ONE_BY_ONE);
+    for _ in 0..ONE_BY_ONE {
+        let begun = Instant::now();
+        pair.ask().await;
+        one_by_one.push(begun.elapsed());
+    }
+    let (before, begun) = (pair.cpu(), Instant::now());
+    let lanes: Vec<_> = (0..IN_FLIGHT)
+        .map(|_| {
+            let pair = pair.clone();
+            tokio::spawn(async move {
+                let mut answered = 0u32;
+                while begun.elapsed() < FOR {
+                    pair.ask().await;
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    let mut answered = 0;
+    for lane in lanes {
+        answered += lane.await.expect("no panic");
+    }
+    let (took, computed) = (begun.elapsed(), pair.cpu() - before);
+    pair.asking.stop().await;
+    let key = |name: &str| format!("request-{name}-suite-{suite}");
+    let one = format!("{ONE_BY_ONE} requests of {SAID} B, one at a time");
+    let many = format!("{answered} requests, {IN_FLIGHT} at a time, all three processes");
+    vec![
+        Row::ms(key("p50"), quantile(&mut one_by_one, 0.5), &*one),
+        Row::ms(key("p99"), quantile(&mut one_by_one, 0.99), &*one),
+        Row::new(
+            key("rate-32"),
+            f64::from(answered) / took.as_secs_f64(),
+            "/s",
+            &*many,
+        ),
+        Row::ms(key("cpu-32"), computed / answered, &*many),
+    ]
+}

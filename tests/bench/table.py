@@ -1,0 +1,98 @@
+"""The rows of the table: what is compared with what, and what the goal is."""
+
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+LESS, MORE = "at most", "at least"
+
+
+@dataclass
+class Row:
+    """One line. `ours`, `reference` and `floor` are keys of figures; a goal is a value in the unit of `ours`, or a ratio to the reference or the floor."""
+
+    work: str
+    ours: str
+    unit: str
+    goal: Optional[float] = None
+    sense: str = LESS
+    goal_ratio: Optional[tuple] = None
+    reference: Optional[str] = None
+    floor: Optional[str] = None
+    floor_is: str = ""
+    limited_by: str = ""
+
+    def met(self, figures) -> Optional[bool]:
+        """Whether the goal is reached; `None` if there is nothing to tell it by."""
+        ours = figures.get(self.ours)
+        if ours is None:
+            return None
+        if self.goal_ratio:
+            times, to = self.goal_ratio
+            other = figures.get(getattr(self, to))
+            if other is None:
+                return None
+            return ours <= other / times if self.sense == LESS else ours >= other * times
+        if self.goal is None:
+            return None
+        return ours <= self.goal if self.sense == LESS else ours >= self.goal
+
+    def goal_in_words(self) -> str:
+        if self.goal_ratio:
+            times, to = self.goal_ratio
+            if to == "reference":
+                return f"{times:g} × faster" if self.sense == LESS else f"{times:g} × as many"
+            return f"{times * 100:.0f} % of the floor" if self.sense == MORE else f"{1 / times:.2g} × the floor"
+        if self.goal is None:
+            return "–"
+        return f"{'≤' if self.sense == LESS else '≥'} {shown(self.goal, self.unit)}"
+
+
+def shown(value, unit) -> str:
+    """A figure with three digits, in a unit that suits it."""
+    if value is None:
+        return "–"
+    for small, large, factor in (("us", "ms", 1000), ("ms", "s", 1000)):
+        if unit == small and value >= 1000:
+            value, unit = value / factor, large
+    for large, small in (("s", "ms"), ("ms", "us")):
+        if unit == large and value < 1:
+            value, unit = value * 1000, small
+    digits = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{digits} {unit.replace('us', 'µs')}".strip()
+
+
+HANDLER = "a message of 512 B/in a fresh sandbox, threads: "
+CHANNELS = "messages of "
+
+ROWS = [
+    Row("handler call in a fresh sandbox (instantiate, handle, finalize)", HANDLER + "1", "us", 15, floor="a message of 512 B/natively", floor_is="natively"),
+    Row("the same on two threads, messages per second, to one", "two-threads-to-one", "×", 1.8, MORE),
+    Row("suite 1, seal 512 B", CHANNELS + "512 B/suite 1, seal", "us", sense=LESS, goal_ratio=(12, "reference"), reference="seal-512", floor="P-256/sign", floor_is="one signature"),
+    Row("suite 1, open 512 B", CHANNELS + "512 B/suite 1, open", "us", sense=LESS, goal_ratio=(6, "reference"), reference="open-512", floor="P-256/verify", floor_is="one verification"),
+    Row("suite 2, seal 512 B", CHANNELS + "512 B/suite 2, seal", "us", 4, floor="512 B/ChaCha20-Poly1305", floor_is="the cipher"),
+    Row("suite 2, open 512 B", CHANNELS + "512 B/suite 2, open", "us", 4, floor="512 B/ChaCha20-Poly1305", floor_is="the cipher"),
+    Row("suite 1, seal and open 1 MiB", "seal-open-1mib-suite-1", "us", 800, reference="seal-open-1mib", floor="floor-1mib-suite-1", floor_is="SHA-256 and keystream, each twice"),
+    Row("suite 2, seal and open 1 MiB", "seal-open-1mib-suite-2", "us", 800, floor="floor-1mib-suite-2", floor_is="the cipher, twice"),
+    Row("request → reply through the relay, 1 in flight, p50, suite 1", "request-p50-suite-1", "ms", 0.4, reference="request-reply-p50", floor="floor-request-p50", floor_is="two ping-pongs of bare tonic"),
+    Row("the same, suite 2", "request-p50-suite-2", "ms", 0.4, reference="request-reply-p50", floor="floor-request-p50", floor_is="two ping-pongs of bare tonic"),
+    Row("32 in flight, suite 1", "request-rate-32-suite-1", "/s", 8000, MORE, reference="requests-per-second-32"),
+    Row("32 in flight, suite 2", "request-rate-32-suite-2", "/s", 8000, MORE, reference="requests-per-second-32"),
+    Row("computing for each, all three processes, suite 1", "request-cpu-32-suite-1", "ms", 0.25, reference="cpu-per-request-32"),
+    Row("computing for each, all three processes, suite 2", "request-cpu-32-suite-2", "ms", 0.25, reference="cpu-per-request-32"),
+    Row("cold set-up, 3 nodes, suite 1", "cold-setup-3-suite-1", "s", 0.02, reference="cold-setup-3"),
+    Row("cold set-up, 3 nodes, suite 2", "cold-setup-3-suite-2", "s", 0.02, reference="cold-setup-3"),
+    Row("cold set-up, 10 nodes, suite 1", "cold-setup-10-suite-1", "s", 0.1, reference="cold-setup-10"),
+    Row("cold set-up, 10 nodes, suite 2", "cold-setup-10-suite-2", "s", 0.1, reference="cold-setup-10"),
+    Row("cold set-up, 40 nodes, suite 1", "cold-setup-40-suite-1", "s", 1.5, reference="cold-setup-40"),
+    Row("cold set-up, 40 nodes, suite 2", "cold-setup-40-suite-2", "s", 1.5, reference="cold-setup-40"),
+    Row("LOM, protect 1,000,000 values, 10 parties", "LOM/protect", "us", 40_000, reference="lom-protect-1m-10", floor="LOM/keystream alone, one core", floor_is="the keystream on one core"),
+    Row("LOM, aggregate the same", "LOM/aggregate", "us", 15_000, reference="lom-aggregate-1m-10", floor="LOM/memory read alone, one core", floor_is="memory read on one core"),
+    Row("Joye-Libert, protect 10,000 values", "Joye-Libert/protect", "us", 360_000, reference="joye-libert-protect-10000"),
+    Row("node, start to first poll", "node-start", "ms", 150, reference="node-start"),
+    Row("node, first start (empty data directory)", "node-first-start", "ms", 150, reference="node-start"),
+    Row("node, idle memory", "node-idle", "MiB", 40, reference="node-idle-mib"),
+    Row("10,000 requests that wait for material, memory", "waiting-memory", "MiB", 400),
+    Row("others' p99 meanwhile, to without", "waiting-p99-ratio", "×", 1.1),
+    Row("relay, overlay messages forwarded", "forwarded", "/s", sense=MORE, goal_ratio=(0.7, "floor"), floor="floor-forwarded", floor_is="bare tonic"),
+    Row("1,000 nodes on one relay, computing for a message to that of 10", "nodes-1000-to-10", "×", 1.3),
+]
