@@ -110,6 +110,7 @@ def ask(peer, run, length, in_flight, count):
         took = sorted(threads.map(once, range(count)))
     return {
         "median_ms": took[len(took) // 2],
+        "p99_ms": took[len(took) * 99 // 100],
         "slowest_ms": took[-1],
         "per_second": count / (time.monotonic() - began),
     }
