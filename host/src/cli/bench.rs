@@ -166,8 +166,8 @@ impl OfPlugin {
 impl Measured {
     /// Whether all is well; if not, as a problem.
     fn verdict(&self) -> Result<(), Problem> {
-        let plugins = self.plugins.iter();
-        let Some(first) = plugins.filter_map(|plugin| plugin.costs.wrong()).next() else {
+        let mut plugins = self.plugins.iter();
+        let Some(first) = plugins.find_map(|plugin| plugin.costs.wrong()) else {
             return Ok(());
         };
         Err(Problem::new(
@@ -243,7 +243,12 @@ impl fmt::Display for OfPlugin {
 
 fn row_of(costs: &Costs, cost: &Cost) -> Vec<String> {
     let sandbox = of_time(costs.sandbox_of(cost));
-    row(&one_line(&cost.case, LONGEST_NAME), &cost.time, sandbox, &cost.most)
+    row(
+        &one_line(&cost.case, LONGEST_NAME),
+        &cost.time,
+        sandbox,
+        &cost.most,
+    )
 }
 
 fn row(name: &str, time: &Samples, sandbox: String, most: &Most) -> Vec<String> {
@@ -265,10 +270,10 @@ fn row(name: &str, time: &Samples, sandbox: String, most: &Most) -> Vec<String> 
 }
 
 fn left_out(case: &LeftOut) -> String {
-    let what = if case.expected {
-        "not measured, stopped as it expects"
-    } else {
+    let what = if case.fault {
         "FAIL, not measured"
+    } else {
+        "not measured"
     };
     format!("{what}: {}: {}\n", foreign(&case.case), foreign(&case.why))
 }

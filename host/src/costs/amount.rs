@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A time: `31.2 µs`.
 pub fn of_time(time: Duration) -> String {
-    in_units(time.as_secs_f64() * 1e6, &["µs", "ms", "s"], 1000.0)
+    in_units(time.as_nanos() as f64 / 1000.0, &["µs", "ms", "s"], 1000.0)
 }
 
 /// A number of bytes: `256 KiB`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Samples;
-use crate::cases::Turn;
+use crate::cases::{Case, CaseFile, Turn};
 
 /// What a plugin costs.
 #[derive(Debug, Serialize)]
@@ -82,8 +82,8 @@ pub struct LeftOut {
     pub case: String,
     /// What became of it, from the plugin or the host.
     pub why: String,
-    /// Whether that is what it expects.
-    pub expected: bool,
+    /// Whether that is a fault, of the plugin or of the case; otherwise there is nothing to be measured.
+    pub fault: bool,
 }
 
 impl Costs {
@@ -101,9 +101,15 @@ impl Costs {
         all.fold(Most::default(), Most::or)
     }
 
-    /// The first case that did not do what it expects.
+    /// What this case took, if it could be measured.
+    pub(super) fn of(&self, file: &CaseFile, case: &Case) -> Option<&Cost> {
+        let mut costs = self.cases.iter();
+        costs.find(|cost| cost.file == file.path() && cost.case == case.name())
+    }
+
+    /// The first case in which something is at fault.
     pub fn wrong(&self) -> Option<&LeftOut> {
-        self.left_out.iter().find(|case| !case.expected)
+        self.left_out.iter().find(|case| case.fault)
     }
 
     /// How much of the time of a case is the sandbox's, by the halves of both that are shorter; never more than all of it.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cost, Costs, LeftOut, Most, Samples, Suggested};
 use crate::cases::{Bench, Case, CaseFile, CasesError, Outcome, Repeated, Turn};
-use crate::handlers::{CallError, Limits, LoadError, OutOfRange, Runtime, Surface};
+use crate::handlers::{CallError, Limit, Limits, LoadError, OutOfRange, Runtime, Surface};
 
 /// Even where one takes long, a case is run so often.
 const FEWEST: u32 = 5;
@@ -66,7 +66,8 @@ impl Meter {
                 Err(why) => costs.left_out.push(why.of(file, case)),
             }
         }
-        if let Some((file, case)) = cases(files).next() {
+        let measured = cases(files).find(|(file, case)| costs.of(file, case).is_some());
+        if let Some((file, case)) = measured.or_else(|| cases(files).next()) {
             let repeated = self.as_on_a_node.repeated(file, case)?;
             let plugin = repeated.plugin();
             costs.plugin = plugin.name().to_owned();
@@ -96,8 +97,7 @@ impl Meter {
             limited.map_err(|error: OutOfRange| CasesError::Machine(error.to_string()))?;
         let mut failing = Vec::new();
         for (file, case) in cases(files) {
-            let has_cost = |cost: &Cost| cost.file == file.path() && cost.case == case.name();
-            if costs.cases.iter().any(has_cost) && !limited.run_case(file, case, None)?.passed() {
+            if costs.of(file, case).is_some() && !limited.run_case(file, case, None)?.passed() {
                 failing.push(case.name().to_owned());
             }
         }
@@ -111,10 +111,7 @@ impl Meter {
             return Ok(Err(Why::of_failed(&outcome)));
         }
         Ok(match stopped(&outcome.turns) {
-            Some(why) => Err(Why {
-                text: why.to_owned(),
-                expected: true,
-            }),
+            Some(why) => Err(Why::of_no_fault(format!("stopped, as it expects: {why}"))),
             None => Ok(Most::of(&outcome.turns)),
         })
     }
@@ -128,6 +125,9 @@ impl Meter {
     ) -> Result<Result<Cost, Why>, CasesError> {
         // The first looks whether it is the same here, and leaves the engine warm, as a node's is.
         let first = self.as_on_a_node.run_case(file, case, None)?;
+        if let Some(why) = out_of_time(&first.turns) {
+            return Ok(Err(why));
+        }
         if !first.passed() {
             return Ok(Err(Why::of_failed(&first).on_a_node()));
         }
@@ -136,6 +136,9 @@ impl Meter {
         let mut more = self.effort.begin();
         while more() {
             let turns = repeated.run()?;
+            if let Some(why) = out_of_time(&turns) {
+                return Ok(Err(why));
+            }
             if let Some(why) = stopped(&turns) {
                 return Ok(Err(Why::wrong(why.to_owned()).on_a_node()));
             }
@@ -192,15 +195,16 @@ impl Effort {
 /// Why a case has no cost.
 struct Why {
     text: String,
-    expected: bool,
+    fault: bool,
 }
 
 impl Why {
     fn wrong(text: String) -> Self {
-        Self {
-            text,
-            expected: false,
-        }
+        Self { text, fault: true }
+    }
+
+    fn of_no_fault(text: String) -> Self {
+        Self { text, fault: false }
     }
 
     fn of_failed(outcome: &Outcome) -> Self {
@@ -227,7 +231,7 @@ impl Why {
             line: case.line(),
             case: case.name().to_owned(),
             why: self.text,
-            expected: self.expected,
+            fault: self.fault,
         }
     }
 }
@@ -235,6 +239,16 @@ impl Why {
 fn cases(files: &[CaseFile]) -> impl Iterator<Item = (&CaseFile, &Case)> {
     let files = files.iter();
     files.flat_map(|file| file.cases().iter().map(move |case| (file, case)))
+}
+
+/// Time is virtual: who has none left has waited for all of it. On the engine that counts it can still say what became of that; on a
+/// node's, only if no tick comes in between, and so there is nothing that could be measured.
+fn out_of_time(turns: &[Turn]) -> Option<Why> {
+    let mut hits = turns.iter().flat_map(|turn| turn.usage().hits);
+    let wall = hits.find(|hit| matches!(hit.limit, Limit::HandleWallMs | Limit::FinalWallMs))?;
+    Some(Why::of_no_fault(format!(
+        "it waits until its time is up, and is stopped on a node: {wall}"
+    )))
 }
 
 fn stopped(turns: &[Turn]) -> Option<&str> {

@@ -99,19 +99,15 @@ pub(super) fn curve(cost: &Cost, sandbox: &Samples, axis: &Axis) -> String {
         );
     }
     let line = |samples: &Samples| {
-        let count = samples.len();
+        let times: Vec<_> = samples.iter().collect();
+        let points = times.len().min(POINTS);
         let mut d = String::new();
-        for point in 0..count.min(POINTS) {
+        for point in 1..=points {
             // The last is the longest.
-            let rank = (point + 1) * count / count.min(POINTS);
-            let part = rank as f64 / count as f64;
+            let rank = point * times.len() / points;
+            let (x, y) = (x(times[rank - 1]), y(rank as f64 / times.len() as f64));
             let command = if d.is_empty() { 'M' } else { 'L' };
-            let _ = write!(
-                d,
-                "{command}{:.1} {:.1}",
-                x(samples.quantile(part)),
-                y(part)
-            );
+            let _ = write!(d, "{command}{x:.1} {y:.1}");
         }
         d
     };

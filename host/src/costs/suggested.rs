@@ -1,12 +1,12 @@
 //! Limits that follow from what was measured.
 
 use std::fmt::Write;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Costs, of_bytes, of_time};
 use crate::handlers::{FUEL_PER_MS, Limit};
-use std::time::Duration;
 
 /// Times the most that a message took.
 const OF_MESSAGES: u64 = 4;
@@ -21,9 +21,10 @@ pub const RULE: &str = "four times the most that a message or step of the cases 
 to a power of two, others to 1, 2 or 5 and zeros), computing no less than 10 ms; within what the limit can be";
 
 /// A limit, its value, and where that comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Suggested {
     /// The limit.
+    #[serde(serialize_with = "as_name")]
     pub limit: Limit,
     /// Its value, in the unit of its name.
     pub value: u64,
@@ -31,15 +32,8 @@ pub struct Suggested {
     pub measured: String,
 }
 
-impl Serialize for Suggested {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut fields = serializer.serialize_struct("Suggested", 3)?;
-        fields.serialize_field("limit", self.limit.name())?;
-        fields.serialize_field("value", &self.value)?;
-        fields.serialize_field("measured", &self.measured)?;
-        fields.end()
-    }
+fn as_name<S: Serializer>(limit: &Limit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(limit.name())
 }
 
 impl Costs {
