@@ -32,7 +32,8 @@ instances takes, with nothing called of them.
 
 A case in which the host stops the plugin, or that does not do what it expects, is not measured.
 
-The rule of --suggest-limits: {RULE}. What the cases do not use has no limit suggested.
+--suggest-limits goes by this rule:
+{RULE}
 
 Example:
   backchannel bench
