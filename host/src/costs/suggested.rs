@@ -85,8 +85,7 @@ impl Costs {
     /// The suggested limits as they stand in `policy.toml`.
     pub fn policy_fragment(&self) -> String {
         let mut text = format!(
-            "# {} {}, by `backchannel bench` of {} cases.
-",
+            "# {} {}, by `backchannel bench`; cases: {}.\n",
             self.plugin,
             self.version,
             self.cases.len()
