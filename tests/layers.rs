@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the host and those it may use, from the lowest to the highest.
-const LAYERS: [(&str, &[&str]); 55] = [
+const LAYERS: [(&str, &[&str]); 57] = [
     ("message", &[]),
     ("randomness", &[]),
     ("clock", &[]),
@@ -18,7 +18,8 @@ const LAYERS: [(&str, &[&str]); 55] = [
     ("inputs", &[]),
     ("audit", &["message", "files"]),
     ("trace", &["message"]),
-    ("report", &["message", "trace"]),
+    ("html", &[]),
+    ("report", &["message", "trace", "html"]),
     ("metrics", &[]),
     ("telemetry", &["metrics"]),
     ("logs", &["message"]),
@@ -71,6 +72,7 @@ const LAYERS: [(&str, &[&str]); 55] = [
             "trace",
         ],
     ),
+    ("costs", &["message", "html", "handlers", "cases"]),
     ("authoring", &["files", "handlers"]),
     ("scaffold", &["authoring"]),
     ("replay", &["trace", "handlers"]),
@@ -338,6 +340,7 @@ const LAYERS: [(&str, &[&str]); 55] = [
             "report",
             "replay",
             "cases",
+            "costs",
             "fuzz",
             "authoring",
             "scaffold",

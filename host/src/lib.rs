@@ -22,7 +22,7 @@
 //! - [`message`]: what goes over the wire, as plain data. [`overlay`]: `seal` and `open`, pure functions, on
 //!   [`primitives`]. [`noise`]: a key exchange between who knows each other. [`sessions`]: suites 2 and 3, what
 //!   they say to each other then.
-//! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can.
+//! - [`audit`]: what an operator can read afterwards. [`trace`]: what a tester can. `html`: what pages for a browser have in common.
 //! - [`identity`]: the key that a node is known by. [`key_store`]: what survives a restart. [`channels`]: which keys are used with which
 //!   peer.
 //! - [`inputs`]: data that an operator grants a plugin. [`curve`]: its ids, compared without being shown.
@@ -37,7 +37,7 @@
 //! - [`fedbiomed`]: moving in, from what a Fed-BioMed node keeps.
 //! - [`node`]: all of it wired together. [`sandbox`]: whole networks of it in one process, with faults.
 //! - [`cases`]: tests of one plugin. [`replay`]: its recorded calls run again, with the same or another version. [`fuzz`]: with
-//!   inputs nobody sent. [`report`]: a trace as people look at it.
+//!   inputs nobody sent. [`report`]: a trace as people look at it. [`costs`]: what a plugin takes, and the limits that follow.
 //! - [`authoring`]: a plugin in the making, from its sources to a component that hosts take. [`scaffold`]: the project it begins as.
 //! - `control` and [`cli`]: how people reach it.
 //!
@@ -74,6 +74,7 @@ mod chronicle;
 pub mod cli;
 pub mod clock;
 mod control;
+pub mod costs;
 pub mod curve;
 pub mod fedbiomed;
 mod files;
@@ -82,6 +83,7 @@ pub mod fuzz;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
+mod html;
 pub mod identity;
 pub mod inputs;
 pub mod introduction;

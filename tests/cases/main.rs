@@ -1,6 +1,7 @@
 //! Cases of plugins: those of the built-in plugins and of the test guests hold, and `backchannel test` does with a file of
 //! cases what its author asks for.
 
+mod bench;
 mod command;
 #[path = "../harness/mod.rs"]
 mod harness;

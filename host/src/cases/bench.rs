@@ -1,18 +1,19 @@
 //! Where cases run: one plugin, an engine that counts instructions, and virtual time.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::CasesError;
 use super::case::{Case, CaseFile, Incoming, Material, Place, Work};
 use super::check::{Check, Outcome};
 use super::form::Form;
 use super::meet::Names;
+use super::{CasesError, Repeated, Turn};
 use crate::handlers::{
-    Body, CallError, Datum, Effect, Entry, Envelope, LoadError, Message, Plugin, Recorder, Runtime,
-    Services, Terms,
+    Body, CallError, Datum, Effect, Entry, Envelope, Limit, LoadError, Message, OutOfRange, Plugin,
+    Recorder, Runtime, Services, Terms,
 };
 use crate::message::NodeId;
 use crate::trace::{self, Ended, Session};
@@ -22,6 +23,8 @@ pub struct Bench {
     component: Vec<u8>,
     terms: Terms,
     runtime: Runtime,
+    /// The plugin, as the cases so far had it.
+    loaded: Mutex<Vec<Arc<Plugin>>>,
 }
 
 impl Bench {
@@ -32,40 +35,71 @@ impl Bench {
             terms: Terms::as_asked(&component)?,
             component,
             runtime: runtime.clone(),
+            loaded: Mutex::default(),
         })
+    }
+
+    /// A bench for the same plugin, which has these limits where a case does not set them itself.
+    pub fn limited(
+        &self,
+        limits: impl IntoIterator<Item = (Limit, u64)>,
+    ) -> Result<Self, OutOfRange> {
+        let mut terms = self.terms.clone();
+        for (limit, value) in limits {
+            terms.limits.set(limit, value)?;
+        }
+        Ok(Self {
+            component: self.component.clone(),
+            terms,
+            runtime: self.runtime.clone(),
+            loaded: Mutex::default(),
+        })
+    }
+
+    /// The component, as it was given.
+    pub fn component(&self) -> &[u8] {
+        &self.component
     }
 
     /// Runs the cases of `file`, with `seed` in place of the file's. The same seed gives the same outcomes.
     ///
     /// Blocks, and has a runtime of its own: not to be called within another.
     pub fn run(&self, file: &CaseFile, seed: Option<u64>) -> Result<Vec<Outcome>, CasesError> {
-        let mut loaded = Vec::new();
-        let cases = file.cases.iter().map(|case| {
-            let plugin = self.plugin(file, case, &mut loaded)?;
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .map_err(|error| CasesError::Machine(error.to_string()))?;
-            let seed = seed.unwrap_or(file.seed);
-            let begun = std::time::Instant::now();
-            let played =
-                runtime.block_on(async { Stage::new(file, case, plugin, seed)?.play().await });
-            played.map(|outcome| Outcome {
-                took: begun.elapsed(),
-                ..outcome
-            })
-        });
-        cases.collect()
+        let cases = file.cases.iter();
+        cases.map(|case| self.run_case(file, case, seed)).collect()
     }
 
-    /// The plugin with what the file grants of what it declares, and with the limits of a case.
-    fn plugin(
+    /// Runs one case of `file`, as [`run`](Self::run) does.
+    pub fn run_case(
         &self,
         file: &CaseFile,
         case: &Case,
-        loaded: &mut Vec<Arc<Plugin>>,
-    ) -> Result<Arc<Plugin>, CasesError> {
+        seed: Option<u64>,
+    ) -> Result<Outcome, CasesError> {
+        let plugin = self.plugin(file, case)?;
+        let seed = seed.unwrap_or(file.seed);
+        let runtime = paused()?;
+        let begun = std::time::Instant::now();
+        let played = runtime.block_on(async { Stage::new(file, case, plugin, seed)?.play().await });
+        played.map(|outcome| Outcome {
+            took: begun.elapsed(),
+            ..outcome
+        })
+    }
+
+    /// A case of `file`, to be run again and again.
+    pub fn repeated<'a>(
+        &self,
+        file: &'a CaseFile,
+        case: &'a Case,
+    ) -> Result<Repeated<'a>, CasesError> {
+        let plugin = self.plugin(file, case)?;
+        Ok(Repeated { file, case, plugin })
+    }
+
+    /// The plugin with what the file grants of what it declares, and with the limits of a case.
+    fn plugin(&self, file: &CaseFile, case: &Case) -> Result<Arc<Plugin>, CasesError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut terms = self.terms.clone();
         terms.grants = file.grants.clone().unwrap_or(terms.grants);
         terms.inputs = case.inputs.clone();
@@ -95,6 +129,15 @@ impl Bench {
     }
 }
 
+/// A runtime whose time is virtual.
+pub(super) fn paused() -> Result<tokio::runtime::Runtime, CasesError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| CasesError::Machine(error.to_string()))
+}
+
 type Told = Arc<Mutex<Vec<(trace::Plugin, Session)>>>;
 
 /// One case under way.
@@ -106,6 +149,7 @@ pub(super) struct Stage<'a> {
     checks: Vec<Check>,
     names: Names,
     told: Told,
+    turns: RefCell<Vec<Turn>>,
 }
 
 impl<'a> Stage<'a> {
@@ -115,15 +159,10 @@ impl<'a> Stage<'a> {
         plugin: Arc<Plugin>,
         seed: u64,
     ) -> Result<Self, CasesError> {
-        let node = match &case.work {
-            Work::Message(incoming) => &incoming.to,
-            Work::Run(asked) => &asked.setup.own,
-        };
-        let told = Told::default();
-        let tell = told.clone();
-        let mut services = Services::blank(node, seed)?;
-        services.recorder = Recorder::to(
-            node.as_str(),
+        let mut stage = Self::set(file, case, plugin, seed)?;
+        let tell = stage.told.clone();
+        stage.services.recorder = Recorder::to(
+            case.node().as_str(),
             Instant::now(),
             |_| true,
             move |plugin, session| {
@@ -131,14 +170,33 @@ impl<'a> Stage<'a> {
                 told.push((plugin.clone(), session));
             },
         );
+        Ok(stage)
+    }
+
+    /// One that keeps nothing of what the plugin does, and so cannot hold it against what is expected.
+    pub(super) fn unrecorded(
+        file: &'a CaseFile,
+        case: &'a Case,
+        plugin: Arc<Plugin>,
+    ) -> Result<Self, CasesError> {
+        Self::set(file, case, plugin, file.seed)
+    }
+
+    fn set(
+        file: &'a CaseFile,
+        case: &'a Case,
+        plugin: Arc<Plugin>,
+        seed: u64,
+    ) -> Result<Self, CasesError> {
         let stage = Self {
             file,
             case,
             plugin,
-            services,
+            services: Services::blank(case.node(), seed)?,
             checks: Vec::new(),
             names: Names::new(),
-            told,
+            told: Told::default(),
+            turns: RefCell::default(),
         };
         let kept = case.store.iter().map(|(key, value)| Entry {
             key: key.clone(),
@@ -151,7 +209,7 @@ impl<'a> Stage<'a> {
         Ok(stage)
     }
 
-    async fn play(mut self) -> Result<Outcome, CasesError> {
+    pub(super) async fn play(mut self) -> Result<Outcome, CasesError> {
         match &self.case.work {
             Work::Message(incoming) => self.message(incoming).await?,
             Work::Run(asked) => self.run(asked).await?,
@@ -161,6 +219,7 @@ impl<'a> Stage<'a> {
             number: self.case.number,
             checks: self.checks,
             sessions: std::mem::take(&mut told),
+            turns: self.turns.take(),
             took: Duration::ZERO,
         })
     }
@@ -196,13 +255,21 @@ impl<'a> Stage<'a> {
     ) -> Result<(Form, Option<Body>), CasesError> {
         let before = self.told().len();
         let handled = self.plugin.handle(self.services.clone(), envelope, message);
-        let effects = match handled.await.result {
-            Ok(None) => return Ok((Form::of_ended(&Ended::Nothing), None)),
-            Ok(Some(found)) => found.finalize().await.result,
+        let handled = handled.await;
+        let mut turn = Turn::of(true, &handled);
+        let effects = match handled.result {
+            Ok(Some(found)) => {
+                let finalized = found.finalize().await;
+                turn.then(&finalized);
+                finalized.result.map(Some)
+            }
+            Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
+        self.took(turn);
         let effects = match effects {
-            Ok(effects) => effects,
+            Ok(Some(effects)) => effects,
+            Ok(None) => return Ok((Form::of_ended(&Ended::Nothing), None)),
             Err(error) => return Ok((Form::of_ended(&error.ended()), None)),
         };
         let mut delivered = None;
@@ -228,6 +295,11 @@ impl<'a> Stage<'a> {
             .and_then(|(_, session)| session.calls.last());
         let ended = last.map_or(&Ended::Cancelled, |call| &call.ended);
         Ok((Form::of_ended(ended), delivered))
+    }
+
+    /// Notes what a turn of the plugin took.
+    pub(super) fn took(&self, turn: Turn) {
+        self.turns.borrow_mut().push(turn);
     }
 
     /// Changes what the plugin has stored; the limit that refuses it.

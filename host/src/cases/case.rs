@@ -78,6 +78,14 @@ impl Case {
         !self.limits.is_empty()
     }
 
+    /// The node that treats it.
+    pub(super) fn node(&self) -> &NodeId {
+        match &self.work {
+            Work::Message(incoming) => &incoming.to,
+            Work::Run(asked) => &asked.setup.own,
+        }
+    }
+
     /// The line that it begins at.
     pub fn line(&self) -> usize {
         self.line

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Turn;
 use super::case::Place;
 use super::form::Form;
 use super::meet::{Names, meet};
@@ -19,6 +20,8 @@ pub struct Outcome {
     pub checks: Vec<Check>,
     /// What the plugin did, with what it was as it did it.
     pub sessions: Vec<(Plugin, Session)>,
+    /// What the plugin took, in the order in which its turns ended.
+    pub turns: Vec<Turn>,
     /// What it took of real time.
     pub took: Duration,
 }

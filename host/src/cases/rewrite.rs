@@ -302,6 +302,7 @@ mod tests {
             number: 0,
             checks: vec![check],
             sessions: vec![],
+            turns: Vec::new(),
             took: Duration::ZERO,
         };
         let rewrite = file.rewritten(&[outcome]).expect("rewritten")?;

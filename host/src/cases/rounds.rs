@@ -1,9 +1,9 @@
 //! A run of a case, round by round, with peers that answer as it says.
 
-use super::CasesError;
 use super::bench::Stage;
 use super::case::{Asked, Place, Reply, With};
 use super::form::Form;
+use super::{CasesError, Turn};
 use crate::handlers::{
     Assurance, Body, CallError, Datum, Effect, Envelope, Message, Outgoing, Run, Setup,
 };
@@ -69,6 +69,7 @@ impl Stage<'_> {
     async fn drive(&self, asked: &Asked) -> Result<Driven, CasesError> {
         let mut driven = Driven::default();
         let begun = Run::begin(&self.plugin, self.services.clone(), &asked.setup).await;
+        self.took(Turn::of(true, &begun));
         let mut run = match begun.result {
             Ok(run) => run,
             Err(error) => {
@@ -79,7 +80,9 @@ impl Stage<'_> {
         let mut answers = Vec::new();
         loop {
             let round = driven.rounds.len();
-            let step = match run.step(answers).await.result {
+            let stepped = run.step(answers).await;
+            self.took(Turn::of(false, &stepped));
+            let step = match stepped.result {
                 Ok(step) => step,
                 Err(error) => {
                     driven.ended(error);

@@ -17,11 +17,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<CaseFile>, Problem> {
 
 /// A bench for a component, a bundle or a built-in plugin.
 pub(super) fn bench(runtime: &Runtime, plugin: &str) -> Result<Bench, Problem> {
-    let component = match built_in(plugin) {
-        Some(component) => component.to_vec(),
-        None => tried::component(Path::new(plugin))?,
-    };
+    let component = component(plugin)?;
     Bench::new(runtime, component).map_err(|error| tried::not_loaded(plugin, &error))
+}
+
+/// The component of a built-in plugin, or in a file, which may be a bundle.
+pub(super) fn component(plugin: &str) -> Result<Vec<u8>, Problem> {
+    match built_in(plugin) {
+        Some(component) => Ok(component.to_vec()),
+        None => tried::component(Path::new(plugin)),
+    }
 }
 
 /// The component of a built-in plugin.

@@ -2,9 +2,11 @@
 
 mod audit;
 mod backup;
+mod bench;
 mod build;
 mod cases;
 mod check;
+mod chosen;
 mod column;
 mod compiled;
 mod daemon;
@@ -118,6 +120,8 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
     Test(test::Test),
+    /// Measure what a plugin costs per message: time, instructions, memory; and the limits that follow.
+    Bench(bench::BenchCommand),
     /// Run recorded calls of plugins again, and say what is different.
     Replay(replay::Replay),
     /// Show what happened in a recorded run, as text or as a page.
@@ -130,7 +134,7 @@ enum Command {
 impl Command {
     /// Whether its result is also a page for a browser.
     fn has_page(&self) -> bool {
-        matches!(self, Self::Sim(_) | Self::Report(_))
+        matches!(self, Self::Sim(_) | Self::Report(_) | Self::Bench(_))
     }
 }
 
@@ -142,7 +146,7 @@ impl Cli {
         // What goes wrong is for people, where the result is for a browser.
         let format = self.output.format().unwrap_or_default();
         if self.output == Output::Html && !self.command.has_page() {
-            let why = "only `sim` and `report` have a page";
+            let why = "only `sim`, `report` and `bench` have a page";
             let todo = "leave -o html out, or use -o json for a program";
             let what = "the result of this command cannot be shown as HTML";
             return Problem::new(Exit::Input, what, why, todo).report(format);
@@ -191,6 +195,7 @@ impl Cli {
                 Command::Sim(sim) => sim.run(self.output).await,
                 Command::Fuzz(fuzz) => fuzz.run(format).await,
                 Command::Test(test) => test.run(format).await,
+                Command::Bench(bench) => bench.run(self.output).await,
                 Command::Replay(replay) => replay.run(format).await,
                 Command::Report(report) => report.run(self.output),
                 Command::Import(import) => import.run(format),

@@ -19,7 +19,7 @@ pub enum Output {
     Text,
     /// For programs: one JSON object.
     Json,
-    /// For a browser: one page, of `sim` and `report` only.
+    /// For a browser: one page, of `sim`, `report` and `bench` only.
     Html,
 }
 

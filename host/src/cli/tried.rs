@@ -11,7 +11,16 @@ use crate::packages::Package;
 
 /// The engine of the sandbox. It compiles a component once for all commands of a user.
 pub(super) fn runtime() -> Result<Runtime, Problem> {
-    let runtime = Runtime::metered().map_err(|error| {
+    started(Runtime::metered())
+}
+
+/// The engine of nodes, for whoever wants to know how long something takes there.
+pub(super) fn runtime_of_nodes() -> Result<Runtime, Problem> {
+    started(Runtime::new())
+}
+
+fn started<E: std::fmt::Display>(runtime: Result<Runtime, E>) -> Result<Runtime, Problem> {
+    let runtime = runtime.map_err(|error| {
         let todo = "raise the limit of address space (ulimit -v)";
         Problem::new(Exit::Failed, "the wasm engine does not start", error, todo)
     })?;

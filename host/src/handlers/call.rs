@@ -16,7 +16,8 @@ use super::plugin::root_cause;
 use super::runtime::FUEL_PER_MS;
 use super::state::{CallState, Subject};
 use super::{
-    CallError, Called, Effect, Envelope, Hardship, Limit, Message, Plugin, Services, Strain, Usage,
+    Assurance, CallError, Called, Effect, Envelope, Hardship, Limit, Message, Plugin, Services,
+    Strain, Usage,
 };
 use super::{effect, traced};
 use crate::message::one_line;
@@ -85,6 +86,28 @@ impl Plugin {
             })
         });
         Called::new(usage, found)
+    }
+}
+
+impl Plugin {
+    /// Makes an instance as for a message, and calls nothing of it: what the sandbox takes by itself.
+    pub async fn instance_alone(&self, services: Services) -> Called<()> {
+        let nobody = Envelope {
+            researcher_id: String::new(),
+            source: String::new(),
+            setup: false,
+            assurance: Assurance::PublishedKey,
+        };
+        let nothing = Message {
+            kind: String::new(),
+            request_id: None,
+            fields: Vec::new(),
+        };
+        let work = || Work::Message(traced::incoming(&nobody, &nothing));
+        let mut store = self.store(services, Subject::Message(nobody.clone()), work);
+        let bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
+        let (made, took) = bounds.within(self.instantiate(&mut store)).await;
+        Called::new(took.of(&mut store), made.map(drop))
     }
 }
 

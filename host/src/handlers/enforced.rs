@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::guests::{Guest, LOG, handle, treat};
 use super::{
-    CallError, Called, Effect, Limit, LimitHit, LoadError, Plugin, Refused, Runtime, Terms, Usage,
+    CallError, Called, Effect, Limit, LimitHit, LoadError, Plugin, Refused, Runtime, Services,
+    Terms, Usage,
 };
 
 /// What stops a guest under these limits, and what it took.
@@ -16,6 +17,13 @@ async fn stopped(guest: Guest<'_>, limits: &[(Limit, u64)]) -> (LimitHit, Usage)
     };
     assert!(usage.hits.contains(&hit), "the limit is in what it took");
     (hit, usage)
+}
+
+/// An instance of which nothing is called.
+async fn alone(plugin: &Plugin) -> Called<()> {
+    let node = "node".to_owned().try_into().expect("an id");
+    let services = Services::blank(&node, 1).expect("services");
+    plugin.instance_alone(services).await
 }
 
 fn hit(limit: Limit, value: u64) -> LimitHit {
@@ -35,8 +43,31 @@ async fn a_guest_that_keeps_to_its_limits_is_not_stopped_and_what_it_took_is_tol
     let Called { usage, result } = treat(&guest.load(&[])).await;
     assert!(result.expect("treated").is_empty());
     assert_eq!((usage.host_calls, usage.peak_memory), (1, 4 << 16));
+    // Five bytes of zero, escaped.
+    assert_eq!((usage.log_lines, usage.log_bytes), (1, r"\u{0}".len() * 5));
     assert!(usage.hits.is_empty());
     assert!(usage.computing > Duration::ZERO && usage.wall >= usage.computing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_alone_is_made_as_for_a_message_and_nothing_of_it_is_called() {
+    let trapping = Guest {
+        handle: "unreachable",
+        module: "(table 7 funcref)",
+        ..Guest::default()
+    };
+    let Called { usage, result } = alone(&trapping.load(&[])).await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!((usage.peak_memory, usage.table_elements), (1 << 16, 7));
+    assert!(usage.computing > Duration::ZERO && usage.host_calls == 0);
+
+    let endless = Guest {
+        module: "(func $begin (loop $again (br $again))) (start $begin)",
+        ..Guest::default()
+    };
+    let error = alone(&endless.load(&[(Limit::HandleCpuMs, 20)])).await;
+    let found = error.result.err().and_then(|error| error.limit());
+    assert_eq!(found, Some(hit(Limit::HandleCpuMs, 20)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -166,6 +166,12 @@ impl Plugin {
         &self.terms.limits
     }
 
+    /// The tables that each instance of it has.
+    pub fn tables(&self) -> u32 {
+        let needs = self.instance.component().resources_required();
+        needs.map_or(0, |needs| needs.num_tables)
+    }
+
     /// The linear memory of all its instances together, in bytes.
     pub(super) fn memory(&self) -> &Arc<AtomicUsize> {
         &self.memory

@@ -163,10 +163,11 @@ impl CallState {
         }
     }
 
-    /// What was used since this was asked last. Memory is not given back, so it stays the same.
+    /// What was used since this was asked last. Memory and tables are not given back, so these stay the same.
     pub(super) fn usage(&mut self) -> Usage {
         let next = Usage {
             peak_memory: self.memory.own,
+            table_elements: self.usage.table_elements,
             ..Usage::default()
         };
         std::mem::replace(&mut self.usage, next)
@@ -182,6 +183,14 @@ impl CallState {
     /// Notes an input that the guest is given.
     pub(super) fn has_used_input(&mut self, name: &str, rows: usize) {
         self.usage.inputs.insert(name.to_owned(), rows);
+    }
+
+    /// Takes a line of so many bytes off the budget of the log.
+    pub(super) fn has_logged(&mut self, bytes: usize) {
+        self.log_lines -= 1;
+        self.log_bytes -= bytes.min(self.log_bytes);
+        self.usage.log_lines += 1;
+        self.usage.log_bytes += bytes;
     }
 
     /// Notes a limit that cut something off and did not stop the guest.
@@ -307,6 +316,7 @@ impl ResourceLimiter for CallState {
         if desired > self.limits.count(Limit::TableElements) {
             return Err(self.hit(Limit::TableElements));
         }
+        self.usage.table_elements = self.usage.table_elements.max(desired);
         Ok(true)
     }
 

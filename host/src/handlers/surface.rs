@@ -21,6 +21,7 @@ const DEEPEST: usize = 100;
 pub struct Surface {
     manifest: Manifest,
     imports: Vec<(String, Capability)>,
+    instances: u64,
 }
 
 impl Surface {
@@ -59,6 +60,7 @@ impl Surface {
         Ok(Self {
             manifest,
             imports: found,
+            instances: outer.instances,
         })
     }
 
@@ -78,6 +80,11 @@ impl Surface {
             .iter()
             .map(|(_, capability)| *capability)
             .collect()
+    }
+
+    /// The core instances that each instance of it is made of.
+    pub fn instances(&self) -> u64 {
+        self.instances
     }
 
     /// The capabilities that its manifest declares and its code does not import.

@@ -19,6 +19,12 @@ pub struct Usage {
     pub peak_memory: usize,
     /// Calls of imports.
     pub host_calls: u64,
+    /// Lines it wrote to the log, those that were cut among them.
+    pub log_lines: u64,
+    /// What of them is in the log, in bytes.
+    pub log_bytes: usize,
+    /// The most elements that one table of the instance had.
+    pub table_elements: usize,
     /// Effects it asked for.
     pub effects: usize,
     /// Their size, in bytes.
@@ -42,6 +48,9 @@ impl AddAssign<&Self> for Usage {
         };
         self.peak_memory = self.peak_memory.max(other.peak_memory);
         self.host_calls += other.host_calls;
+        self.log_lines += other.log_lines;
+        self.log_bytes += other.log_bytes;
+        self.table_elements = self.table_elements.max(other.table_elements);
         self.effects += other.effects;
         self.effect_bytes += other.effect_bytes;
         self.grants.extend(&other.grants);
@@ -87,6 +96,9 @@ mod tests {
             fuel: Some(5),
             peak_memory: 7,
             host_calls: 1,
+            log_lines: 2,
+            log_bytes: 30,
+            table_elements: 9,
             effects: 1,
             effect_bytes: 10,
             grants: [Capability::Log].into(),
@@ -97,6 +109,8 @@ mod tests {
         both += &call;
         assert_eq!((both.wall, both.peak_memory), (Duration::from_millis(6), 7));
         assert_eq!((both.host_calls, both.effect_bytes), (2, 20));
+        assert_eq!((both.log_lines, both.log_bytes), (4, 60));
+        assert_eq!(both.table_elements, 9);
         assert_eq!(both.fuel, Some(10));
         assert_eq!(both.hits.len(), 1);
     }

@@ -3,14 +3,14 @@
 //! The page's own script draws it; it makes elements and texts, never markup, of what it reads. Should that fail once, the page's
 //! policy runs no other script, loads nothing and sends nothing.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-
 use super::Report;
+use crate::html::{escaped, filled, hash};
 
 const PAGE: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
+const STYLE: &str = concat!(
+    include_str!("../html/palette.css"),
+    include_str!("page/page.css")
+);
 /// The script, in reading order.
 const SCRIPT: &str = concat!(
     include_str!("page/model.js"),
@@ -45,32 +45,6 @@ impl Report {
         ];
         filled(PAGE, &parts)
     }
-}
-
-/// A template with each part in its place. What is filled in is not looked at again.
-fn filled(template: &str, parts: &[(&str, &str)]) -> String {
-    let mut page = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find("{{") {
-        let (before, here) = rest.split_at(at);
-        page.push_str(before);
-        let part = parts.iter().find(|(name, _)| here.starts_with(name));
-        let (name, value) = part.copied().unwrap_or(("{{", "{{"));
-        page.push_str(value);
-        rest = &here[name.len()..];
-    }
-    page.push_str(rest);
-    page
-}
-
-/// An inline script or style, as a content security policy names it.
-fn hash(text: &str) -> String {
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
-}
-
-fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;");
-    text.replace('<', "&lt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

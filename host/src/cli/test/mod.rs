@@ -5,18 +5,16 @@ mod record;
 mod report;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::chosen::Chosen;
 use super::output::{foreign, with_progress};
 use super::written::{Kind, Target};
-use super::{Exit, Format, Problem, cases, project, tried};
+use super::{Format, Problem, cases, tried};
 use crate::cases::{Bench, CaseFile, Outcome};
 use report::Report;
-
-/// Where cases are, where nothing else is said.
-const FOLDER: &str = "cases";
 
 /// Run the cases that a plugin's author wrote: messages and runs, and what is expected of each.
 #[derive(Debug, Args)]
@@ -24,15 +22,8 @@ const FOLDER: &str = "cases";
     after_help = "How cases are written: guest-handlers/README.md.\n\nExample:\n  backchannel test\n  backchannel test my-handler.wasm\n  backchannel test my-handler.wasm --cases cases/echo.toml --name refuses\n  backchannel test my-handler.wasm --update\n  backchannel test key-request --cases guest-handlers/key-request/cases --junit report.xml"
 )]
 pub(super) struct Test {
-    /// A component, or the name of a built-in plugin [default: what each file of cases names as its `plugin`; else that of the
-    /// project in the current folder].
-    plugin: Option<String>,
-    /// A file of cases, or a folder of them; may be given again [default: the folder cases].
-    #[arg(long, value_name = "PATH")]
-    cases: Vec<PathBuf>,
-    /// Only the cases whose name holds this.
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    chosen: Chosen,
     /// Draw from this seed, and not from that of the file. The same seed gives the same result.
     #[arg(long)]
     seed: Option<u64>,
@@ -75,12 +66,12 @@ impl Test {
         };
         let junit = target(&self.junit, Kind::Results)?;
         let record = target(&self.record, Kind::Trace)?;
-        let files = self.files()?;
+        let files = self.chosen.files()?;
         let runtime = tried::runtime()?;
         let mut benches = BTreeMap::new();
         let mut tested = Vec::new();
         for file in files {
-            let plugin = self.plugin_of(&file)?;
+            let plugin = self.chosen.plugin_of(&file)?;
             if !benches.contains_key(&plugin) {
                 benches.insert(plugin.clone(), cases::bench(&runtime, &plugin)?);
             }
@@ -129,61 +120,5 @@ impl Test {
             plugin,
             outcomes,
         })
-    }
-
-    /// The files of cases, by their names, without the cases that are not asked for.
-    fn files(&self) -> Result<Vec<CaseFile>, Problem> {
-        let default = [PathBuf::from(FOLDER)];
-        let (given, named) = match self.cases.as_slice() {
-            [] => (&default[..], false),
-            given => (given, true),
-        };
-        let mut files = Vec::new();
-        for path in given.iter().filter(|path| named || path.exists()) {
-            for mut file in cases::read(path)? {
-                if let Some(part) = &self.name {
-                    file.only(|case| case.name().contains(part));
-                }
-                files.push(file);
-            }
-        }
-        files.retain(|file| !file.cases().is_empty());
-        if !files.is_empty() {
-            return Ok(files);
-        }
-        let Some(part) = &self.name else {
-            return Err(cases::none(given));
-        };
-        let given = cases::listed(given);
-        Err(Problem::new(
-            Exit::Input,
-            "there are no cases to run",
-            format!("no case in {given} is called {part:?} or has it in its name"),
-            "leave --name out to run them all",
-        ))
-    }
-
-    /// The plugin for a file of cases: a name or a path.
-    fn plugin_of(&self, file: &CaseFile) -> Result<String, Problem> {
-        if let Some(plugin) = &self.plugin {
-            return Ok(plugin.clone());
-        }
-        let Some(named) = file.plugin() else {
-            if let Some(component) = project::component_here()? {
-                return Ok(component.display().to_string());
-            }
-            let path = file.path().display();
-            return Err(Problem::new(
-                Exit::Input,
-                format!("the cases in {path} cannot be run"),
-                "it is not said which plugin they are for",
-                "name it: `backchannel test PLUGIN`, or `plugin = \"…\"` in the file; or go to the folder of a project",
-            ));
-        };
-        if cases::built_in(named).is_some() {
-            return Ok(named.to_owned());
-        }
-        let folder = file.path().parent().unwrap_or(Path::new(""));
-        Ok(folder.join(named).display().to_string())
     }
 }

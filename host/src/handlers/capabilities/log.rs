@@ -29,9 +29,8 @@ impl CallState {
         if self.log_bytes == 0 {
             return;
         }
-        self.log_lines -= 1;
         let line = one_line(text, self.log_bytes);
-        self.log_bytes -= line.len().min(self.log_bytes);
+        self.has_logged(line.len());
         let plugin = &*self.plugin;
         match level {
             Level::Debug => tracing::debug!(target: PLUGIN_LOG, plugin, "{line}"),
