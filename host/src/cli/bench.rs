@@ -25,10 +25,11 @@ const LONGEST_NAME: usize = 44;
 #[command(
     name = "bench",
     after_help = format!("\
-Times are of the engine that nodes have, which interrupts by the clock: the computing of all calls of a case, the making of their instances \
-among it, without waits. Instructions are of the engine that counts them, and are the same on every machine; so are memory, host calls, \
-effects and log lines, of which the most of one message, or of one step of a run, is shown. `sandbox` is how much of the p50 making the \
-instances takes, with nothing called of them.
+Times are of the engine that nodes have, which interrupts by the clock: the computing of all calls
+of a case, the making of their instances among it, without waits. Instructions are of the engine that
+counts them, and are the same on every machine; so are memory, host calls, effects and log lines, of
+which the most of one message, or of one step of a run, is shown. `sandbox` is how much of the p50
+making the instances takes, with nothing called of them.
 
 A case in which the host stops the plugin, or that does not do what it expects, is not measured.
 
