@@ -403,7 +403,7 @@ mod tests {
         let all = vec![
             Value::Nil,
             5.into(),
-            u64::MAX.into(),
+            Value::Int(u64::MAX.into()),
             large(),
             "text".into(),
         ];

@@ -223,7 +223,7 @@ mod tests {
         Pair {
             a: ChannelKeys::new(&a, &b.public_key()),
             b: ChannelKeys::new(&b, &a.public_key()),
-            rng: Randomness::seed_from_u64(1),
+            rng: Randomness::from_seed(1),
         }
     }
 
