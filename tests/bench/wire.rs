@@ -10,12 +10,12 @@ use backchannel::proto::relay::{Begin, FromNode, FromRelay};
 use backchannel::proto::researcher::TaskRequest;
 use backchannel::proto::researcher::researcher_service_client::ResearcherServiceClient;
 use backchannel::transport::connect::connect;
-use backchannel::transport::receipt::number_of;
+use backchannel::transport::receipt::{Received, number_of};
 use backchannel::transport::{Certificate, ServerAddress};
 use prost::bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Request, Streaming};
 
 use crate::harness::RESEARCHER;
 
@@ -35,10 +35,13 @@ impl Wire {
     pub async fn open(address: &ServerAddress, certificate: &Certificate, id: &str) -> Self {
         let channel = connect(address, certificate).await.expect("connected");
         let mut polls = ResearcherServiceClient::new(channel.clone());
-        let answer = polls.get_task_unary(TaskRequest {
+        let mut request = Request::new(TaskRequest {
             node: id.to_owned(),
             protocol_version: PROTOCOL_VERSION.to_owned(),
         });
+        // Otherwise the greeting that comes on this poll would not come again.
+        Received::None.write(request.metadata_mut());
+        let answer = polls.get_task_unary(request);
         let poll = number_of(answer.await.expect("a poll").metadata()).unwrap_or_default();
         let (said, receiver) = mpsc::channel(WINDOW as usize);
         let begin = Begin {

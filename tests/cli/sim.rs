@@ -152,6 +152,9 @@ fn a_command_without_a_page_says_which_have_one() {
     ] {
         let outcome = run(&[command, &["-o", "html"]].concat());
         assert_eq!((outcome.code, outcome.out.as_str()), (INPUT, ""));
-        assert!(outcome.err.contains("`sim`, `report` and `bench`"), "{outcome:?}");
+        assert!(
+            outcome.err.contains("`sim`, `report` and `bench`"),
+            "{outcome:?}"
+        );
     }
 }

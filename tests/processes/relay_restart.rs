@@ -56,12 +56,13 @@ fn a_set_up_that_loses_its_relay_fails_by_name_and_the_next_one_succeeds() {
     let channels =
         |network: &Network| ["a", "b"].map(|node| network.node(node).status()["channels"].clone());
     let before = channels(&network);
+    let said = forwarded(&network);
 
-    // The relay has a's request for b and goes down with it: a had handed it over.
+    // The relay has a's request for b and goes down with it: a had handed it over, and b has read no more than its socket holds.
     network.node("b").pause();
     let under_way = network.begin_set_up("dh");
     until("the relay has a request for b", || {
-        (queued(&network, "b") > 0).then_some(())
+        (forwarded(&network) > said).then_some(())
     });
     let (status, _) = network.relay.stop();
     assert!(status.success(), "{status}");

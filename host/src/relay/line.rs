@@ -176,7 +176,7 @@ impl Speaking {
     async fn next(mut self) -> Result<Option<(FromRelay, Self)>, Status> {
         loop {
             if self.closing.is_cancelled() {
-                return Err(stopping());
+                return self.end(stopping());
             }
             if let Some((class, slices)) = &mut self.slices {
                 match slices.next() {
@@ -206,16 +206,28 @@ impl Speaking {
                         }
                     }
                 }
-                letter = self.poll.next_of_many(MOST_UNDER_WAY) => {
-                    let letter = letter.map_err(why_ended)?;
-                    self.slices = Some((letter.class, Box::new(cut(letter.message))));
-                }
+                letter = self.poll.next_of_many(MOST_UNDER_WAY) => match letter {
+                    Ok(letter) => {
+                        self.slices = Some((letter.class, Box::new(cut(letter.message))));
+                    }
+                    Err(ended) => return self.end(why_ended(ended)),
+                },
                 () = self.closing.cancelled() => {}
                 () = sleep_until(self.due.unwrap_or(self.until)) => match self.due {
                     Some(_) => return Ok(Some(self.frame(None))),
                     None => return Ok(None),
                 },
             }
+        }
+    }
+
+    /// Ends the line; but first the node hears what was taken of it, or it would bring that to the next relay.
+    fn end(self, why: Status) -> Result<Option<(FromRelay, Self)>, Status> {
+        let is_told = self.heard.lock().taken == self.told;
+        if is_told {
+            Err(why)
+        } else {
+            Ok(Some(self.frame(None)))
         }
     }
 
