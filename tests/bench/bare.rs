@@ -34,9 +34,12 @@ const ECHO: &str = "echo";
 /// Frames that wait for a line.
 const WAITING: usize = 256;
 
+/// What hands frames to a line.
+type Sender = mpsc::Sender<Result<FromRelay, Status>>;
+
 /// The lines, by whose they are.
 #[derive(Default)]
-struct Lines(Arc<Mutex<BTreeMap<String, mpsc::Sender<Result<FromRelay, Status>>>>>);
+struct Lines(Arc<Mutex<BTreeMap<String, Sender>>>);
 
 fn frame(bytes: Bytes) -> FromRelay {
     let slice = Slice {

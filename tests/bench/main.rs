@@ -18,8 +18,10 @@ mod wire;
 
 use row::Row;
 
-/// What can be measured, by name.
-const MEASUREMENTS: [(&str, fn() -> Vec<Row>); 5] = [
+/// What can be measured: its name, and what measures it.
+type Measurement = (&'static str, fn() -> Vec<Row>);
+
+const MEASUREMENTS: [Measurement; 5] = [
     ("starts", starts::measure),
     ("requests", requests::measure),
     ("cold", cold::measure),
