@@ -23,6 +23,7 @@ mod poll;
 mod proving;
 mod requests;
 mod service;
+mod unconfirmed;
 
 use std::collections::BTreeSet;
 use std::io;

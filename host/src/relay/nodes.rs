@@ -4,7 +4,7 @@
 //! a roster, is the [gate](super::gate)'s business, before anything comes here. So everything here is bounded, and a node's mailbox goes to one
 //! poll at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::counts::{DropReason, Tally};
 use super::mailbox::{Letter, MAX_AGE, Mailbox};
 use super::poll::Poll;
+use super::unconfirmed::Unconfirmed;
 use crate::message::NodeId;
 use crate::transport::receipt::Received;
 
@@ -109,58 +110,6 @@ pub(super) struct Known {
     pub(super) wake: Arc<Notify>,
 }
 
-/// Messages that were sent by one poll, in their order, and are not yet known to have arrived.
-#[derive(Default)]
-pub(super) struct Unconfirmed {
-    poll: u64,
-    /// How many came before them on that poll, and have arrived.
-    arrived: u64,
-    letters: VecDeque<Letter>,
-}
-
-impl Unconfirmed {
-    pub(super) fn keep(&mut self, poll: u64, letter: Letter) {
-        if self.poll != poll {
-            // What another poll has sent was settled when this one began.
-            *self = Self {
-                poll,
-                ..Self::default()
-            };
-        }
-        self.letters.push_back(letter);
-    }
-
-    /// Of the messages that the poll has sent, the first so many have arrived; how many bytes those had that were kept.
-    pub(super) fn confirm(&mut self, poll: u64, messages: u64) -> usize {
-        let mut bytes = 0;
-        while poll == self.poll
-            && self.arrived < messages
-            && let Some(letter) = self.letters.pop_front()
-        {
-            self.arrived += 1;
-            bytes += letter.message.len();
-        }
-        bytes
-    }
-
-    /// Takes out one that is too old.
-    fn take_expired(&mut self, now: Instant) -> Option<Letter> {
-        if !self.letters.front()?.is_expired(now) {
-            return None;
-        }
-        self.arrived += 1;
-        self.letters.pop_front()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.letters.len()
-    }
-
-    fn bytes(&self) -> usize {
-        self.letters.iter().map(|letter| letter.message.len()).sum()
-    }
-}
-
 impl Known {
     fn connected(&self, now: Instant) -> bool {
         self.poll.is_some()
@@ -178,7 +127,7 @@ impl Known {
             Received::Poll { number, messages } => unconfirmed.confirm(number, messages),
         };
         if received != Received::NotSaid {
-            for letter in unconfirmed.letters.into_iter().rev() {
+            for letter in unconfirmed.into_letters().rev() {
                 self.mailbox.put_first(letter);
             }
         }
