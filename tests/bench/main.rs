@@ -14,6 +14,7 @@ mod process;
 mod requests;
 mod row;
 mod starts;
+mod waiting;
 mod wire;
 
 use row::Row;
@@ -21,10 +22,11 @@ use row::Row;
 /// What can be measured: its name, and what measures it.
 type Measurement = (&'static str, fn() -> Vec<Row>);
 
-const MEASUREMENTS: [Measurement; 5] = [
+const MEASUREMENTS: [Measurement; 6] = [
     ("starts", starts::measure),
     ("requests", requests::measure),
     ("cold", cold::measure),
+    ("waiting", waiting::measure),
     ("forwarding", forwarding::measure),
     ("many", many::measure),
 ];

@@ -40,39 +40,19 @@ impl Pair {
         }
         let relay = Daemon::relay(folder.path(), "relay");
         let answering = Daemon::secure_node(folder.path(), "b", &relay.address);
-        let opened = Node::open(NodeConfig {
-            id: "a".parse().expect("an id"),
-            name: "a".to_owned(),
-            researcher: relay.address.parse().expect("an address"),
-            certificate: None,
-            data: folder.path().join("a"),
-            record: None,
-            compiler: None,
-        });
-        let asking = opened.expect("a store").start().await.expect("a node");
+        let asking = start(&folder, "a", &relay).await;
         let pair = Self {
             asking,
             answering,
             relay,
             _folder: folder,
         };
-        // The first sets up the channel.
-        let begun = Instant::now();
-        while pair
-            .asking
-            .ask(&peer(), "EchoRequest", fields())
-            .await
-            .is_ok_and(|answer| answer.is_none())
-        {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
-        }
+        until_answered(&pair.asking).await;
         pair
     }
 
     async fn ask(&self) {
-        let answer = self.asking.ask(&peer(), "EchoRequest", fields()).await;
-        let answer = answer.expect("sent").expect("an answer");
-        assert_eq!(answer.len(), SAID);
+        ask(&self.asking).await;
     }
 
     fn cpu(&self) -> Duration {
@@ -81,7 +61,37 @@ impl Pair {
     }
 }
 
-fn install(folder: &Folder, id: &str, suite: u8) {
+/// A node of the library, in this process.
+pub async fn start(folder: &Folder, id: &str, relay: &Daemon) -> Arc<Node> {
+    let opened = Node::open(NodeConfig {
+        id: id.parse().expect("an id"),
+        name: id.to_owned(),
+        researcher: relay.address.parse().expect("an address"),
+        certificate: None,
+        data: folder.path().join(id),
+        record: None,
+        compiler: None,
+    });
+    opened.expect("a store").start().await.expect("a node")
+}
+
+/// Has `node` set up its channel with the one that answers.
+pub async fn until_answered(node: &Node) {
+    let begun = Instant::now();
+    let asked = || node.ask(&peer(), "EchoRequest", fields());
+    while asked().await.is_ok_and(|answer| answer.is_none()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
+    }
+}
+
+/// A request of `node` that is answered at once.
+pub async fn ask(node: &Node) {
+    let answer = node.ask(&peer(), "EchoRequest", fields()).await;
+    assert_eq!(answer.expect("sent").expect("an answer").len(), SAID);
+}
+
+/// Lets a node answer such requests.
+pub fn install(folder: &Folder, id: &str, suite: u8) {
     let data = folder.at(id);
     if suite == 1 {
         allow_suite_1(std::path::Path::new(&data));
@@ -93,7 +103,7 @@ fn install(folder: &Folder, id: &str, suite: u8) {
     json(&["plugin", "enable", "honest", "--data", &data]);
 }
 
-fn peer() -> NodeId {
+pub fn peer() -> NodeId {
     "b".parse().expect("an id")
 }
 

@@ -39,7 +39,7 @@ impl Wire {
             node: id.to_owned(),
             protocol_version: PROTOCOL_VERSION.to_owned(),
         });
-        // Otherwise the greeting that comes on this poll would not come again.
+        // Whoever says what has arrived gets the rest again: the greeting that comes on this poll is not read.
         Received::None.write(request.metadata_mut());
         let answer = polls.get_task_unary(request);
         let poll = number_of(answer.await.expect("a poll").metadata()).unwrap_or_default();
@@ -55,7 +55,9 @@ impl Wire {
         };
         said.send(begin).await.expect("room");
         let mut line = LineClient::new(channel).max_decoding_message_size(32 << 20);
-        let heard = line.talk(ReceiverStream::new(receiver)).await;
+        let mut request = Request::new(ReceiverStream::new(receiver));
+        Received::None.write(request.metadata_mut());
+        let heard = line.talk(request).await;
         Self {
             said,
             heard: heard.expect("a line").into_inner(),

@@ -15,13 +15,17 @@ use super::limits::Crossed;
 use super::plugin::root_cause;
 use super::runtime::FUEL_PER_MS;
 use super::state::{CallState, Subject};
+use super::wait::{SoFar, Wait, Waited};
 use super::{
-    Assurance, CallError, Called, Effect, Envelope, Hardship, Limit, Message, Plugin, Services,
-    Strain, Usage,
+    Assurance, CallError, Called, Effect, Envelope, Handling, Hardship, Limit, Message, Plugin,
+    Services, Strain, Usage,
 };
 use super::{effect, traced};
 use crate::message::one_line;
 use crate::trace::{Ended, Entry, Work};
+
+/// Of `handle-wall-ms`, what a handler has left when a wait has taken as long as it may: one in so many. With the default, it may wait 30 s.
+const FOR_THE_REST: u32 = 16;
 
 /// A failure's text in the log, in bytes.
 const LONGEST_TEXT: usize = 500;
@@ -44,6 +48,28 @@ impl Plugin {
         envelope: Envelope,
         message: Message,
     ) -> Called<Option<Found>> {
+        let mut waited = None;
+        loop {
+            let begun = self.handle_or_wait(services.clone(), &envelope, &message, waited);
+            let Called { usage, result } = begun.await;
+            match result {
+                Ok(Handling::Waits(wait)) => {
+                    waited = Some(wait.over(&services.materials).await);
+                }
+                Ok(Handling::Done(found)) => return Called::new(usage, Ok(found)),
+                Err(error) => return Called::new(usage, Err(error)),
+            }
+        }
+    }
+
+    /// The same up to where the message has to wait; then from the begin, with what it has `waited` for. What it may compute it may each time.
+    pub async fn handle_or_wait(
+        self: &Arc<Self>,
+        services: Services,
+        envelope: &Envelope,
+        message: &Message,
+        waited: Option<Waited>,
+    ) -> Called<Handling> {
         if let Err(error) = self.can_read(message.fields.len()) {
             return Called::new(Usage::default(), Err(error));
         }
@@ -54,19 +80,38 @@ impl Plugin {
             };
             return Called::new(Usage::default(), Err(lacks));
         };
-        let work = || Work::Message(traced::incoming(&envelope, &message));
+        let work = || Work::Message(traced::incoming(envelope, message));
         let mut store = self.store(services, Subject::Message(envelope.clone()), work);
         store.data_mut().call_begins(|| Entry::Handle);
-        let bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
-        store.data_mut().may_wait_until = Some(bounds.deadline);
+        let mut bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
+        let so_far = waited.map(|waited| {
+            bounds.go_on_since(waited.so_far.begun);
+            store.data_mut().goes_on(waited.answer, &waited.so_far);
+            waited.so_far
+        });
+        let begun = bounds.begun;
+        let for_the_rest = self.limits().time(Limit::HandleWallMs) / FOR_THE_REST;
+        store.data_mut().may_wait_until = Some(bounds.deadline - for_the_rest);
         let call = async {
             let instance = self.instantiate(&mut store).await?;
             let guest = indices.load(&mut store, &instance)?;
-            let outcome = guest.call_handle(&mut store, &envelope, &message).await?;
+            let outcome = guest.call_handle(&mut store, envelope, message).await?;
             Ok((guest, outcome))
         };
         let (called, took) = bounds.within(call).await;
-        let usage = took.of(&mut store);
+        let mut usage = took.of(&mut store);
+        if let Some(left) = store.data_mut().left.take() {
+            let wait = Wait {
+                plugin: self.shared_name().clone(),
+                left,
+                so_far: SoFar {
+                    begun,
+                    usage: usage.clone(),
+                },
+                account: store.data_mut().take_account(),
+            };
+            return Called::new(usage, Ok(Handling::Waits(wait)));
+        }
         let outcome = called.and_then(|(guest, outcome)| {
             let outcome = outcome.map_err(|why| failure(self.name(), &why))?;
             Ok(outcome.map(|outcome| (guest, outcome)))
@@ -77,6 +122,9 @@ impl Plugin {
             Err(error) => error.ended(),
         };
         store.data_mut().call_ends(ended, &usage);
+        if let Some(so_far) = so_far {
+            so_far.add_to(&mut usage);
+        }
         let found = outcome.map(|found| {
             found.map(|(guest, outcome)| Found {
                 plugin: self.clone(),
@@ -85,7 +133,7 @@ impl Plugin {
                 outcome,
             })
         });
-        Called::new(usage, found)
+        Called::new(usage, found.map(Handling::Done))
     }
 }
 
@@ -226,6 +274,12 @@ impl<'a> Bounds<'a> {
             fuel,
             is_short: fuel < may,
         }
+    }
+
+    /// Counts the time from `begun` on, when an instance began that was given up since.
+    pub(super) fn go_on_since(&mut self, begun: Instant) {
+        self.deadline -= self.begun - begun;
+        self.begun = begun;
     }
 
     /// The call, until its end or its deadline, and what it took.

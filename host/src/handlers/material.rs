@@ -17,12 +17,22 @@ pub const KEPT: Duration = Duration::from_secs(60);
 /// How long a request may wait for material (reference: 30 s).
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// How often what has expired is taken away.
+const SWEPT_EVERY: Duration = Duration::from_secs(1);
+
 /// The most bytes that one plugin may have published at a time.
 const BYTES_PER_PLUGIN: usize = 64 << 20;
 
 /// The material of one node, by plugin and run: a plugin sees only its own.
 #[derive(Clone, Default)]
-pub struct Materials(Arc<Mutex<HashMap<Key, Slot>>>);
+pub struct Materials(Arc<Mutex<Slots>>);
+
+#[derive(Default)]
+struct Slots {
+    by_run: HashMap<Key, Slot>,
+    /// When what had expired was taken away last.
+    swept: Option<Instant>,
+}
 
 type Key = (Arc<str>, String);
 
@@ -41,6 +51,11 @@ struct Published {
 }
 
 impl Published {
+    /// Not expired.
+    fn is_kept(&self) -> bool {
+        self.until > Instant::now()
+    }
+
     fn seen_by(&self, peer: &NodeId) -> Option<Body> {
         if !self.parties.contains(peer) {
             return None;
@@ -81,6 +96,7 @@ impl Materials {
             until: Instant::now() + KEPT,
         };
         let kept: usize = slots
+            .by_run
             .iter()
             .filter(|((owner, other), _)| owner == plugin && other != run)
             .filter_map(|(_, slot)| slot.published.as_ref().map(Published::bytes))
@@ -88,7 +104,10 @@ impl Materials {
         if kept + published.bytes() > BYTES_PER_PLUGIN {
             return false;
         }
-        let slot = slots.entry((plugin.clone(), run.to_owned())).or_default();
+        let slot = slots
+            .by_run
+            .entry((plugin.clone(), run.to_owned()))
+            .or_default();
         slot.published = Some(published);
         slot.changed.notify_waiters();
         true
@@ -96,7 +115,11 @@ impl Materials {
 
     /// Takes back what was published for a run. A run that failed must not give its keys to one that is begun again.
     pub fn withdraw(&self, plugin: &Arc<str>, run: &str) {
-        if let Some(slot) = self.slots().get_mut(&(plugin.clone(), run.to_owned())) {
+        if let Some(slot) = self
+            .slots()
+            .by_run
+            .get_mut(&(plugin.clone(), run.to_owned()))
+        {
             slot.published = None;
         }
     }
@@ -118,8 +141,10 @@ impl Materials {
             changed.as_mut().enable();
             if let Some(published) = self
                 .slots()
+                .by_run
                 .get(&key)
                 .and_then(|slot| slot.published.as_ref())
+                .filter(|published| published.is_kept())
             {
                 return published.seen_by(peer);
             }
@@ -127,14 +152,17 @@ impl Materials {
         }
     }
 
-    /// The map, without what has expired.
-    fn slots(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+    /// All slots. Now and then without what has expired: to look at each one at every wait would be slow when thousands wait.
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        slots.retain(|_, slot| {
-            slot.published.take_if(|published| published.until <= now);
-            slot.published.is_some() || slot.waiting > 0
-        });
+        if slots.swept.is_none_or(|swept| now >= swept + SWEPT_EVERY) {
+            slots.swept = Some(now);
+            slots.by_run.retain(|_, slot| {
+                slot.published.take_if(|published| !published.is_kept());
+                slot.published.is_some() || slot.waiting > 0
+            });
+        }
         slots
     }
 }
@@ -149,7 +177,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn enter(materials: &'a Materials, key: &'a Key) -> Self {
         let mut slots = materials.slots();
-        let slot = slots.entry(key.clone()).or_default();
+        let slot = slots.by_run.entry(key.clone()).or_default();
         slot.waiting += 1;
         Self {
             materials,
@@ -161,13 +189,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(slot) = self
-            .materials
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_mut(self.key)
-        {
+        if let Some(slot) = self.materials.slots().by_run.get_mut(self.key) {
             slot.waiting -= 1;
         }
     }
@@ -292,7 +314,8 @@ mod tests {
             materials.wait(&plugin, "run", &node("b"), soon()).await,
             None
         );
-        assert!(materials.slots().is_empty());
+        tokio::time::sleep(SWEPT_EVERY).await;
+        assert!(materials.slots().by_run.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

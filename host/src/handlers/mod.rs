@@ -42,6 +42,7 @@ mod surface;
 mod terms;
 mod traced;
 mod usage;
+mod wait;
 
 pub use bindings::backchannel::n2n::types::{Assurance, Envelope, Message};
 pub use body::Body;
@@ -71,3 +72,4 @@ pub use surface::Surface;
 pub use terms::Terms;
 pub use traced::{assurance_name, assurance_of};
 pub use usage::{Called, Usage};
+pub use wait::{Handling, Wait, Waited};

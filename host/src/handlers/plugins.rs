@@ -41,6 +41,11 @@ impl Plugins {
         self.wards.enter(plugin)
     }
 
+    /// Goes on with a message of `plugin` that waited outside: it was let in once, so it waits for its turn.
+    pub async fn enter_again(&self, plugin: &Plugin) -> Result<InWork, CallError> {
+        self.wards.enter_when_free(plugin).await
+    }
+
     /// Tells of a call that went wrong with the node `with`, or in the run of that name. A plugin that the host had to stop
     /// for the fifth time within a minute is out of service from `now` on: that is handed back once, when it begins.
     ///

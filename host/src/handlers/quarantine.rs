@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{CallError, Limit, Plugin};
@@ -35,6 +36,8 @@ pub(super) struct Wards(Arc<Mutex<State>>);
 struct State {
     store: Option<Arc<KeyStore>>,
     in_work: HashMap<Arc<str>, u64>,
+    /// Told when one of them ends.
+    freed: HashMap<Arc<str>, Arc<Notify>>,
     failures: HashMap<Arc<str>, VecDeque<Instant>>,
     quarantined: BTreeMap<String, Quarantine>,
 }
@@ -96,6 +99,19 @@ impl Wards {
             wards: self.clone(),
             plugin: name.clone(),
         })
+    }
+
+    /// The same, and waits where there are as many as may be.
+    pub(super) async fn enter_when_free(&self, plugin: &Plugin) -> Result<InWork, CallError> {
+        let name = plugin.shared_name().clone();
+        let freed = self.state().freed.entry(name).or_default().clone();
+        loop {
+            match self.enter(plugin) {
+                // One that ends now is remembered until somebody waits.
+                Err(CallError::Limit { .. }) => freed.notified().await,
+                entered => return entered,
+            }
+        }
     }
 
     pub(super) fn failed(
@@ -183,6 +199,9 @@ impl Drop for InWork {
             if *in_work == 0 {
                 state.in_work.remove(&self.plugin);
             }
+        }
+        if let Some(freed) = state.freed.get(&self.plugin) {
+            freed.notify_one();
         }
     }
 }
@@ -278,6 +297,26 @@ mod tests {
         assert_eq!(restarted().all().get(plugin.name()), Some(&quarantine));
         assert!(restarted().release(plugin.name()));
         assert!(restarted().all().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_outside_is_let_in_when_another_has_ended() {
+        let mut limits = Limits::default();
+        limits.set(Limit::InFlight, 1).expect("in range");
+        let (wards, plugin) = (Wards::default(), plugin(limits));
+        let first = wards.enter(&plugin).expect("room");
+        let enter = || wards.enter_when_free(&plugin);
+
+        let waits = tokio::time::timeout(Duration::from_secs(1), enter()).await;
+        assert!(waits.is_err(), "there is no room");
+        drop(first);
+        let second = enter().await.expect("room");
+        let waiting = (0..2).map(|_| async { drop(enter().await.expect("room")) });
+        let ends = async { drop(second) };
+
+        let all = futures::future::join(futures::future::join_all(waiting), ends);
+        let all = tokio::time::timeout(Duration::from_secs(1), all).await;
+        assert!(all.is_ok(), "one after the other");
     }
 
     #[test]

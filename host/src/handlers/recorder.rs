@@ -219,6 +219,11 @@ impl Account {
         }
     }
 
+    /// Tells nobody: all of it is done again.
+    pub(super) fn discard(mut self) {
+        self.session = None;
+    }
+
     fn call(&mut self) -> Option<&mut Call> {
         self.session.as_mut()?.calls.last_mut()
     }

@@ -12,6 +12,7 @@ use super::part_secrets::PartSecrets;
 use super::recorder::{Account, Answered};
 use super::runtime::{MEMORIES, TICK, Ticking};
 use super::traced::Traced;
+use super::wait::{Answer, Left, SoFar};
 use super::{
     Capability, Envelope, Limit, LimitHit, Limits, Materials, Plugin, Recorder, Refused, Strain,
     Usage,
@@ -71,6 +72,12 @@ pub(super) struct CallState {
     pub(super) cpu: (u64, LimitHit),
     /// Until when the guest may wait; `None` where it must not.
     pub(super) may_wait_until: Option<Instant>,
+    /// Why the instance is given up.
+    pub(super) left: Option<Left>,
+    /// What the one before was given up for, once. Then this one waits for all else itself.
+    waited: Option<Option<Answer>>,
+    /// The lines that the one before has written already.
+    pub(super) said_before: u64,
     host_calls: u64,
     pub(super) log_lines: u64,
     pub(super) log_bytes: usize,
@@ -150,6 +157,9 @@ impl CallState {
             subject,
             cpu: (0, limits.hit(Limit::HandleCpuMs)),
             may_wait_until: None,
+            left: None,
+            waited: None,
+            said_before: 0,
             host_calls: limits.get(Limit::HostCalls),
             log_lines: limits.get(Limit::LogLines),
             log_bytes: limits.bytes(Limit::LogKib),
@@ -161,6 +171,27 @@ impl CallState {
             account,
             _ticking: plugin.ticking(),
         }
+    }
+
+    /// Takes the place of an instance that was given up over a wait.
+    pub(super) fn goes_on(&mut self, answer: Answer, so_far: &SoFar) {
+        self.waited = Some(Some(answer));
+        self.said_before = so_far.usage.log_lines;
+    }
+
+    /// Whether the instance can be given up over a wait.
+    pub(super) fn can_be_left(&self) -> bool {
+        self.waited.is_none()
+    }
+
+    /// What the wait for this run came to that the instance before was given up over.
+    pub(super) fn answer(&mut self, run: &str) -> Option<Answer> {
+        self.waited.as_mut()?.take_if(|answer| answer.run == run)
+    }
+
+    /// What was kept of the instance for whoever listens.
+    pub(super) fn take_account(&mut self) -> Option<Account> {
+        self.account.take()
     }
 
     /// What was used since this was asked last. Memory and tables are not given back, so these stay the same.
@@ -281,7 +312,7 @@ impl CallState {
         }
     }
 
-    fn hit(&self, limit: Limit) -> wasmtime::Error {
+    pub(super) fn hit(&self, limit: Limit) -> wasmtime::Error {
         wasmtime::Error::new(self.limits.hit(limit))
     }
 }

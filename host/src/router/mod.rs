@@ -27,8 +27,8 @@ use crate::audit::{Event, Subject};
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::handlers::{
-    Assurance, CallError, Called, Envelope, Found, InWork, Message, Plugin, Plugins, Services,
-    Usage,
+    Assurance, CallError, Called, Envelope, Found, Handling, InWork, Message, Plugin, Plugins,
+    Services, Usage,
 };
 use crate::journeys::{End, Trip};
 use crate::key_store::{MessageDigest, StoreError};
@@ -288,30 +288,50 @@ impl Router {
             request_id: inner.request_id.as_ref().map(ToString::to_string),
         };
         let witness = Witness::new(&self.chronicle, &plugin, subject);
-        let in_work = match self.plugins.enter(&plugin) {
-            Ok(in_work) => in_work,
-            Err(error) => {
-                self.treated(trip, witness, &Usage::default(), &sender, Some(&error));
-                return Err(error.into());
-            }
-        };
-        // Never closed: waits, does not fail.
-        let work = self.work.clone().acquire_owned().await.ok();
         let mut services = self.services.clone();
         services.recorder = services.recorder.about(trip.id());
-        let called = plugin.handle(services, envelope, guest_message);
-        let Called { usage, result } = plugin
-            .unless_taken_back(called)
-            .await
-            .ok_or_else(|| Dropped::Off(plugin.name().into()))?;
+        let mut waited = None;
+        let (usage, result) = loop {
+            let entered = match &waited {
+                None => self.plugins.enter(&plugin),
+                Some(_) => self.plugins.enter_again(&plugin).await,
+            };
+            let in_work = match entered {
+                Ok(in_work) => in_work,
+                Err(error) => {
+                    self.treated(trip, witness, &Usage::default(), &sender, Some(&error));
+                    return Err(error.into());
+                }
+            };
+            // Never closed: waits, does not fail.
+            let work = self.work.clone().acquire_owned().await.ok();
+            let begun =
+                plugin.handle_or_wait(services.clone(), &envelope, &guest_message, waited.take());
+            let taken_back = || Dropped::Off(plugin.name().into());
+            let begun = plugin.unless_taken_back(begun).await;
+            let Called { usage, result } = begun.ok_or_else(taken_back)?;
+            match result {
+                Ok(Handling::Waits(wait)) => {
+                    // Others take its place meanwhile.
+                    drop((in_work, work));
+                    let over = plugin.unless_taken_back(wait.over(&services.materials));
+                    waited = Some(over.await.ok_or_else(taken_back)?);
+                }
+                Ok(Handling::Done(None)) => break (usage, Ok(None)),
+                Ok(Handling::Done(Some(found))) => {
+                    break (usage, Ok(Some((found, (in_work, work)))));
+                }
+                Err(error) => break (usage, Err(error)),
+            }
+        };
         match result {
-            Ok(Some(found)) => Ok(Some(Handled {
+            Ok(Some((found, in_work))) => Ok(Some(Handled {
                 plugin,
                 sender,
                 found,
                 witness,
                 usage,
-                in_work: (in_work, work),
+                in_work,
             })),
             Ok(None) => {
                 self.treated(trip, witness, &usage, &sender, None);

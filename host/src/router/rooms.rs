@@ -13,12 +13,14 @@ use crate::message::{NodeId, OverlayMessage};
 
 /// Messages of known peers that wait for their turn (reference: a queue of 1000), and as many of those only met.
 const QUEUE: usize = 1000;
+/// Of those in work, so many more may wait for material, which takes no sandbox.
+const WAITING: usize = 10_000;
 /// The size of either's messages together, in KiB.
 const QUEUE_KIB: usize = 256 << 10;
 /// Messages in work for one peer. What its unanswerable requests can block is its own turn.
 const IN_WORK_PER_PEER: usize = 200;
-/// Messages of one peer, those that wait for its turn included: a peer that floods leaves half of the room to others.
-const PLACES_PER_PEER: usize = (QUEUE + IN_WORK) / 2;
+/// Messages of one peer, those that wait for its turn included: a peer that floods leaves most of the room to others.
+const PLACES_PER_PEER: usize = 1000;
 /// Messages of strangers, for each of their rooms.
 const STRANGERS: usize = 512;
 /// Messages of one stranger, by the name it claims.
@@ -59,7 +61,7 @@ struct Room {
 impl Room {
     fn new() -> Self {
         Self {
-            messages: Arc::new(Semaphore::new(QUEUE + IN_WORK)),
+            messages: Arc::new(Semaphore::new(QUEUE + IN_WORK + WAITING)),
             kib: Arc::new(Semaphore::new(QUEUE_KIB)),
         }
     }
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_floods_leaves_half_of_the_room_to_others() {
+    async fn a_peer_that_floods_leaves_most_of_the_room_to_others() {
         let rooms = Rooms::new();
         let place = rooms.enter(Standing::Known, &message("flooder", 1));
         let place = place.expect("room");

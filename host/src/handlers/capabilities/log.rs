@@ -31,6 +31,11 @@ impl CallState {
         }
         let line = one_line(text, self.log_bytes);
         self.has_logged(line.len());
+        // By the instance that this one goes on for.
+        if let Some(left) = self.said_before.checked_sub(1) {
+            self.said_before = left;
+            return;
+        }
         let plugin = &*self.plugin;
         match level {
             Level::Debug => tracing::debug!(target: PLUGIN_LOG, plugin, "{line}"),
