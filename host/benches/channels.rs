@@ -15,7 +15,13 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use p256::SecretKey;
 
 /// Bytes that a message says.
-const SIZES: [(&str, usize); 2] = [("512 B", 512), ("1 MiB", 1 << 20)];
+const SIZES: [(&str, usize); 5] = [
+    ("512 B", 512),
+    ("4 KiB", 4 << 10),
+    ("64 KiB", 64 << 10),
+    ("1 MiB", 1 << 20),
+    ("16 MiB", 16 << 20),
+];
 /// Before a session asks to be replaced, which it does after 2¹⁶ messages.
 const MESSAGES: usize = 60_000;
 /// So many bytes are sealed before they are opened, at most.

@@ -10,6 +10,7 @@ mod bare;
 mod cold;
 mod forwarding;
 mod many;
+mod plugins;
 mod process;
 mod requests;
 mod row;
@@ -22,13 +23,14 @@ use row::Row;
 /// What can be measured: its name, and what measures it.
 type Measurement = (&'static str, fn() -> Vec<Row>);
 
-const MEASUREMENTS: [Measurement; 6] = [
+const MEASUREMENTS: [Measurement; 7] = [
     ("starts", starts::measure),
     ("requests", requests::measure),
     ("cold", cold::measure),
     ("waiting", waiting::measure),
     ("forwarding", forwarding::measure),
     ("many", many::measure),
+    ("plugins", plugins::measure),
 ];
 
 fn main() {

@@ -13,15 +13,16 @@ use crate::wire::{Wire, message};
 
 /// Of ciphertext, in bytes.
 const SEALED: usize = 560;
+const NODES: [usize; 5] = [10, 30, 100, 300, 1000];
 /// Exchanges in all, however many nodes there are.
 const EXCHANGES: usize = 40_000;
 
 pub fn measure() -> Vec<Row> {
     let runtime = runtime();
-    let [few, many] = [10, 1000].map(|nodes| runtime.block_on(exchanged(nodes)));
-    let ratio = many.cpu / few.cpu;
+    let measured = NODES.map(|nodes| (nodes, runtime.block_on(exchanged(nodes))));
+    let ratio = measured[NODES.len() - 1].1.cpu / measured[0].1.cpu;
     let mut rows = Vec::new();
-    for (nodes, measured) in [(10, few), (1000, many)] {
+    for (nodes, measured) in measured {
         let how = format!(
             "{EXCHANGES} exchanges of {SEALED} B in all among {nodes} nodes, each with one other"
         );

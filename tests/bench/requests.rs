@@ -16,8 +16,10 @@ use crate::row::{Row, quantile};
 const SAID: usize = 512;
 const WARM_UP: usize = 500;
 const ONE_BY_ONE: usize = 5000;
-const IN_FLIGHT: usize = 32;
-const FOR: Duration = Duration::from_secs(8);
+const IN_FLIGHT: [usize; 6] = [1, 8, 32, 128, 512, 1000];
+/// What the table shows.
+const TABLE: usize = 32;
+const FOR: Duration = Duration::from_secs(6);
 
 /// Two nodes and their relay. The one that asks is in this process: it is the library's, and what drives it costs it nothing worth
 /// mentioning.
@@ -55,6 +57,33 @@ impl Pair {
         ask(&self.asking).await;
     }
 
+    async fn flood(self: &Arc<Self>, in_flight: usize) -> Flood {
+        let (before, begun) = (self.cpu(), Instant::now());
+        let lanes: Vec<_> = (0..in_flight)
+            .map(|_| {
+                let pair = self.clone();
+                tokio::spawn(async move {
+                    let mut answered = 0u32;
+                    while begun.elapsed() < FOR {
+                        pair.ask().await;
+                        answered += 1;
+                    }
+                    answered
+                })
+            })
+            .collect();
+        let mut answered = 0;
+        for lane in lanes {
+            answered += lane.await.expect("no panic");
+        }
+        let (took, computed) = (begun.elapsed(), self.cpu() - before);
+        Flood {
+            answered,
+            per_second: f64::from(answered) / took.as_secs_f64(),
+            cpu: computed / answered,
+        }
+    }
+
     fn cpu(&self) -> Duration {
         let pids = [self.relay.pid(), self.answering.pid(), std::process::id()];
         pids.into_iter().map(cpu).sum()
@@ -78,7 +107,8 @@ pub async fn start(folder: &Folder, id: &str, relay: &Daemon) -> Arc<Node> {
 /// Has `node` set up its channel with the one that answers.
 pub async fn until_answered(node: &Node) {
     let begun = Instant::now();
-    let asked = || node.ask(&peer(), "EchoRequest", fields());
+    let peer = peer();
+    let asked = || node.ask(&peer, "EchoRequest", fields());
     while asked().await.is_ok_and(|answer| answer.is_none()) {
         assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
     }
@@ -96,11 +126,17 @@ pub fn install(folder: &Folder, id: &str, suite: u8) {
     if suite == 1 {
         allow_suite_1(std::path::Path::new(&data));
     }
-    let file = folder.write("echo.wasm", HONEST);
+    enable(folder, id, "honest", HONEST);
+}
+
+/// Installs a plugin as an operator does.
+pub fn enable(folder: &Folder, id: &str, name: &str, component: &[u8]) {
+    let data = folder.at(id);
+    let file = folder.write(&format!("{name}.wasm"), component);
     json(&["plugin", "install", &file, "--data", &data]);
-    let approve = ["plugin", "approve", "honest", "--data", &data];
+    let approve = ["plugin", "approve", name, "--data", &data];
     json(&[&approve[..], &["--reason", "measured", "--by", "a bench"]].concat());
-    json(&["plugin", "enable", "honest", "--data", &data]);
+    json(&["plugin", "enable", name, "--data", &data]);
 }
 
 pub fn peer() -> NodeId {
@@ -142,38 +178,36 @@ async fn in_suite(suite: u8) -> Vec<Row> {
         pair.ask().await;
         one_by_one.push(begun.elapsed());
     }
-    let (before, begun) = (pair.cpu(), Instant::now());
-    let lanes: Vec<_> = (0..IN_FLIGHT)
-        .map(|_| {
-            let pair = pair.clone();
-            tokio::spawn(async move {
-                let mut answered = 0u32;
-                while begun.elapsed() < FOR {
-                    pair.ask().await;
-                    answered += 1;
-                }
-                answered
-            })
-        })
-        .collect();
-    let mut answered = 0;
-    for lane in lanes {
-        answered += lane.await.expect("no panic");
+    let mut at_a_time = Vec::new();
+    for in_flight in IN_FLIGHT {
+        // Suite 1 is measured with as many as the table says.
+        if suite == 2 || in_flight == TABLE {
+            at_a_time.push((in_flight, pair.flood(in_flight).await));
+        }
     }
-    let (took, computed) = (begun.elapsed(), pair.cpu() - before);
     pair.asking.stop().await;
     let key = |name: &str| format!("request-{name}-suite-{suite}");
     let one = format!("{ONE_BY_ONE} requests of {SAID} B, one at a time");
-    let many = format!("{answered} requests, {IN_FLIGHT} at a time, all three processes");
-    vec![
+    let mut rows = vec![
         Row::ms(key("p50"), quantile(&mut one_by_one, 0.5), &*one),
         Row::ms(key("p99"), quantile(&mut one_by_one, 0.99), &*one),
-        Row::new(
-            key("rate-32"),
-            f64::from(answered) / took.as_secs_f64(),
-            "/s",
-            &*many,
-        ),
-        Row::ms(key("cpu-32"), computed / answered, &*many),
-    ]
+    ];
+    for (in_flight, flood) in at_a_time {
+        let how = format!(
+            "{} requests, {in_flight} at a time, all three processes",
+            flood.answered
+        );
+        let key = |name: &str| format!("request-{name}-{in_flight}-suite-{suite}");
+        rows.push(Row::new(key("rate"), flood.per_second, "/s", &*how));
+        rows.push(Row::ms(key("cpu"), flood.cpu, &*how));
+    }
+    rows
+}
+
+/// What came of many requests at a time.
+struct Flood {
+    answered: u32,
+    per_second: f64,
+    /// For each.
+    cpu: Duration,
 }

@@ -39,9 +39,10 @@ async fn waited() -> Vec<Row> {
     until_answered(&other).await;
     let asking = join_all(ids.iter().map(|id| start(&folder, id, &relay))).await;
     // Sets up the channels: what is asked for is not there.
+    let peer = peer();
     let first = asking
         .iter()
-        .map(|node| node.ask(&peer(), "KeyRequest", run(0)));
+        .map(|node| node.ask(&peer, "KeyRequest", run(0)));
     for answer in join_all(first).await {
         assert!(answer.expect("sent").is_none());
     }
@@ -56,7 +57,10 @@ async fn waited() -> Vec<Row> {
     let requests: Vec<_> = asking
         .iter()
         .flat_map(|node| (0..EACH).map(move |n| (node.clone(), n)))
-        .map(|(node, n)| tokio::spawn(async move { node.ask(&peer(), "KeyRequest", run(n)).await }))
+        .map(|(node, n)| {
+            let peer = peer.clone();
+            tokio::spawn(async move { node.ask(&peer, "KeyRequest", run(n)).await })
+        })
         .collect();
     while requested() - earlier < ASKING * EACH {
         let waiting = requested() - earlier;
