@@ -38,6 +38,9 @@ fn main() {
     if arguments.first().is_some_and(|first| first == bare::SERVE) {
         return bare::serve();
     }
+    if arguments.first().is_some_and(|first| first == waiting::ASK) {
+        return waiting::serve(&arguments[1..]);
+    }
     // Cargo's own are flags.
     let names: Vec<_> = arguments
         .iter()

@@ -19,17 +19,18 @@ pub fn measure() -> Vec<Row> {
     let watch = Watch::start(&folder);
     let address = &watch.address;
     let mut rows = Vec::new();
+    let (id, mut installed) = ("has", 0);
     for plugins in PLUGINS {
-        let id = format!("has-{plugins}");
-        for n in 0..plugins {
-            install(&folder, &id, n);
+        for n in installed..plugins {
+            install(&folder, id, n);
         }
+        installed = plugins;
         // Compiles them.
-        drop(Daemon::secure_node(folder.path(), &id, address));
-        watch.until(&id, false);
+        drop(Daemon::secure_node(folder.path(), id, address));
+        watch.until(id, false);
         let begun = Instant::now();
-        let node = Daemon::secure_node(folder.path(), &id, address);
-        watch.until(&id, true);
+        let node = Daemon::secure_node(folder.path(), id, address);
+        watch.until(id, true);
         let took = begun.elapsed();
         std::thread::sleep(IDLE_AFTER);
         rows.push(Row::ms(

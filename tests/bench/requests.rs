@@ -1,5 +1,6 @@
 //! A request to a peer and its reply, through the relay: three processes, each message treated by a plugin in a fresh sandbox.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ impl Pair {
         }
         let relay = Daemon::relay(folder.path(), "relay");
         let answering = Daemon::secure_node(folder.path(), "b", &relay.address);
-        let asking = start(&folder, "a", &relay).await;
+        let asking = start(folder.path(), "a", &relay.address).await;
         let pair = Self {
             asking,
             answering,
@@ -91,13 +92,13 @@ impl Pair {
 }
 
 /// A node of the library, in this process.
-pub async fn start(folder: &Folder, id: &str, relay: &Daemon) -> Arc<Node> {
+pub async fn start(folder: &Path, id: &str, relay: &str) -> Arc<Node> {
     let opened = Node::open(NodeConfig {
         id: id.parse().expect("an id"),
         name: id.to_owned(),
-        researcher: relay.address.parse().expect("an address"),
+        researcher: relay.parse().expect("an address"),
         certificate: None,
-        data: folder.path().join(id),
+        data: folder.join(id),
         record: None,
         compiler: None,
     });
@@ -124,7 +125,7 @@ pub async fn ask(node: &Node) {
 pub fn install(folder: &Folder, id: &str, suite: u8) {
     let data = folder.at(id);
     if suite == 1 {
-        allow_suite_1(std::path::Path::new(&data));
+        allow_suite_1(Path::new(&data));
     }
     enable(folder, id, "honest", HONEST);
 }
