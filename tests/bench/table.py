@@ -60,6 +60,13 @@ def shown(value, unit) -> str:
 HANDLER = "a message of 512 B/in a fresh sandbox, threads: "
 CHANNELS = "messages of "
 
+REQUEST = (
+    "No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."
+)
+COLD = (
+    "All nodes and the relay share two processors, which are busy throughout: a pair takes some 10 ms of computing in all. Of the samples of the worker threads P-256 has 28 % (17 % of it four ECDH by p256, as many as the protocol asks for; signing and verifying by ring 11 %), the kernel 18 % (network, the store, page faults of first instances), tokio, tonic and h2 8 %, wasmtime 6 %, allocation 6 %; beside them the audit logs have 12 % and the clocks of 40 engines 10 %. A processor for each node would lift it, and ECDH by a provider that takes a kept key: ring does not."
+)
+
 ROWS = [
     Row("handler call in a fresh sandbox (instantiate, handle, finalize)", HANDLER + "1", "us", 15, floor="a message of 512 B/natively", floor_is="natively", limited_by="Clearing the instance's memory for the next (memset) is the largest part, 14 % of the samples, then copying (7 %). Halving the guests' memory to 128 KiB and counting instances without a system call were tried. The processor is about half as fast as the one that the goal was set on. Kernel support for finding changed pages only (pagemap scan) may lift it."),
     Row("the same on two threads, messages per second, to one", "two-threads-to-one", "×", 1.8, MORE, limited_by="Not understood yet: pure arithmetic scales 1.98 on these two processors, so it is memory or locks of the pool."),
@@ -69,26 +76,27 @@ ROWS = [
     Row("suite 2, open 512 B", CHANNELS + "512 B/suite 2, open", "us", 4, floor="512 B/ChaCha20-Poly1305", floor_is="the cipher", limited_by="The cipher alone takes 2.4 µs here, key derivation some more."),
     Row("suite 1, seal and open 1 MiB", "seal-open-1mib-suite-1", "us", 800, reference="seal-open-1mib", floor="floor-1mib-suite-1", floor_is="SHA-256 and keystream, each twice", limited_by="SHA-256 and ChaCha20, each at both ends, take 2.6 ms here: a message of suite 1 is hashed for its signature twice. Only another suite lifts it."),
     Row("suite 2, seal and open 1 MiB", "seal-open-1mib-suite-2", "us", 800, floor="floor-1mib-suite-2", floor_is="the cipher, twice", limited_by="The cipher at both ends takes 1.7 ms here, with AVX2. The rest are copies into fresh memory and its page faults. AVX-512, which is used where it is there, and sealing in the buffer that leaves would lift it."),
-    Row("request → reply through the relay, 1 in flight, p50, suite 1", "request-p50-suite-1", "ms", 0.4, reference="request-reply-p50", floor="floor-request-p50", floor_is="two ping-pongs of bare tonic", limited_by="No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."),
-    Row("the same, suite 2", "request-p50-suite-2", "ms", 0.4, reference="request-reply-p50", floor="floor-request-p50", floor_is="two ping-pongs of bare tonic", limited_by="No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."),
-    Row("32 in flight, suite 1", "request-rate-32-suite-1", "/s", 8000, MORE, reference="requests-per-second-32", limited_by="No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."),
-    Row("32 in flight, suite 2", "request-rate-32-suite-2", "/s", 8000, MORE, reference="requests-per-second-32", limited_by="No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."),
-    Row("computing for each, all three processes, suite 1", "request-cpu-32-suite-1", "ms", 0.25, reference="cpu-per-request-32", limited_by="No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."),
-    Row("computing for each, all three processes, suite 2", "request-cpu-32-suite-2", "ms", 0.25, reference="cpu-per-request-32", limited_by="No part stands out in the profile: treating messages, with handler calls, sealing and opening, has some 37 % of the samples, of which copying has 8 % and clearing memory 6 %. The floor is 0.34 ms here where the goal was set at 0.13."),
-    Row("cold set-up, 3 nodes, suite 1", "cold-setup-3-suite-1", "s", 0.02, reference="cold-setup-3", limited_by="All nodes share two processors; not profiled yet. ECDH by p256 takes 0.4 ms here, and each pair needs several."),
-    Row("cold set-up, 3 nodes, suite 2", "cold-setup-3-suite-2", "s", 0.02, reference="cold-setup-3", limited_by="All nodes share two processors; not profiled yet. ECDH by p256 takes 0.4 ms here, and each pair needs several."),
-    Row("cold set-up, 10 nodes, suite 1", "cold-setup-10-suite-1", "s", 0.1, reference="cold-setup-10", limited_by="All nodes share two processors; not profiled yet. ECDH by p256 takes 0.4 ms here, and each pair needs several."),
-    Row("cold set-up, 10 nodes, suite 2", "cold-setup-10-suite-2", "s", 0.1, reference="cold-setup-10", limited_by="All nodes share two processors; not profiled yet. ECDH by p256 takes 0.4 ms here, and each pair needs several."),
-    Row("cold set-up, 40 nodes, suite 1", "cold-setup-40-suite-1", "s", 1.5, reference="cold-setup-40", limited_by="All nodes share two processors; not profiled yet. ECDH by p256 takes 0.4 ms here, and each pair needs several."),
-    Row("cold set-up, 40 nodes, suite 2", "cold-setup-40-suite-2", "s", 1.5, reference="cold-setup-40", limited_by="All nodes share two processors; not profiled yet. ECDH by p256 takes 0.4 ms here, and each pair needs several."),
+    Row("request → reply through the relay, 1 in flight, p50, suite 1", "request-p50-suite-1", "ms", 0.4, reference="request-reply-p50", floor="floor-request-p50", floor_is="two ping-pongs of bare tonic", limited_by=REQUEST),
+    Row("the same, suite 2", "request-p50-suite-2", "ms", 0.4, reference="request-reply-p50", floor="floor-request-p50", floor_is="two ping-pongs of bare tonic", limited_by=REQUEST),
+    Row("32 in flight, suite 1", "request-rate-32-suite-1", "/s", 8000, MORE, reference="requests-per-second-32", limited_by=REQUEST),
+    Row("32 in flight, suite 2", "request-rate-32-suite-2", "/s", 8000, MORE, reference="requests-per-second-32", limited_by=REQUEST),
+    Row("computing for each, all three processes, suite 1", "request-cpu-32-suite-1", "ms", 0.25, reference="cpu-per-request-32", limited_by=REQUEST),
+    Row("computing for each, all three processes, suite 2", "request-cpu-32-suite-2", "ms", 0.25, reference="cpu-per-request-32", limited_by=REQUEST),
+    Row("cold set-up, 3 nodes, suite 1", "cold-setup-3-suite-1", "s", 0.02, reference="cold-setup-3", limited_by=COLD),
+    Row("cold set-up, 3 nodes, suite 2", "cold-setup-3-suite-2", "s", 0.02, reference="cold-setup-3", limited_by=COLD),
+    Row("cold set-up, 10 nodes, suite 1", "cold-setup-10-suite-1", "s", 0.1, reference="cold-setup-10", limited_by=COLD),
+    Row("cold set-up, 10 nodes, suite 2", "cold-setup-10-suite-2", "s", 0.1, reference="cold-setup-10", limited_by=COLD),
+    Row("cold set-up, 40 nodes, suite 1", "cold-setup-40-suite-1", "s", 1.5, reference="cold-setup-40", limited_by=COLD),
+    Row("cold set-up, 40 nodes, suite 2", "cold-setup-40-suite-2", "s", 1.5, reference="cold-setup-40", limited_by=COLD),
     Row("LOM, protect 1,000,000 values, 10 parties", "LOM/protect", "us", 40_000, reference="lom-protect-1m-10", floor="LOM/keystream alone, one core", floor_is="the keystream on one core"),
     Row("LOM, aggregate the same", "LOM/aggregate", "us", 15_000, reference="lom-aggregate-1m-10", floor="LOM/memory read alone, one core", floor_is="memory read on one core"),
     Row("Joye-Libert, protect 10,000 values", "Joye-Libert/protect", "us", 360_000, reference="joye-libert-protect-10000", limited_by="Exponentiation modulo a 2,048-bit number; in constant time, on all processors."),
     Row("node, start to first poll", "node-start", "ms", 150, reference="node-start"),
-    Row("node, first start (empty data directory)", "node-first-start", "ms", 150, reference="node-start", limited_by="Not profiled; what a later start does not do is to compile three components."),
-    Row("node, idle memory", "node-idle", "MiB", 40, reference="node-idle-mib", limited_by="One MiB over; not looked into."),
-    Row("10,000 requests that wait for material, memory", "waiting-memory", "MiB", 400, limited_by="Not measured yet; a node takes 2,000 messages of known peers at a time, so 10,000 that wait are not admitted."),
-    Row("others' p99 meanwhile, to without", "waiting-p99-ratio", "×", 1.1, limited_by="Not measured yet; a node takes 2,000 messages of known peers at a time, so 10,000 that wait are not admitted."),
-    Row("relay, overlay messages forwarded", "forwarded", "/s", sense=MORE, goal_ratio=(0.7, "floor"), floor="floor-forwarded", floor_is="bare tonic", limited_by="Not measured yet: the measurement is there and has not run to its end."),
-    Row("1,000 nodes on one relay, computing for a message to that of 10", "nodes-1000-to-10", "×", 1.3, limited_by="Not measured yet: the measurement is there and has not run to its end."),
+    Row("node, first start (empty data directory)", "node-first-start", "ms", 150, reference="node-start", limited_by="It compiles three components, 0.2 s of computing, since today all at a time: two processors halve it, three would do more. To ship compiled code would lift it, and is refused for what it would ask one to trust."),
+    Row("node, idle memory after its first start, for which it compiled", "node-idle-after-first", "MiB", reference="node-idle-mib"),
+    Row("node, idle memory", "node-idle", "MiB", 40, reference="node-idle-mib", limited_by="Two thirds of it are the program's own pages."),
+    Row("10,000 requests that wait for material, memory", "waiting-memory", "MiB", 400, limited_by="A message that waits has no sandbox, but its task, which is as large as its largest step: that with the sandbox. 58 KiB in all. That step in a box of its own, freed before the wait, would lift it; not tried yet."),
+    Row("others' p99 meanwhile, to without", "waiting-p99-ratio", "×", 1.1, limited_by="What it is without them varies by as much from run to run."),
+    Row("relay, overlay messages forwarded", "forwarded", "/s", sense=MORE, goal_ratio=(0.7, "floor"), floor="floor-forwarded", floor_is="bare tonic", limited_by="The relay reads whose a message is and to whom, keeps it in a mailbox until the node has said that it came, and answers its sender: two to three times the computing of a server that looks at nothing. Not profiled yet."),
+    Row("1,000 nodes on one relay, computing for a message to that of 10", "nodes-1000-to-10", "×", 1.3, limited_by="All exchanges come to their end. With 10 nodes several messages come at one wake of a connection; with 1,000 each is a read, a wake and a write of its own on one that the processor's caches have forgotten. Memory is 50 KiB for each node. Not profiled, nor compared with bare tonic, yet."),
 ]
