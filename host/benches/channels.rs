@@ -238,7 +238,7 @@ fn suite_1(group: &mut Group<'_>, content: &Inner) {
 fn suite_2(group: &mut Group<'_>, content: &Inner, bytes: usize) {
     let mut pair = Pair::new(Suite::Two);
     pair.handshake();
-    let portion = (AHEAD_BYTES / bytes).min(1024);
+    let portion = (AHEAD_BYTES / bytes).clamp(1, 1024);
     let portions = |messages: u64| {
         let messages = usize::try_from(messages).expect("fewer");
         (0..messages)
