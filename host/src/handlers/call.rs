@@ -110,7 +110,7 @@ impl Plugin {
                 },
                 account: store.data_mut().take_account(),
             };
-            return Called::new(usage, Ok(Handling::Waits(wait)));
+            return Called::new(usage, Ok(Handling::Waits(Box::new(wait))));
         }
         let outcome = called.and_then(|(guest, outcome)| {
             let outcome = outcome.map_err(|why| failure(self.name(), &why))?;

@@ -16,7 +16,7 @@ pub enum Handling {
     /// It is done. `None`: there is nothing to be done in a second half.
     Done(Option<Found>),
     /// It goes on when the wait is over.
-    Waits(Wait),
+    Waits(Box<Wait>),
 }
 
 /// What a message waits for. Dropping it ends its treatment.
@@ -125,7 +125,7 @@ mod tests {
 
     fn wait(handling: Handling) -> Wait {
         match handling {
-            Handling::Waits(wait) => wait,
+            Handling::Waits(wait) => *wait,
             Handling::Done(_) => panic!("it does not wait"),
         }
     }
