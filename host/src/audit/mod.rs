@@ -12,6 +12,7 @@ mod event;
 mod log;
 mod ration;
 mod read;
+mod recovery;
 mod verify;
 mod writer;
 
