@@ -156,7 +156,7 @@ pub(super) fn no_part(plugin: &Plugin) -> CallState {
     CallState::new(plugin, services(), subject, || panic!("nobody listens"))
 }
 
-fn envelope() -> Envelope {
+pub(super) fn envelope() -> Envelope {
     Envelope {
         researcher_id: "R".into(),
         source: "peer".into(),

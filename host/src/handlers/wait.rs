@@ -86,10 +86,9 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use super::*;
-    use crate::handlers::guests::services;
+    use crate::handlers::guests::{envelope, services};
     use crate::handlers::{
-        Assurance, BUILT_IN, Called, Datum, Envelope, Message, Plugin, Recorder, Runtime, Services,
-        Terms,
+        BUILT_IN, Called, Datum, Message, Plugin, Recorder, Runtime, Services, Terms,
     };
     use crate::trace::{Ended, Session};
 
@@ -97,15 +96,6 @@ mod tests {
         let runtime = Runtime::new().expect("an engine");
         let terms = Terms::granting(BUILT_IN[1].grants);
         Arc::new(Plugin::load(&runtime, BUILT_IN[1].component, terms).expect("loaded"))
-    }
-
-    fn envelope() -> Envelope {
-        Envelope {
-            researcher_id: "R".into(),
-            source: "peer".into(),
-            setup: false,
-            assurance: Assurance::ChannelKey,
-        }
     }
 
     fn request() -> Message {

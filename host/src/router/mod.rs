@@ -85,8 +85,11 @@ struct Handled {
     /// What `handle` took.
     usage: Usage,
     /// Until the effects are carried out.
-    in_work: (InWork, Option<OwnedSemaphorePermit>),
+    in_work: Seat,
 }
+
+/// A place among what the plugin has in work, and among what all have.
+type Seat = (InWork, Option<OwnedSemaphorePermit>);
 
 /// Who sent the message at hand, as verified.
 struct Sender {
@@ -222,7 +225,7 @@ impl Router {
             .ok_or(Dropped::Stopping)?
             .map_err(|_| Dropped::Deadline)??;
         match handled {
-            Some(handled) => self.finish(handled, trip).await,
+            Some(handled) => Box::pin(self.finish(handled, trip)).await,
             None => Ok(()),
         }
     }
@@ -234,7 +237,7 @@ impl Router {
         trip: &Trip,
     ) -> Result<Option<Handled>, Dropped> {
         let message = Arc::new(message);
-        let Some(content) = self.open(&message, trip).await? else {
+        let Some(content) = Box::pin(self.open(&message, trip)).await? else {
             return Ok(None);
         };
         let Content {
@@ -248,7 +251,7 @@ impl Router {
         if matches!(inner.kind.as_str(), Ask::KIND | Answer::KIND) {
             let researcher = message.researcher_id.clone();
             drop(message);
-            self.parcels(&researcher, inner, trip).await?;
+            Box::pin(self.parcels(&researcher, inner, trip)).await?;
             return Ok(None);
         }
         let plugin = self.plugin(&inner.kind)?;
@@ -290,40 +293,9 @@ impl Router {
         let witness = Witness::new(&self.chronicle, &plugin, subject);
         let mut services = self.services.clone();
         services.recorder = services.recorder.about(trip.id());
-        let mut waited = None;
-        let (usage, result) = loop {
-            let entered = match &waited {
-                None => self.plugins.enter(&plugin),
-                Some(_) => self.plugins.enter_again(&plugin).await,
-            };
-            let in_work = match entered {
-                Ok(in_work) => in_work,
-                Err(error) => {
-                    self.treated(trip, witness, &Usage::default(), &sender, Some(&error));
-                    return Err(error.into());
-                }
-            };
-            // Never closed: waits, does not fail.
-            let work = self.work.clone().acquire_owned().await.ok();
-            let begun =
-                plugin.handle_or_wait(services.clone(), &envelope, &guest_message, waited.take());
-            let taken_back = || Dropped::Off(plugin.name().into());
-            let begun = plugin.unless_taken_back(begun).await;
-            let Called { usage, result } = begun.ok_or_else(taken_back)?;
-            match result {
-                Ok(Handling::Waits(wait)) => {
-                    // Others take its place meanwhile.
-                    drop((in_work, work));
-                    let over = plugin.unless_taken_back(wait.over(&services.materials));
-                    waited = Some(over.await.ok_or_else(taken_back)?);
-                }
-                Ok(Handling::Done(None)) => break (usage, Ok(None)),
-                Ok(Handling::Done(Some(found))) => {
-                    break (usage, Ok(Some((found, (in_work, work)))));
-                }
-                Err(error) => break (usage, Err(error)),
-            }
-        };
+        let half = self.first_half(&plugin, services, &envelope, &guest_message);
+        let half = plugin.unless_taken_back(half).await;
+        let Called { usage, result } = half.ok_or_else(|| Dropped::Off(plugin.name().into()))?;
         match result {
             Ok(Some((found, in_work))) => Ok(Some(Handled {
                 plugin,
@@ -341,6 +313,47 @@ impl Router {
                 self.treated(trip, witness, &usage, &sender, Some(&error));
                 Err(error.into())
             }
+        }
+    }
+
+    /// The first half of a message's treatment by its plugin. While it waits for material, others have its place.
+    async fn first_half(
+        &self,
+        plugin: &Arc<Plugin>,
+        services: Services,
+        envelope: &Envelope,
+        message: &Message,
+    ) -> Called<Option<(Found, Seat)>> {
+        let mut waited = None;
+        loop {
+            let entered = match &waited {
+                None => self.plugins.enter(plugin),
+                Some(_) => self.plugins.enter_again(plugin).await,
+            };
+            let in_work = match entered {
+                Ok(in_work) => in_work,
+                Err(error) => {
+                    return Called {
+                        usage: Usage::default(),
+                        result: Err(error),
+                    };
+                }
+            };
+            // Never closed: waits, does not fail.
+            let work = self.work.clone().acquire_owned().await.ok();
+            let begun = plugin.handle_or_wait(services.clone(), envelope, message, waited.take());
+            // In a box of its own, or a message that waits afterwards would be as large as this.
+            let Called { usage, result } = Box::pin(begun).await;
+            let result = match result {
+                Ok(Handling::Waits(wait)) => {
+                    drop((in_work, work));
+                    waited = Some(wait.over(&services.materials).await);
+                    continue;
+                }
+                Ok(Handling::Done(found)) => Ok(found.map(|found| (found, (in_work, work)))),
+                Err(error) => Err(error),
+            };
+            return Called { usage, result };
         }
     }
 
