@@ -36,7 +36,15 @@ GROUPS = [
             partitions.a_node_that_is_not_heard_fails_the_set_up_by_name,
         ],
     ),
-    Group("flapping", "abc", partitions.start, [partitions.while_a_wire_flaps_no_request_is_lost_and_nothing_grows]),
+    Group(
+        "flapping",
+        "abc",
+        partitions.start,
+        [
+            partitions.a_wire_that_carried_empty_packets_only_is_of_use_soon,
+            partitions.while_a_wire_flaps_no_request_is_lost_and_nothing_grows,
+        ],
+    ),
     Group(
         "slow",
         "abc",

@@ -13,10 +13,15 @@ RESEARCHER_WAITS = 60  # seconds; then a request has failed
 SLACK = 5  # what a busy machine may add
 SOON = 10  # after healing, until a set-up has succeeded
 
+# A wire that carries acknowledgements and probes, and no packet that says anything: neither end hears that anything is wrong.
+EMPTY_ONLY = Fault(longest=64)  # bytes
+# After so long a packet was just repeated in vain. The distances between repeats double, so the next one is far.
+WORST = [7.5, 14]  # seconds
+
 FLAPS_FOR = 30
 MOST_MEMORY_MORE = 16  # MiB
 
-# By then all that a partition sets off is over: a node or relay drops its connection (20 s), the relay counts the node as gone
+# By then all that a partition sets off is over: a node or relay drops its connection (10 s), the relay counts the node as gone
 # (10 s more), peers give up (30 s), the researcher does (60 s), and attempts to connect are at their longest distance (5 s). What
 # comes later, messages that get too old after 300 s, needs no wire and is tested with a clock that is wound on.
 LONG = 75
@@ -108,6 +113,19 @@ def a_request_that_left_for_a_dead_connection_arrives_over_the_next(network):
     check(ended.code == 0, f"the request did not arrive: {ended.said}")
     network.check_sums(ended.said["secagg_id"])
     return f"after {ended.seconds:.1f} s"
+
+
+def a_wire_that_carried_empty_packets_only_is_of_use_soon(network):
+    took = []
+    for seconds in WORST:
+        network.wire.disturb("c", sent=EMPTY_ONLY, received=EMPTY_ONLY)
+        under_way = network.begin_set_up()
+        time.sleep(seconds)
+        network.wire.disturb("c")
+        took.append(check_works_again(network))
+        ended = network.ended(under_way, RESEARCHER_WAITS + SLACK)
+        check(ended.code in (0, FAILED), f"neither done nor failed: {ended}")
+    return f"works again after {', '.join(f'{seconds:.1f}' for seconds in took)} s"
 
 
 def while_a_wire_flaps_no_request_is_lost_and_nothing_grows(network):

@@ -33,6 +33,7 @@ class Fault:
     twice: float = 0
     delay: float = 0
     jitter: float = 0  # more or less than the delay, at most
+    longest: int = LONGEST_PACKET  # bytes with its headers: longer ones are lost
     ahead: float = 0  # of the packets, how many do not wait: they overtake others
 
 
@@ -94,7 +95,7 @@ class Wire:
         copies = 1
         late = 0
         for fault in faults:
-            if self._happens("lost", fault.loss):
+            if self._happens("lost", 1 if len(packet) > fault.longest else fault.loss):
                 return
             if self._happens("twice", fault.twice):
                 copies += 1

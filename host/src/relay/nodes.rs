@@ -204,7 +204,7 @@ impl Nodes {
 
     /// Begins a poll of `id`. An older one under the same id goes on and the new one is refused, unless both come from
     /// the same connection: then the client has given up the older one and we have not heard yet. A client whose
-    /// connection broke is let in again when the broken one is noticed, by keep-alive within 20 s.
+    /// connection broke is let in again when the broken one is noticed, by keep-alive within 10 s.
     ///
     /// `received` tells whether what the poll before delivered has arrived; if not, it goes out first. A client may give up another poll for
     /// this one, whose number it says.

@@ -12,13 +12,23 @@ use tokio::net::TcpStream;
 
 /// How often an idle connection is probed. It is also how soon an end learns that the other has given the connection up, once
 /// the network carries again.
-const PROBED_EVERY: Duration = Duration::from_secs(5);
+const PROBED_EVERY: Duration = Duration::from_secs(3);
 
 /// A connection on which nothing was acknowledged for so long is given up: by both ends, else the one that comes back finds the
-/// other still waiting. Within it the last repeat of a lost packet is 8 s before the end.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
+/// other still waiting.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// Has the kernel give up `connection` when the other end has been silent for 20 s.
+/// Within how long a network that carries again must be of use.
+const USED_WITHIN: Duration = Duration::from_secs(10);
+
+// The distances between repeats of a lost packet double. So if it carries again right after a repeat, it is up to half the limit
+// until the connection is given up, and the other end hears of that at its next probe.
+const _: () = assert!(
+    GIVEN_UP_AFTER.as_millis() / 2 + PROBED_EVERY.as_millis() < USED_WITHIN.as_millis(),
+    "a connection that is lost must be given up sooner, or be probed more often"
+);
+
+/// Has the kernel give up `connection` when the other end has been silent for 10 s.
 pub(crate) fn give_up_on_silence(connection: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepidle(connection, PROBED_EVERY)?;
     sockopt::set_tcp_keepintvl(connection, PROBED_EVERY)?;

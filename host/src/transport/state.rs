@@ -83,7 +83,7 @@ pub enum LinkError {
     Call(tonic::Status),
     /// Another connection polls under our id.
     #[error(
-        "the relay already serves a node named {0}: an old connection is dropped within 20 s, \
+        "the relay already serves a node named {0}: an old connection is dropped within 10 s, \
          otherwise another node uses this id"
     )]
     IdInUse(NodeId),
