@@ -25,7 +25,8 @@ impl Tasks {
     /// Starts a task.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let killed = self.killed.clone();
-        self.tracker.spawn(unless_over(killed, work));
+        // In a box: a future that is handed on is kept room for once more at each hand.
+        self.tracker.spawn(unless_over(killed, Box::pin(work)));
     }
 
     /// How many there are of this part.

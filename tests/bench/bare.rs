@@ -29,7 +29,7 @@ use crate::wire::Wire;
 
 /// The argument that makes this program the server.
 pub const SERVE: &str = "serve-bare";
-/// Whose messages come back to it. Those of `a` go to `b`.
+/// Whose messages come back to it.
 const ECHO: &str = "echo";
 /// Frames that wait for a line.
 const WAITING: usize = 256;
@@ -40,6 +40,16 @@ type Sender = mpsc::Sender<Result<FromRelay, Status>>;
 /// The lines, by whose they are.
 #[derive(Default)]
 struct Lines(Arc<Mutex<BTreeMap<String, Sender>>>);
+
+/// Whom a node's messages go to: those of `node-2` to `node-3` and back, those of `a` to `b`.
+fn receiver_of(node: &str) -> String {
+    let number = node.strip_prefix("node-").map(str::parse::<u32>);
+    match number {
+        Some(number) => format!("node-{}", number.expect("a number") ^ 1),
+        None if node == ECHO => ECHO.to_owned(),
+        None => "b".to_owned(),
+    }
+}
 
 fn frame(bytes: Bytes) -> FromRelay {
     let slice = Slice {
@@ -71,12 +81,12 @@ impl Line for Lines {
         self.0.lock().expect("lines").insert(node.clone(), sender);
         let lines = self.0.clone();
         tokio::spawn(async move {
-            let to = if node == ECHO { ECHO } else { "b" };
+            let to = receiver_of(&node);
             while let Ok(Some(FromNode { message, .. })) = said.message().await {
                 if message.is_empty() {
                     continue;
                 }
-                let to = lines.lock().expect("lines")[to].clone();
+                let to = lines.lock().expect("lines")[&to].clone();
                 to.send(Ok(frame(message))).await.expect("open");
             }
         });

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use backchannel::transport::{ServerAddress, fetch_certificate};
+use backchannel::transport::{Certificate, ServerAddress, fetch_certificate};
 use futures::future::join_all;
 
-use crate::bare::runtime;
+use crate::bare::{Bare, runtime};
 use crate::harness::{Daemon, Folder};
 use crate::process::{cpu, memory_mib};
 use crate::row::Row;
@@ -13,13 +13,16 @@ use crate::wire::{Wire, message};
 
 /// Of ciphertext, in bytes.
 const SEALED: usize = 560;
-const NODES: [usize; 5] = [10, 30, 100, 300, 1000];
+const NODES: [usize; 5] = [FEW, 30, 100, 300, FULL];
+const FEW: usize = 10;
+const FULL: usize = 1000;
 /// Exchanges in all, however many nodes there are.
 const EXCHANGES: usize = 40_000;
 
 pub fn measure() -> Vec<Row> {
     let runtime = runtime();
-    let measured = NODES.map(|nodes| (nodes, runtime.block_on(exchanged(nodes))));
+    let measured = NODES.map(|nodes| (nodes, runtime.block_on(through_a_relay(nodes))));
+    let floor = [FEW, FULL].map(|nodes| (nodes, runtime.block_on(through_bare_tonic(nodes))));
     let ratio = measured[NODES.len() - 1].1.cpu / measured[0].1.cpu;
     let mut rows = Vec::new();
     for (nodes, measured) in measured {
@@ -45,6 +48,20 @@ pub fn measure() -> Vec<Row> {
             "proportional set size of the relay after it",
         ));
     }
+    for (nodes, measured) in &floor {
+        rows.push(Row::new(
+            format!("floor-nodes-{nodes}-cpu"),
+            measured.cpu,
+            "us",
+            "the same of a bare tonic server",
+        ));
+    }
+    rows.push(Row::new(
+        "floor-nodes-1000-to-10",
+        floor[1].1.cpu / floor[0].1.cpu,
+        "",
+        "computing time of a bare tonic server for a message, of 1000 nodes to that of 10",
+    ));
     rows.push(Row::new(
         "nodes-1000-to-10",
         ratio,
@@ -60,18 +77,32 @@ struct Measured {
     memory: f64,
 }
 
-async fn exchanged(nodes: usize) -> Measured {
+async fn through_a_relay(nodes: usize) -> Measured {
     let folder = Folder::new();
     let relay = Daemon::relay(folder.path(), "relay");
     let address: ServerAddress = relay.address.parse().expect("an address");
     let certificate = fetch_certificate(&address).await.expect("a certificate");
+    exchanged(nodes, &address, &certificate, relay.pid()).await
+}
+
+async fn through_bare_tonic(nodes: usize) -> Measured {
+    let bare = Bare::start();
+    exchanged(nodes, &bare.address, &bare.certificate().await, bare.pid()).await
+}
+
+async fn exchanged(
+    nodes: usize,
+    address: &ServerAddress,
+    certificate: &Certificate,
+    server: u32,
+) -> Measured {
     let mut wires = Vec::with_capacity(nodes);
     for n in 0..nodes {
-        let mut wire = Wire::open(&address, &certificate, &format!("node-{n}")).await;
+        let mut wire = Wire::open(address, certificate, &format!("node-{n}")).await;
         wire.hear_greeting().await;
         wires.push(wire);
     }
-    let (computed, begun) = (cpu(relay.pid()), Instant::now());
+    let (computed, begun) = (cpu(server), Instant::now());
     // An even one asks, the odd one after it answers.
     let each = EXCHANGES / (nodes / 2);
     let talks = wires.into_iter().enumerate().map(|(n, mut wire)| {
@@ -92,8 +123,8 @@ async fn exchanged(nodes: usize) -> Measured {
         })
     });
     let wires = join_all(talks).await;
-    let (took, computed) = (begun.elapsed(), cpu(relay.pid()) - computed);
-    let memory = memory_mib(relay.pid());
+    let (took, computed) = (begun.elapsed(), cpu(server) - computed);
+    let memory = memory_mib(server);
     drop(wires);
     let messages = (2 * each * (nodes / 2)) as f64;
     let per = |total: Duration| total.as_secs_f64() / messages;

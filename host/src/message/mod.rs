@@ -19,6 +19,7 @@ pub mod replies;
 pub mod researcher;
 mod text;
 pub mod value;
+mod written;
 
 pub use decode::DecodeError;
 pub use ids::{

@@ -1,9 +1,7 @@
 //! The outer message: what the relay sees and passes on.
 
 use super::record::{self, Field, MessageError, Record};
-use super::{NodeId, ResearcherId, Value};
-
-const CLASS: &str = "OverlayMessage";
+use super::{NodeId, ResearcherId, Value, written};
 
 /// An outer message. Whatever it says, the relay could have written: only [opening](crate::overlay::open) it shows
 /// what its sender meant.
@@ -26,6 +24,8 @@ pub struct OverlayMessage {
 }
 
 impl OverlayMessage {
+    pub(super) const CLASS: &str = "OverlayMessage";
+
     /// The message as bytes, fields in the reference's order.
     pub fn encode(&self) -> Vec<u8> {
         let fields = [
@@ -37,14 +37,17 @@ impl OverlayMessage {
             ("salt", Field::Bytes(&self.salt)),
             ("nonce", Field::Bytes(&self.nonce)),
         ];
-        record::encode(CLASS, &fields, &[])
+        record::encode(Self::CLASS, &fields, &[])
     }
 
     /// Reads the message. Errors: not an overlay message, a field that is missing, unknown or of the wrong type, an
     /// incompatible protocol version.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        if let Some(message) = written::read(bytes) {
+            return Ok(message);
+        }
         let record = Record::read(Value::decode(bytes)?)?;
-        if record.class() != CLASS {
+        if record.class() != Self::CLASS {
             return Err(MessageError::UnexpectedClass(record.class().to_owned()));
         }
         Self::from_record(record)

@@ -6,8 +6,8 @@ use super::ids::{self, IdError};
 use super::value::LENGTH_BYTES;
 use super::{DecodeError, Integer, NodeId, PROTOCOL_VERSION, RequestId, ResearcherId, Value};
 
-const VERSION_FIELD: &str = "protocol_version";
-const TYPE_FIELD: &str = "__type_message__";
+pub(super) const VERSION_FIELD: &str = "protocol_version";
+pub(super) const TYPE_FIELD: &str = "__type_message__";
 
 /// Where the reference keeps its message classes. Required in each message and read by nobody.
 const MODULE: &str = "fedbiomed.common.message";

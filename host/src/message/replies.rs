@@ -3,6 +3,7 @@
 use super::record::{MessageError, Record, write_researcher as write};
 use super::{
     Integer, NodeId, OverlayMessage, ProtocolRunReply, RequestId, ResearcherId, SecaggId, Value,
+    written,
 };
 
 /// How a run's set-up or its deletion went.
@@ -181,6 +182,9 @@ impl ToResearcher {
     /// Reads a message. Errors: a class that is not listed here, a field that is missing, unknown or of the wrong type,
     /// an incompatible protocol version.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        if let Some(message) = written::read(bytes) {
+            return Ok(Self::Overlay(message));
+        }
         let mut record = Record::read(Value::decode(bytes)?)?;
         let message = match record.class() {
             "PingReply" => Self::PingReply {
@@ -221,7 +225,7 @@ impl ToResearcher {
                 errnum: record.optional_text("errnum")?,
             },
             ProtocolRunReply::CLASS => Self::ProtocolRunReply(ProtocolRunReply::read(&mut record)?),
-            "OverlayMessage" => return OverlayMessage::from_record(record).map(Self::Overlay),
+            OverlayMessage::CLASS => return OverlayMessage::from_record(record).map(Self::Overlay),
             class => return Err(MessageError::UnexpectedClass(class.to_owned())),
         };
         record.finish()?;

@@ -3,6 +3,7 @@
 use super::record::{self, MessageError, Record, write_researcher as write};
 use super::{
     ExperimentId, NodeId, OverlayMessage, ProtocolRun, RequestId, ResearcherId, SecaggId, Value,
+    written,
 };
 
 /// A request to set keys up among parties.
@@ -152,6 +153,9 @@ impl ToNode {
     /// Reads a message. Errors: a known class with a field that is missing, unknown or of the wrong type; no class; an
     /// incompatible protocol version. [`reply_address`] says whom to tell.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        if let Some(message) = written::read(bytes) {
+            return Ok(Self::Overlay(message));
+        }
         let mut record = Record::read(Value::decode(bytes)?)?;
         let message = match record.class() {
             "PingRequest" => Self::Ping {
@@ -189,7 +193,7 @@ impl ToNode {
                 },
             },
             ProtocolRun::CLASS => Self::ProtocolRun(ProtocolRun::read(&mut record)?),
-            "OverlayMessage" => return OverlayMessage::from_record(record).map(Self::Overlay),
+            OverlayMessage::CLASS => return OverlayMessage::from_record(record).map(Self::Overlay),
             class => {
                 return Ok(Self::Other {
                     class: class.to_owned(),

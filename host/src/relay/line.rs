@@ -59,16 +59,15 @@ impl Line for Lines {
             heard: heard.clone(),
             confirming: poll.confirming(),
         };
-        let speaking = Speaking {
+        let speaking = Box::new(Speaking {
             poll,
             heard,
             slices: None,
-            told: 0,
             due: None,
             until: Instant::now() + HOLD,
             closing: service.closing.clone(),
             _listening: AbortOnDropHandle::new(tokio::spawn(listening.run())),
-        };
+        });
         let spoken = stream::try_unfold(speaking, Speaking::next);
         let mut answer: Response<Self::TalkStream> = Response::new(Box::pin(spoken));
         receipt::number(answer.metadata_mut(), number);
@@ -80,12 +79,15 @@ impl Line for Lines {
 #[derive(Default)]
 struct Heard {
     state: Mutex<Outcome>,
+    /// Told when there is something to tell and was nothing before: not of each message.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct Outcome {
     taken: u64,
+    /// How many of them the node knows of.
+    told: u64,
     refused: Vec<Refusal>,
     /// Nothing more will be read: the node has said all, or may not say more.
     end: Option<Result<(), Status>>,
@@ -96,8 +98,24 @@ impl Heard {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Outcome)) {
-        change(&mut self.lock());
+    fn take(&self, refused: Option<Status>) {
+        let mut outcome = self.lock();
+        let is_first = outcome.taken == outcome.told;
+        outcome.taken += 1;
+        let message = outcome.taken;
+        outcome.refused.extend(refused.map(|status| Refusal {
+            message,
+            code: status.code().into(),
+            why: status.message().to_owned(),
+        }));
+        drop(outcome);
+        if is_first {
+            self.changed.notify_one();
+        }
+    }
+
+    fn end(&self, end: Result<(), Status>) {
+        self.lock().end = Some(end);
         self.changed.notify_one();
     }
 }
@@ -116,7 +134,7 @@ impl<C: Fn(u64)> Listening<C> {
         let stopping = self.service.stopping.clone();
         // A relay that stops takes nothing more, and still hands out what it has.
         if let Some(end) = stopping.run_until_cancelled(self.read()).await {
-            self.heard.change(|outcome| outcome.end = Some(end));
+            self.heard.end(end);
         }
     }
 
@@ -142,14 +160,7 @@ impl<C: Fn(u64)> Listening<C> {
                     // Not a matter of this message: of the whole line.
                     Err(status) => return Err(status),
                 };
-                self.heard.change(|outcome| {
-                    outcome.taken += 1;
-                    outcome.refused.extend(refused.map(|status| Refusal {
-                        message: outcome.taken,
-                        code: status.code().into(),
-                        why: status.message().to_owned(),
-                    }));
-                });
+                self.heard.take(refused);
             }
         }
         Ok(())
@@ -162,9 +173,7 @@ struct Speaking {
     heard: Arc<Heard>,
     /// What is left of the message that is being sent, and its class.
     slices: Option<(&'static str, Box<dyn Iterator<Item = Slice> + Send>)>,
-    /// How many messages the node knows to be taken.
-    told: u64,
-    /// When it must hear of more.
+    /// When the node must hear of more messages that were taken.
     due: Option<Instant>,
     until: Instant,
     closing: CancellationToken,
@@ -173,7 +182,7 @@ struct Speaking {
 
 impl Speaking {
     /// What is said next; `None` when all is, or the line has lasted as long as polls are held.
-    async fn next(mut self) -> Result<Option<(FromRelay, Self)>, Status> {
+    async fn next(mut self: Box<Self>) -> Result<Option<(FromRelay, Box<Self>)>, Status> {
         loop {
             if self.closing.is_cancelled() {
                 return self.end(stopping());
@@ -190,17 +199,19 @@ impl Speaking {
             tokio::select! {
                 biased;
                 () = self.heard.changed.notified() => {
-                    let (end, taken) = {
+                    let (end, is_told) = {
                         let mut outcome = self.heard.lock();
-                        (outcome.end.take(), outcome.taken)
+                        (outcome.end.take(), outcome.taken == outcome.told)
                     };
                     match end {
                         Some(Err(status)) => return Err(status),
                         Some(Ok(())) => {
                             // Heard again once that is said.
-                            self.heard.change(|outcome| outcome.end = Some(Ok(())));
-                            return Ok((taken > self.told).then(|| self.frame(None)));
+                            self.heard.end(Ok(()));
+                            return Ok((!is_told).then(|| self.frame(None)));
                         }
+                        // Of what has been told with a message since.
+                        None if is_told => {}
                         None => {
                             self.due.get_or_insert_with(|| Instant::now() + TOLD_AFTER);
                         }
@@ -222,8 +233,11 @@ impl Speaking {
     }
 
     /// Ends the line; but first the node hears what was taken of it, or it would bring that to the next relay.
-    fn end(self, why: Status) -> Result<Option<(FromRelay, Self)>, Status> {
-        let is_told = self.heard.lock().taken == self.told;
+    fn end(self: Box<Self>, why: Status) -> Result<Option<(FromRelay, Box<Self>)>, Status> {
+        let is_told = {
+            let outcome = self.heard.lock();
+            outcome.taken == outcome.told
+        };
         if is_told {
             Err(why)
         } else {
@@ -231,12 +245,13 @@ impl Speaking {
         }
     }
 
-    fn frame(mut self, slice: Option<Slice>) -> (FromRelay, Self) {
+    fn frame(mut self: Box<Self>, slice: Option<Slice>) -> (FromRelay, Box<Self>) {
         let (taken, refused) = {
             let mut outcome = self.heard.lock();
+            outcome.told = outcome.taken;
             (outcome.taken, std::mem::take(&mut outcome.refused))
         };
-        (self.told, self.due) = (taken, None);
+        self.due = None;
         let frame = FromRelay {
             slice: slice.map(Into::into),
             taken,

@@ -91,7 +91,7 @@ impl Poll {
     /// Waits for the next message. Cancelling this loses nothing.
     pub(super) async fn next(self) -> Result<Delivery, PollEnded> {
         let letter = self
-            .take(|node, letter| {
+            .take(usize::MAX, |node, letter| {
                 node.under_way += 1;
                 letter
             })
@@ -105,33 +105,22 @@ impl Poll {
     /// Waits for the next message, which counts as sent from then on: for a poll on which many are, once there are fewer than `most` that
     /// may not have arrived. Cancelling this loses nothing.
     pub(super) async fn next_of_many(&self, most: usize) -> Result<Letter, PollEnded> {
-        loop {
-            let wake = {
-                let state = self.nodes.lock();
-                let node = state.known.get(&self.id);
-                let held = node.filter(|node| node.poll == Some(self.number));
-                held.filter(|node| node.unconfirmed.len() >= most)
-                    .map(|node| woken(&node.wake))
-            };
-            match wake {
-                Some(wake) => wake.await,
-                None => break,
-            }
-        }
-        self.take(|node, letter| {
+        self.take(most, |node, letter| {
             node.unconfirmed.keep(self.number, letter.clone());
             letter
         })
         .await
     }
 
-    /// Waits for the next message and takes it out, which is told to its node.
+    /// Waits for the next message, and until there are fewer than `most` that may not have arrived; takes it out, which is told to its
+    /// node.
     async fn take(
         &self,
+        most: usize,
         taken: impl Fn(&mut Known, Letter) -> Letter,
     ) -> Result<Letter, PollEnded> {
         loop {
-            let wake = {
+            let (wake, has_room) = {
                 let mut state = self.nodes.lock();
                 state.expire(&self.id, Instant::now(), &self.nodes.tally);
                 let node = state
@@ -141,11 +130,17 @@ impl Poll {
                 let Some(node) = node else {
                     return Err(PollEnded::Replaced);
                 };
-                if let Some(letter) = node.mailbox.take() {
+                let has_room = node.unconfirmed.len() < most;
+                if has_room && let Some(letter) = node.mailbox.take() {
                     return Ok(taken(node, letter));
                 }
-                woken(&node.wake)
+                (woken(&node.wake), has_room)
             };
+            // A relay that stops still hands out what it has.
+            if !has_room {
+                wake.await;
+                continue;
+            }
             tokio::select! {
                 () = wake => {}
                 () = self.nodes.stopping.cancelled() => return Err(PollEnded::Stopping),

@@ -4,7 +4,8 @@
 //! submit → room? → the sender's turn → open → handle (may be cancelled) → finalize → effects (never cancelled)
 //! ```
 //!
-//! One message never delays another: waiting costs a parked task. Everything is bounded: messages and bytes in the
+//! One message never delays another: waiting costs a parked task. What a message passes by is in boxes of its own, or one that waits
+//! would take as much memory as all of it. Everything is bounded: messages and bytes in the
 //! node ([`rooms`]), messages in work, messages of one sender ([`turns`]), and time.
 
 mod dropped;
@@ -216,7 +217,7 @@ impl Router {
         let source = message.source.clone();
         let cancellable = async {
             let _turn = self.rooms.turn(&place, &source).await?;
-            self.handle(message, trip).await
+            Box::pin(self.handle(message, trip)).await
         };
         let handled = self
             .stopping
@@ -293,7 +294,7 @@ impl Router {
         let witness = Witness::new(&self.chronicle, &plugin, subject);
         let mut services = self.services.clone();
         services.recorder = services.recorder.about(trip.id());
-        let half = self.first_half(&plugin, services, &envelope, &guest_message);
+        let half = Box::pin(self.first_half(&plugin, services, &envelope, &guest_message));
         let half = plugin.unless_taken_back(half).await;
         let Called { usage, result } = half.ok_or_else(|| Dropped::Off(plugin.name().into()))?;
         match result {
@@ -342,7 +343,6 @@ impl Router {
             // Never closed: waits, does not fail.
             let work = self.work.clone().acquire_owned().await.ok();
             let begun = plugin.handle_or_wait(services.clone(), envelope, message, waited.take());
-            // In a box of its own, or a message that waits afterwards would be as large as this.
             let Called { usage, result } = Box::pin(begun).await;
             let result = match result {
                 Ok(Handling::Waits(wait)) => {
