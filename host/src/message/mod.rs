@@ -4,8 +4,8 @@
 //! Every type here encodes to the bytes that Fed-BioMed 6.4 would send and refuses what it would refuse. Where we
 //! refuse more, the error says so (`stricter_than_reference`).
 //!
-//! Reading order: [`ids`], [`integer`], [`value`], [`decode`], then the messages: [`overlay`], [`inner`], [`researcher`],
-//! [`replies`], [`protocol_run`].
+//! Reading order: [`ids`], [`integer`], [`value`], [`decode`], then the messages: [`overlay`] (and `written`, which reads it
+//! faster), [`inner`], [`researcher`], [`replies`], [`protocol_run`].
 
 pub mod decode;
 pub mod ids;

@@ -69,10 +69,10 @@ impl OverlayMessage {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn message() -> OverlayMessage {
+    pub(in crate::message) fn message() -> OverlayMessage {
         OverlayMessage {
             researcher_id: "researcher".parse().unwrap(),
             source: "a".parse().unwrap(),

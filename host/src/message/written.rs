@@ -78,19 +78,8 @@ impl<'a> Rest<'a> {
 mod tests {
     use super::*;
     use crate::message::Value;
+    use crate::message::overlay::tests::message;
     use crate::message::record::Record;
-
-    fn message() -> OverlayMessage {
-        OverlayMessage {
-            researcher_id: "researcher".parse().unwrap(),
-            source: "a".parse().unwrap(),
-            dest: "b".parse().unwrap(),
-            overlay: vec![1, 2, 3],
-            setup: false,
-            salt: vec![5; 32],
-            nonce: vec![6; 16],
-        }
-    }
 
     /// By the reader of any form.
     fn read_in_any_form(bytes: &[u8]) -> Option<OverlayMessage> {
