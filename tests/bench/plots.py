@@ -22,23 +22,23 @@ class Plot:
 PLOTS = [
     Plot("size", "A message, by its size", "bytes that it says", [
         (f"suite {suite}, {work} (µs)", rf"messages of (.*)/suite {suite}, {work}") for suite in (1, 2) for work in ("seal", "open")
-    ]),
+    ], bends="Up to 4 KiB the price is fixed: a signature or a verification in suite 1, the derivation of a key in suite 2. From 64 KiB on it is the bytes, which are hashed, enciphered and copied. It bends upwards once more after 1 MiB: 16 times the bytes cost 13 to 41 times as much. The C library takes buffers of that size from the kernel for each message and gives them back, so that each page is cleared and faulted in again, and they no longer fit the processor's caches."),
     Plot("in-flight", "Requests through the relay, by how many are in flight (suite 2, 512 B)", "in flight", [
         ("requests per second", r"request-rate-(\d+)-suite-2"),
         ("computing for each, in all (ms)", r"request-cpu-(\d+)-suite-2"),
-    ]),
+    ], bends="With one in flight most of the time goes to waking three processes in turn. From some ten on both processors are busy, which is where the rate bends; then several messages come at one wake, and the computing for each falls to less than half. It stays flat to 1,000: requests share no lock that more of them would wait for."),
     Plot("nodes", "A relay, by its nodes", "nodes", [
         ("computing for a message (µs)", r"nodes-(\d+)-cpu"),
         ("memory of the relay (MiB)", r"nodes-(\d+)-memory"),
-    ]),
+    ], bends="Flat to 100 nodes, as the messages of several come at one wake of a connection; with 1,000 each is a read, a wake and a write of its own, on a connection that the processor's caches have forgotten. Bare tonic bends in the same place. Memory is a fixed part and some 55 KiB for each node, most of it the buffers of its connection."),
     Plot("set-up", "Cold set-up of all channels and pair secrets, a process for each node", "nodes", [
         ("suite 1 (s)", r"cold-setup-(\d+)-suite-1"),
         ("suite 2 (s)", r"cold-setup-(\d+)-suite-2"),
-    ]),
+    ], bends="Pairs grow with the square of the nodes, and the time with the pairs: 3, 45 and 780 of them on two processors. A pair takes less in a large set-up, because a process's own start is shared by more of them. What bends it is the number of processors: every node here waits for its turn on two."),
     Plot("plugins", "A node, by its plugins", "plugins beside the three that come with it", [
         ("start to first poll (ms)", r"plugins-(\d+)-start"),
         ("idle memory (MiB)", r"plugins-(\d+)-idle"),
-    ]),
+    ], bends="A fixed part, that of the three that come with it and of the engine; then some 2 ms and 0.16 MiB for each plugin, whose compiled code is checked and mapped from the cache, one after the other. A straight line, which only looks bent over a logarithmic axis."),
 ]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 380, 70, 20, 40, 80
