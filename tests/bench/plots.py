@@ -41,7 +41,7 @@ PLOTS = [
     ], bends="A fixed part, that of the three that come with it and of the engine; then some 2 ms and 0.16 MiB for each plugin, whose compiled code is checked and mapped from the cache, one after the other. A straight line, which only looks bent over a logarithmic axis."),
 ]
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 380, 70, 20, 40, 80
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 380, 70, 40, 40, 80
 COLOURS = ["#0b6e99", "#b3541e", "#5b7f2b", "#7a4b94"]
 
 
