@@ -4,8 +4,6 @@
 //! Leakage from Encrypted Files and Communication with PURBs*, PoPETs 2019, 4). At most 12 % are added. Everything up to
 //! [`LEAST`] bytes is of one class.
 
-use zeroize::Zeroizing;
-
 use crate::primitives::put;
 
 /// The smallest class, in bytes: the key and share messages of the reference's protocols fit.
@@ -13,12 +11,11 @@ pub(super) const LEAST: usize = 512;
 
 const LENGTH_BYTES: usize = 4;
 
-/// `content` after its length, with zeros up to its class.
-pub(super) fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut padded = Zeroizing::new(Vec::with_capacity(padded_bytes(content.len())));
-    put(&mut padded, content);
-    padded.resize(padded_bytes(content.len()), 0);
-    padded
+/// Appends `content` after its length, with zeros up to its class.
+pub(super) fn pad(to: &mut Vec<u8>, content: &[u8]) {
+    let padded = to.len() + padded_bytes(content.len());
+    put(to, content);
+    to.resize(padded, 0);
 }
 
 /// How long `content` bytes get.
@@ -30,8 +27,15 @@ pub(super) fn padded_bytes(content: usize) -> usize {
     length.saturating_add(dropped) & !dropped
 }
 
-/// The content, if these are the bytes that [`pad`] makes of it.
-pub(super) fn unpad(padded: &[u8]) -> Option<&[u8]> {
+/// Leaves the content, if these are the bytes that [`pad`] makes of it; else `None`. In place: there is no other copy to erase.
+pub(super) fn unpad(padded: &mut Vec<u8>) -> Option<()> {
+    let content = content_of(padded)?.len();
+    padded.truncate(LENGTH_BYTES + content);
+    padded.drain(..LENGTH_BYTES);
+    Some(())
+}
+
+fn content_of(padded: &[u8]) -> Option<&[u8]> {
     let (length, rest) = padded.split_first_chunk::<LENGTH_BYTES>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (content, zeros) = rest.split_at_checked(length)?;
@@ -70,16 +74,21 @@ mod tests {
     fn content_comes_back_and_what_pad_would_not_write_is_refused() {
         for length in [0, 1, 507, 508, 509, 5000] {
             let content = vec![9; length];
-            let padded = pad(&content);
-            assert_eq!(unpad(&padded), Some(&content[..]));
-            assert_eq!(unpad(&padded[..padded.len() - 1]), None);
-            assert_eq!(unpad(&[&padded[..], &[0]].concat()), None);
+            let mut padded = Vec::new();
+            pad(&mut padded, &content);
+            assert_eq!(content_of(&padded[..padded.len() - 1]), None);
+            assert_eq!(content_of(&[&padded[..], &[0]].concat()), None);
+            assert_eq!(unpad(&mut padded), Some(()));
+            assert_eq!(padded, content);
         }
-        let mut padded = pad(b"content");
+        let mut padded = b"header".to_vec();
+        pad(&mut padded, b"content");
+        let mut padded = padded.split_off(b"header".len());
+        assert_eq!(content_of(&padded), Some(&b"content"[..]));
         *padded.last_mut().expect("a byte") = 1;
-        assert_eq!(unpad(&padded), None);
+        assert_eq!(content_of(&padded), None);
         padded[..4].fill(0xff);
-        assert_eq!(unpad(&padded), None);
-        assert_eq!(unpad(&[0; 3]), None);
+        assert_eq!(content_of(&padded), None);
+        assert_eq!(content_of(&[0; 3]), None);
     }
 }

@@ -19,9 +19,9 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::frame::{Index, Kind, Nonce};
+use super::frame::{HEADER_BYTES, Index, Kind, Nonce};
 use super::key_tree::{KeyTree, MOST_MESSAGES, WINDOW};
-use super::padding::{pad, unpad};
+use super::padding::{pad, padded_bytes, unpad};
 use super::{Agreed, Hello, Refused, SALT_BYTES, Suite, TAG_BYTES};
 use crate::message::{NodeId, OverlayMessage, ResearcherId};
 use crate::noise::{AwaitingReply, Transport};
@@ -262,20 +262,24 @@ impl Sending {
             researcher_id: way.researcher.clone(),
             source: way.source.clone(),
             dest: way.dest.clone(),
-            overlay: kind.header(self.suite).to_vec(),
+            overlay: Vec::new(),
             setup: false,
             salt: salt.to_vec(),
             nonce: nonce.encode().to_vec(),
         };
         let aad = aad(&message, self.suite, kind, &self.hash);
-        let mut text = match kind {
-            Kind::Close => Zeroizing::default(),
-            _ => pad(content),
-        };
+        // Sealed in the buffer that leaves, which is of its final size from the start: a large message is written once.
+        let most = HEADER_BYTES + padded_bytes(content.len()) + TAG_BYTES;
+        let mut frame = Zeroizing::new(Vec::with_capacity(most));
+        frame.extend_from_slice(&kind.header(self.suite));
+        if kind != Kind::Close {
+            pad(&mut frame, content);
+        }
         let key = message_key(&salt, leaf.secret());
-        let tag = chacha20_poly1305_seal(&key, &nonce.of_cipher(), &aad, &mut text).ok()?;
-        message.overlay.extend_from_slice(&text);
-        message.overlay.extend_from_slice(&tag);
+        let (_, text) = frame.split_at_mut_checked(HEADER_BYTES)?;
+        let tag = chacha20_poly1305_seal(&key, &nonce.of_cipher(), &aad, text).ok()?;
+        frame.extend_from_slice(&tag);
+        message.overlay = std::mem::take(&mut frame);
         self.keys.erase(leaf);
         self.next += 1;
         Some(message)
@@ -321,8 +325,8 @@ impl Receiving {
         if kind == Kind::Close {
             return Ok(text);
         }
-        let content = unpad(&text).ok_or(Refused::Padding)?;
-        Ok(Zeroizing::new(content.to_vec()))
+        unpad(&mut text).ok_or(Refused::Padding)?;
+        Ok(text)
     }
 
     fn hash(&self, hash: &mut Sha256) {
