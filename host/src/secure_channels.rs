@@ -17,8 +17,8 @@ use crate::introduction::Introduction;
 use crate::message::{Inner, NodeId, OverlayMessage, ResearcherId};
 use crate::randomness::Randomness;
 use crate::sessions::{
-    self, ENDS_AFTER, Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError, Sealed,
-    Sessions,
+    self, Agreed, ENDS_AFTER, Hello, Known, Moment, Opened, RENEWED_AFTER, Refused, SealError,
+    Sealed, Sessions,
 };
 
 /// Who a node is, and whom it knows.
@@ -130,7 +130,7 @@ struct Link {
 pub struct Established {
     /// Its suite, if it is the first with this peer, at any researcher, since the node started, or of a higher suite than those before.
     pub higher: Option<sessions::Suite>,
-    /// It came before the one before it was to be replaced: that may be lost to the peer.
+    /// It came before the one before it was to be replaced, by its age or its messages: that may be lost to the peer.
     pub early: bool,
 }
 
@@ -334,13 +334,14 @@ impl SecureChannels {
         self.sessions().open(message, now, &mut rng)
     }
 
-    /// To be told when a message has established a session of this suite.
+    /// To be told when a message has established a session.
     pub fn is_established(
         &self,
         peer: &NodeId,
         researcher: &ResearcherId,
-        suite: sessions::Suite,
+        agreed: Agreed,
     ) -> Established {
+        let Agreed { suite, in_turn, .. } = agreed;
         let wall = self.clock.now();
         let mut links = self.links();
         let with_peer = links.iter().filter(|((met, _), _)| met == peer);
@@ -356,7 +357,7 @@ impl SecureChannels {
         link.established.notify_waiters();
         Established {
             higher: (spoken < Some(suite)).then_some(suite),
-            early: last.is_some_and(|last| last.elapsed() < RENEWED_AFTER),
+            early: !in_turn && last.is_some_and(|last| last.elapsed() < RENEWED_AFTER),
         }
     }
 

@@ -2,7 +2,7 @@
 //! was meant to go, and once.
 
 use backchannel::message::{Inner, NodeId, OverlayMessage};
-use backchannel::sessions::{Agreed, Opened, Suite};
+use backchannel::sessions::{Opened, Suite};
 
 use crate::stage::hello;
 
@@ -65,10 +65,7 @@ impl Oracle {
         if heard != made.content.as_ref() {
             return Err("it says something else than was said".into());
         }
-        let should = Agreed {
-            suite: self.suite,
-            peer: hello(message.source.as_str()),
-        };
+        let should = (self.suite, hello(message.source.as_str()));
         let agreed = match opened {
             Opened::Message { established, .. } | Opened::Nothing { established } => {
                 established.as_ref()
@@ -76,7 +73,7 @@ impl Oracle {
             Opened::Established { agreed, .. } => Some(agreed),
             Opened::Answer(_) | Opened::Closed => None,
         };
-        match agreed.is_none_or(|agreed| *agreed == should) {
+        match agreed.is_none_or(|agreed| (agreed.suite, agreed.peer) == should) {
             true => Ok(()),
             false => Err("that was never agreed with the peer".into()),
         }

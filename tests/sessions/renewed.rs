@@ -47,6 +47,7 @@ fn without_a_session_nothing_is_sealed_until_a_handshake_is_through() {
     let agreed = Agreed {
         suite: Suite::Two,
         peer: hello("a"),
+        in_turn: false,
     };
     assert_eq!(established, Some(agreed));
     assert_eq!(
@@ -79,7 +80,10 @@ fn after_ten_minutes_a_handshake_goes_along_and_the_old_session_serves_until_it_
     let proof = a.establish(&second, now);
     a.hears(&from_b.0, "text", now);
     let late_from_b = seal(&mut b, "a", now).0;
-    b.open(&proof, now).expect("proven");
+    let Ok(Opened::Nothing { established }) = b.open(&proof, now) else {
+        panic!("proven");
+    };
+    assert!(established.is_some_and(|agreed| agreed.in_turn));
     b.hears(&from_a, "text", now);
     a.hears(&late_from_b, "text", now);
     let new = b.seal("a", "new", now);

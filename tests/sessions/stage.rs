@@ -220,6 +220,7 @@ impl Stage {
         let established = Some(Agreed {
             suite: a.suite,
             peer: hello("a"),
+            in_turn: false,
         });
         let opened = b.open(&proof, *now);
         assert_eq!(opened, Ok(Opened::Nothing { established }));

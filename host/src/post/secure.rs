@@ -13,7 +13,7 @@ use crate::message::{
 };
 use crate::requests::{REPLY_TIMEOUT, Sent};
 use crate::secure_channels::{Established, Suite};
-use crate::sessions::{self, RENEWED_AFTER, SealError};
+use crate::sessions::{self, Agreed, RENEWED_AFTER, SealError};
 use crate::tasks::blocking;
 
 /// How often a peer is asked for its identity key.
@@ -102,16 +102,11 @@ impl Post {
         self.hand_over_handshake(introduction).await
     }
 
-    /// To be told when there is a new session with a peer, of this suite. The peer may have forgotten the one before, and so could not
+    /// To be told when there is a new session with a peer. The peer may have forgotten the one before, and so could not
     /// open what it was asked in that; what it has not answered is sent again. At once, if nothing else explains a new session. If it was
     /// due, a peer that has forgotten nothing is about to answer: then after [`DOUBTED_FOR`].
-    pub fn has_session(
-        self: &Arc<Self>,
-        researcher: &ResearcherId,
-        peer: &NodeId,
-        suite: sessions::Suite,
-    ) {
-        let Established { higher, early } = self.secure.is_established(peer, researcher, suite);
+    pub fn has_session(self: &Arc<Self>, researcher: &ResearcherId, peer: &NodeId, agreed: Agreed) {
+        let Established { higher, early } = self.secure.is_established(peer, researcher, agreed);
         if let Some(suite) = higher {
             tracing::info!(%peer, "channel ready, in suite {}", suite.number());
             let (post, peer) = (self.clone(), peer.clone());

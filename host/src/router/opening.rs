@@ -110,7 +110,7 @@ impl Router {
         let inner = match opened {
             Opened::Message { inner, established } => {
                 if let Some(agreed) = established {
-                    self.post.has_session(researcher, source, agreed.suite);
+                    self.post.has_session(researcher, source, agreed);
                 }
                 inner
             }
@@ -121,11 +121,11 @@ impl Router {
                     Opened::Answer(answer) => self.post.hand_over_handshake(answer).await?,
                     Opened::Established { proof, agreed } => {
                         self.post.hand_over_handshake(proof).await?;
-                        self.post.has_session(researcher, source, agreed.suite);
+                        self.post.has_session(researcher, source, agreed);
                     }
                     Opened::Nothing {
                         established: Some(agreed),
-                    } => self.post.has_session(researcher, source, agreed.suite),
+                    } => self.post.has_session(researcher, source, agreed),
                     _ => {}
                 }
                 return Ok(None);

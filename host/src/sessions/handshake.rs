@@ -185,7 +185,7 @@ impl Sessions {
         let hello = Hello::read(&payload).ok_or(Refused::Handshake)?;
 
         let mut session = begun.established(sender, hello, &transport);
-        let agreed = session.agreed();
+        let agreed = session.agreed(link.is_due(now.running));
         let way = Way {
             researcher,
             source: &self.own,

@@ -158,6 +158,8 @@ pub struct Agreed {
     pub suite: Suite,
     /// What the peer said of itself.
     pub peer: Hello,
+    /// The session before it was to be replaced. Otherwise the peer may have forgotten that.
+    pub in_turn: bool,
 }
 
 /// What a message was. What it proves of its sender, it proves by the identity key.
@@ -449,6 +451,7 @@ impl Sessions {
         link.pair.tidy(now.running);
         let (stage, receiving) = link.find(index).ok_or(Refused::UnknownSession)?;
         let content = receiving.open(message, (suite, kind), nonce.counter, sealed, tag)?;
+        let in_turn = link.is_due(now.running);
         match (stage, kind) {
             (Stage::Answered(place), Kind::Close) => link.pair.answered_ended(place),
             (Stage::Current, Kind::Close) => link.pair.current_ended(now.running),
@@ -458,7 +461,7 @@ impl Sessions {
         }
         let proven = matches!(stage, Stage::Answered(_)) && kind != Kind::Close;
         let session = link.pair.current().filter(|_| proven);
-        let established = session.map(|session| session.agreed());
+        let established = session.map(|session| session.agreed(in_turn));
         if established.is_some() {
             peer.spoke(suite);
         }

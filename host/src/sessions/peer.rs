@@ -127,6 +127,12 @@ impl Link {
         same && self.pair.goes_first(lower_id, now)
     }
 
+    /// Whether either end is about to replace the current session.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        let current = self.pair.current();
+        current.is_some_and(|session| session.is_due_at_either_end(now))
+    }
+
     /// An index that no session here has.
     pub(super) fn fresh_index(&mut self, rng: &mut impl CryptoRng) -> Index {
         loop {

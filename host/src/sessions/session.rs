@@ -58,6 +58,8 @@ pub(super) struct Receiving {
     suite: Suite,
     index: Index,
     keys: KeyTree,
+    /// After the latest that was opened.
+    next: u64,
     hash: [u8; 32],
 }
 
@@ -171,6 +173,7 @@ impl Established {
                 suite,
                 index: indices.own,
                 keys: keys(&transport.receiving),
+                next: 0,
                 hash: transport.hash,
             },
             peer,
@@ -182,10 +185,11 @@ impl Established {
         self.sending.suite
     }
 
-    pub(super) fn agreed(&self) -> Agreed {
+    pub(super) fn agreed(&self, in_turn: bool) -> Agreed {
         Agreed {
             suite: self.suite(),
             peer: self.peer,
+            in_turn,
         }
     }
 
@@ -202,6 +206,11 @@ impl Established {
     /// Whether there should be another.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         now >= self.began + RENEWED_AFTER || self.sending.next >= RENEWED_AFTER_MESSAGES
+    }
+
+    /// Whether there should be another, or the peer may find so: it counts what it has sealed, of which some is still on its way.
+    pub(super) fn is_due_at_either_end(&self, now: Duration) -> bool {
+        self.is_due(now) || self.receiving.next + WINDOW >= RENEWED_AFTER_MESSAGES
     }
 
     pub(super) fn hash(&self, hash: &mut Sha256) {
@@ -322,6 +331,7 @@ impl Receiving {
             .map_err(|_| Refused::Tag)?;
         self.keys.erase(leaf);
         self.keys.erase_before(counter.saturating_sub(WINDOW));
+        self.next = self.next.max(counter + 1);
         if kind == Kind::Close {
             return Ok(text);
         }
@@ -405,6 +415,16 @@ mod tests {
         seal(sending, b"", 1).expect("the last key");
         assert!(session.sending(now).is_none());
         assert_eq!(seal(&mut session.sending, b"", 1), None);
+    }
+
+    #[test]
+    fn a_session_is_due_for_a_peer_that_may_have_sealed_so_many_messages() {
+        let (mut session, now) = (session(), Duration::ZERO);
+        session.receiving.next = RENEWED_AFTER_MESSAGES - WINDOW - 1;
+        assert!(!session.is_due_at_either_end(now));
+        session.receiving.next += 1;
+        assert!(session.is_due_at_either_end(now));
+        assert!(!session.is_due(now));
     }
 
     #[test]
