@@ -393,3 +393,38 @@ impl fmt::Debug for SecureChannels {
         f.debug_struct("SecureChannels").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitives::derive_secret_key;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_early_only_if_none_before_it_explains_it() {
+        let alone = Identities {
+            own: derive_secret_key(&[1; 32], b"identity"),
+            hello: Hello::default(),
+            peers: BTreeMap::new(),
+            others: SuiteWith::Suite1,
+        };
+        let (own, clock) = ("a".parse().expect("an id"), Clock::of_system());
+        let randomness = Randomness::from_seed(1);
+        let channels = SecureChannels::new(own, alone, None, clock, randomness);
+        let (peer, researcher) = ("b".parse().expect("an id"), "r".parse().expect("an id"));
+        let is_early = |in_turn| {
+            let agreed = Agreed {
+                suite: sessions::Suite::Two,
+                peer: Hello::default(),
+                in_turn,
+            };
+            let established = channels.is_established(&peer, &researcher, agreed);
+            established.early
+        };
+
+        assert!(!is_early(false), "there was none before");
+        assert!(is_early(false));
+        assert!(!is_early(true), "the one before was used up");
+        tokio::time::advance(RENEWED_AFTER).await;
+        assert!(!is_early(false), "the one before was old");
+    }
+}
