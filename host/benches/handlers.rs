@@ -48,9 +48,7 @@ impl Bench {
     }
 
     async fn treat(&self) -> Vec<Effect> {
-        let called = self
-            .plugin
-            .handle(self.services.clone(), envelope(), message());
+        let called = self.plugin.handle(&self.services, envelope(), message());
         let found = called.await.result.expect("handled").expect("something");
         found.finalize().await.result.expect("effects")
     }

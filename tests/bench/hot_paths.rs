@@ -211,7 +211,7 @@ fn handler() -> Box<dyn FnMut()> {
             fields: fields.clone(),
         };
         turning.block_on(async {
-            let called = plugin.handle(services.clone(), envelope, message).await;
+            let called = plugin.handle(&services, envelope, message).await;
             let found = called.result.expect("handled").expect("something");
             drop(black_box(found.finalize().await.result.expect("effects")));
         });

@@ -254,7 +254,7 @@ impl<'a> Stage<'a> {
         message: Message,
     ) -> Result<(Form, Option<Body>), CasesError> {
         let before = self.told().len();
-        let handled = self.plugin.handle(self.services.clone(), envelope, message);
+        let handled = self.plugin.handle(&self.services, envelope, message);
         let handled = handled.await;
         let mut turn = Turn::of(true, &handled);
         let effects = match handled.result {
@@ -308,7 +308,7 @@ impl<'a> Stage<'a> {
             return Ok(None);
         }
         let changes = self.plugin.changes(entries);
-        match self.services.store.change_plugin_entries(&changes) {
+        match self.services.sources.store.change_plugin_entries(&changes) {
             Ok(()) => Ok(None),
             Err(error) => match self.plugin.over_quota(&error) {
                 Some(full) => Ok(Some(full)),
@@ -338,7 +338,7 @@ impl<'a> Stage<'a> {
                 audience: other.audience.clone(),
                 body: Body::from(other.body.clone()),
             });
-            let (materials, name) = (&self.services.materials, self.plugin.shared_name());
+            let (materials, name) = (&self.services.sources.materials, self.plugin.shared_name());
             if !materials.publish(name, &part.run, &parties, data.collect()) {
                 return self.too_much("it is more than a plugin may have published");
             }

@@ -135,7 +135,7 @@ impl Stage<'_> {
             }
         }
         if !data.is_empty() {
-            let (materials, name) = (&self.services.materials, self.plugin.shared_name());
+            let (materials, name) = (&self.services.sources.materials, self.plugin.shared_name());
             materials.publish(name, setup.run.as_str(), &setup.parties, data);
         }
         self.store(entries)

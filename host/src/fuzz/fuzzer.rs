@@ -261,7 +261,7 @@ impl Fuzzer {
             }
             None => message.fields = fields(rng, &self.names),
         }
-        let Called { result, .. } = self.plugin.handle(services, envelope, message).await;
+        let Called { result, .. } = self.plugin.handle(&services, envelope, message).await;
         Ok(match result {
             Ok(Some(found)) => found.finalize().await.result.err(),
             Ok(None) => None,
@@ -283,14 +283,17 @@ impl Fuzzer {
                     let (name_of_plugin, audience) = (self.plugin.name().into(), None);
                     let datum = Datum { audience, body };
                     // More than a plugin may have published is no more than it finds nothing.
-                    services
-                        .materials
-                        .publish(&name_of_plugin, name, &parties, vec![datum]);
+                    services.sources.materials.publish(
+                        &name_of_plugin,
+                        name,
+                        &parties,
+                        vec![datum],
+                    );
                 }
                 "store.get" => {
                     let (key, value) = (name.clone(), Some(body));
                     let changes = self.plugin.changes(vec![Stored { key, value }]);
-                    match services.store.change_plugin_entries(&changes) {
+                    match services.sources.store.change_plugin_entries(&changes) {
                         // Its node allowed it more: then it finds nothing.
                         Ok(()) | Err(StoreError::Quota { .. }) => {}
                         Err(error) => return Err(error.into()),

@@ -3,8 +3,11 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures::poll;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
 use wasmtime::component::ResourceAny;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
@@ -44,17 +47,17 @@ impl Plugin {
     /// `None`: there is nothing to be done.
     pub async fn handle(
         self: &Arc<Self>,
-        services: Services,
+        services: &Services,
         envelope: Envelope,
         message: Message,
     ) -> Called<Option<Found>> {
         let mut waited = None;
         loop {
-            let begun = self.handle_or_wait(services.clone(), &envelope, &message, waited);
+            let begun = self.handle_or_wait(services, &envelope, &message, waited);
             let Called { usage, result } = begun.await;
             match result {
                 Ok(Handling::Waits(wait)) => {
-                    waited = Some(wait.over(&services.materials).await);
+                    waited = Some(wait.over(&services.sources.materials).await);
                 }
                 Ok(Handling::Done(found)) => return Called::new(usage, Ok(found)),
                 Err(error) => return Called::new(usage, Err(error)),
@@ -65,7 +68,7 @@ impl Plugin {
     /// The same up to where the message has to wait; then from the begin, with what it has `waited` for. What it may compute it may each time.
     pub async fn handle_or_wait(
         self: &Arc<Self>,
-        services: Services,
+        services: &Services,
         envelope: &Envelope,
         message: &Message,
         waited: Option<Waited>,
@@ -81,7 +84,7 @@ impl Plugin {
             return Called::new(Usage::default(), Err(lacks));
         };
         let work = || Work::Message(traced::incoming(envelope, message));
-        let mut store = self.store(services, Subject::Message(envelope.clone()), work);
+        let mut store = self.store(services.clone(), Subject::Message(envelope.clone()), work);
         store.data_mut().call_begins(|| Entry::Handle);
         let mut bounds = Bounds::begin(self, &mut store, Limit::HandleCpuMs, Limit::HandleWallMs);
         let so_far = waited.map(|waited| {
@@ -307,7 +310,7 @@ impl<'a> Bounds<'a> {
             }
             timed.await
         };
-        let done = match timeout_at(self.deadline, stalled).await {
+        let done = match in_time(self.deadline, stalled).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(match Crossed::from_error(&error, plugin.limits()) {
                 Some(Crossed::Own(hit)) => stopped(hit),
@@ -343,6 +346,15 @@ impl<'a> Bounds<'a> {
             fuel: self.fuel,
         };
         (done, took)
+    }
+}
+
+/// A call until its deadline. Most end at their first poll and need no timer, of which all threads would count a user of the runtime.
+async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut call = pin!(call);
+    match poll!(call.as_mut()) {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout_at(deadline, call).await,
     }
 }
 

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::inputs::{Input, Kind, Source};
 use crate::message::NodeId;
-use crate::randomness::Randomness;
 
 /// A guest's parts, each WAT.
 #[derive(Clone, Copy)]
@@ -120,8 +119,12 @@ impl Guest<'_> {
 }
 
 pub(super) fn services() -> Services {
+    services_of(1)
+}
+
+fn services_of(seed: u64) -> Services {
     let node = NodeId::try_from("me").expect("valid");
-    Services::blank(&node, 1).expect("a store")
+    Services::blank(&node, seed).expect("a store")
 }
 
 /// What an instance of `plugin` has to do with in a part of a run, which grants it inputs of these values, two at least.
@@ -140,14 +143,14 @@ pub(super) fn part(
 
 /// And with the inputs that `plugin` has been granted.
 pub(super) fn part_with(plugin: &Plugin, seed: u64) -> CallState {
-    let mut services = services();
-    services.randomness = Randomness::from_seed(seed);
     let subject = Subject::Part(Box::new(PartState {
         own: NodeId::try_from("me").expect("valid"),
         parties: Vec::new(),
         secrets: PartSecrets::new(plugin, "overlap", "run"),
     }));
-    CallState::new(plugin, services, subject, || panic!("nobody listens"))
+    CallState::new(plugin, services_of(seed), subject, || {
+        panic!("nobody listens")
+    })
 }
 
 /// And in the treatment of a message.
@@ -172,7 +175,7 @@ pub(super) async fn handle(plugin: &Arc<Plugin>, fields: Vec<u8>) -> Called<Opti
         request_id: None,
         fields,
     };
-    plugin.handle(services(), envelope(), message).await
+    plugin.handle(&services(), envelope(), message).await
 }
 
 /// Lets `plugin` treat a message to its end.

@@ -66,7 +66,7 @@ pub use replay::ReplayError;
 pub use run::{Run, Setup, Step};
 pub use runtime::{FUEL_PER_MS, Runtime};
 pub use scope::{OutOfScope, Scope};
-pub use state::Services;
+pub use state::{Services, Sources};
 pub use strain::{Hardship, Strain};
 pub use surface::Surface;
 pub use terms::Terms;

@@ -70,7 +70,7 @@ impl Plugin {
             request_id: incoming.request.clone(),
             fields: incoming.fields.stand_in(),
         };
-        let handled = self.handle(services, envelope, message).await;
+        let handled = self.handle(&services, envelope, message).await;
         let finalized = session.calls.len() > 1;
         if let (Ok(Some(found)), true) = (handled.result, finalized) {
             // What it came to is told to the recorder.

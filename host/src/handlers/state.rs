@@ -26,9 +26,20 @@ use crate::randomness::Randomness;
 use crate::secure_sum::additive::{ServerKey, Share};
 use crate::trace::{Ended, Entry, Value, Work};
 
-/// What capabilities draw on: the parts of the node that a plugin may see a sliver of.
+/// What an instance is given beside its message: what it may draw on, and who hears of it.
 #[derive(Clone)]
 pub struct Services {
+    /// The same for all instances. Together, so that each counts as one user and not as one of every part: threads wait for each other
+    /// over such counts.
+    pub sources: Arc<Sources>,
+    /// Who is told of every instance.
+    pub recorder: Recorder,
+    /// What calls suffer.
+    pub strain: Strain,
+}
+
+/// What capabilities draw on: the parts of the node that a plugin may see a sliver of.
+pub struct Sources {
     /// For `channel-keys`.
     pub channels: Arc<Channels>,
     /// For `material`.
@@ -39,10 +50,6 @@ pub struct Services {
     pub store: Arc<KeyStore>,
     /// Which day it is, for who may work until one only.
     pub clock: Clock,
-    /// Who is told of every instance.
-    pub recorder: Recorder,
-    /// What calls suffer.
-    pub strain: Strain,
 }
 
 impl Services {
@@ -50,12 +57,15 @@ impl Services {
     pub fn blank(node: &NodeId, seed: u64) -> Result<Self, StoreError> {
         let randomness = Randomness::from_seed(seed);
         let store = Arc::new(KeyStore::in_memory(node, &randomness)?);
-        Ok(Self {
+        let sources = Sources {
             channels: Arc::new(Channels::load(store.clone(), Audit::none())?),
             materials: Materials::default(),
             randomness,
             store,
             clock: Clock::of_system(),
+        };
+        Ok(Self {
+            sources: Arc::new(sources),
             recorder: Recorder::none(),
             strain: Strain::none(),
         })

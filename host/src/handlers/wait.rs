@@ -109,7 +109,7 @@ mod tests {
 
     async fn begun(plugin: &Arc<Plugin>, services: &Services, over: Option<Waited>) -> Handling {
         let (envelope, request) = (envelope(), request());
-        let called = plugin.handle_or_wait(services.clone(), &envelope, &request, over);
+        let called = plugin.handle_or_wait(services, &envelope, &request, over);
         called.await.result.expect("no error")
     }
 
@@ -126,7 +126,7 @@ mod tests {
             audience: None,
             body: b"key".to_vec().into(),
         };
-        let materials = &services.materials;
+        let materials = &services.sources.materials;
         assert!(materials.publish(plugin.shared_name(), "run", &[peer], vec![datum]));
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let waits = wait(begun(&plugin, &services, None).await);
         assert_eq!(plugin.memory().load(Ordering::Relaxed), 0);
         publish(&services, &plugin);
-        let over = waits.over(&services.materials).await;
+        let over = waits.over(&services.sources.materials).await;
 
         let Handling::Done(Some(found)) = begun(&plugin, &services, Some(over)).await else {
             panic!("nothing found");
@@ -167,7 +167,7 @@ mod tests {
         let (plugin, services) = (key_request(), services());
         let before = Instant::now();
 
-        let Called { usage, result } = plugin.handle(services.clone(), envelope(), request()).await;
+        let Called { usage, result } = plugin.handle(&services, envelope(), request()).await;
 
         assert!(result.expect("no error").is_none(), "it stays silent");
         assert_eq!(before.elapsed().as_secs(), 30);
@@ -181,7 +181,7 @@ mod tests {
 
         let waits = wait(begun(&plugin, &services, None).await);
         publish(&services, &plugin);
-        let over = waits.over(&services.materials).await;
+        let over = waits.over(&services.sources.materials).await;
         drop(begun(&plugin, &services, Some(over)).await);
 
         let told = told.lock().expect("told");

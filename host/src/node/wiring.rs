@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::channels::Channels;
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
-use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services, Strain};
+use crate::handlers::{Body, Materials, Outgoing, Plugins, Recorder, Services, Sources, Strain};
 use crate::key_store::records::OpenRequest;
 use crate::key_store::{KeyStore, StoreError};
 use crate::message::{NodeId, RequestId, ResearcherId, ToNode, ToResearcher};
@@ -114,12 +114,15 @@ impl Wiring {
             randomness.clone(),
         ));
         let requests = Requests::default();
-        let services = Services {
+        let sources = Sources {
             channels: channels.clone(),
             materials: Materials::default(),
             randomness: randomness.clone(),
             store: store.clone(),
             clock,
+        };
+        let services = Services {
+            sources: Arc::new(sources),
             recorder,
             strain,
         };

@@ -75,7 +75,7 @@ impl Rounds {
             Some(plugin) => RoundsError::Off(plugin),
             None => RoundsError::NoPlugin(start.protocol.clone()),
         })?;
-        let today = self.services.clock.today();
+        let today = self.services.sources.clock.today();
         let admitted = plugin.scope().admits_part(start, today);
         admitted.map_err(|why| RoundsError::OutOfScope(plugin.name().into(), why))?;
         let demand = plugin.manifest().assurance;
@@ -122,7 +122,7 @@ impl Rounds {
     ) -> Result<Round, RoundsError> {
         let entries = std::mem::take(&mut round.entries);
         if !entries.is_empty() {
-            let (store, changes) = (self.services.store.clone(), plugin.changes(entries));
+            let (store, changes) = (self.services.sources.store.clone(), plugin.changes(entries));
             let stored = blocking(move || store.change_plugin_entries(&changes)).await;
             stored.ok_or(RoundsError::Stopping)?.map_err(|error| {
                 match plugin.over_quota(&error) {
@@ -165,7 +165,7 @@ impl Rounds {
         let plugin = witness.plugin().clone();
         witness.end(&usage, result.as_ref().err());
         if let Err(error) = &result {
-            let (run, now) = (start.run.as_str(), self.services.clock.now());
+            let (run, now) = (start.run.as_str(), self.services.sources.clock.now());
             if let Some(quarantine) = self.plugins.failed(&plugin, run, error, now) {
                 witness::quarantined(&self.chronicle, &plugin, &quarantine);
             }

@@ -73,7 +73,7 @@ impl Rounds {
             own,
             name,
             plugins,
-            randomness: services.randomness.clone(),
+            randomness: services.sources.randomness.clone(),
             services,
             parcels,
             open_requests,

@@ -115,7 +115,7 @@ impl Router {
         sender: &Sender,
         entries: Vec<Entry>,
     ) -> Result<(), Dropped> {
-        let (store, seen) = (self.services.store.clone(), self.seen.clone());
+        let (store, seen) = (self.services.sources.store.clone(), self.seen.clone());
         let (changes, digest) = (plugin.changes(entries), sender.digest);
         let stored = blocking(move || match digest {
             Some(digest) => seen.change(&store, &digest, &changes),

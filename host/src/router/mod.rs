@@ -129,8 +129,8 @@ impl Router {
         Ok(Self {
             own,
             plugins,
-            channels: services.channels.clone(),
-            seen: Arc::new(Seen::load(&services.store)?),
+            channels: services.sources.channels.clone(),
+            seen: Arc::new(Seen::load(&services.sources.store)?),
             services,
             secure,
             requests,
@@ -256,7 +256,7 @@ impl Router {
             return Ok(None);
         }
         let plugin = self.plugin(&inner.kind)?;
-        let today = self.services.clock.today();
+        let today = self.services.sources.clock.today();
         let scope = plugin.scope();
         let admitted = scope.admits_message(&message.researcher_id, &inner.source, today);
         admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))?;
@@ -294,7 +294,7 @@ impl Router {
         let witness = Witness::new(&self.chronicle, &plugin, subject);
         let mut services = self.services.clone();
         services.recorder = services.recorder.about(trip.id());
-        let half = Box::pin(self.first_half(&plugin, services, &envelope, &guest_message));
+        let half = Box::pin(self.first_half(&plugin, &services, &envelope, &guest_message));
         let half = plugin.unless_taken_back(half).await;
         let Called { usage, result } = half.ok_or_else(|| Dropped::Off(plugin.name().into()))?;
         match result {
@@ -321,7 +321,7 @@ impl Router {
     async fn first_half(
         &self,
         plugin: &Arc<Plugin>,
-        services: Services,
+        services: &Services,
         envelope: &Envelope,
         message: &Message,
     ) -> Called<Option<(Found, Seat)>> {
@@ -342,12 +342,12 @@ impl Router {
             };
             // Never closed: waits, does not fail.
             let work = self.work.clone().acquire_owned().await.ok();
-            let begun = plugin.handle_or_wait(services.clone(), envelope, message, waited.take());
+            let begun = plugin.handle_or_wait(services, envelope, message, waited.take());
             let Called { usage, result } = Box::pin(begun).await;
             let result = match result {
                 Ok(Handling::Waits(wait)) => {
                     drop((in_work, work));
-                    waited = Some(wait.over(&services.materials).await);
+                    waited = Some(wait.over(&services.sources.materials).await);
                     continue;
                 }
                 Ok(Handling::Done(found)) => Ok(found.map(|found| (found, (in_work, work)))),
@@ -378,7 +378,7 @@ impl Router {
                 &plugin,
                 sender.source.as_str(),
                 error,
-                self.services.clock.now(),
+                self.services.sources.clock.now(),
             )
         {
             witness::quarantined(&self.chronicle, &plugin, &quarantine);

@@ -80,7 +80,7 @@ impl Router {
             Some(plugin) => Dropped::Off(plugin),
             None => Dropped::UnknownProtocol(protocol.to_owned()),
         })?;
-        let today = self.services.clock.today();
+        let today = self.services.sources.clock.today();
         let admitted = plugin.scope().admits_message(researcher, party, today);
         admitted.map_err(|why| Dropped::OutOfScope(plugin.name().into(), why))
     }

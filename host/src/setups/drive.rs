@@ -36,7 +36,7 @@ impl Setups {
             let plugin = plugin.as_ref().ok_or_else(|| self.no_plugin(kind))?;
             let admitted = plugin
                 .scope()
-                .admits_run(setup, self.services.clock.today());
+                .admits_run(setup, self.services.sources.clock.today());
             admitted.map_err(|why| SetupError::OutOfScope(plugin.name().into(), why))?;
             let _in_work = self.plugins.enter(plugin).inspect_err(|error| {
                 self.witness(plugin, setup)
@@ -67,7 +67,7 @@ impl Setups {
             Err(error) => {
                 tracing::error!(secagg_id = %run, kind, "FB318: {error}");
                 if let Some(plugin) = &plugin {
-                    let materials = &self.services.materials;
+                    let materials = &self.services.sources.materials;
                     materials.withdraw(plugin.shared_name(), run.as_str());
                 }
                 Outcome::Failed(error.to_string())
@@ -88,7 +88,7 @@ impl Setups {
         let demand = plugin.manifest().assurance;
         self.post.talks_to(&setup.parties, demand)?;
         // What an earlier run of this name published must not meet the keys of this one.
-        let materials = &self.services.materials;
+        let materials = &self.services.sources.materials;
         materials.withdraw(plugin.shared_name(), setup.run.as_str());
         let witness = self.witness(plugin, setup);
         let begun = Run::begin(plugin, self.services.clone(), setup).await;
@@ -144,7 +144,7 @@ impl Setups {
                 &plugin,
                 setup.run.as_str(),
                 error,
-                self.services.clock.now(),
+                self.services.sources.clock.now(),
             )
         {
             witness::quarantined(&self.chronicle, &plugin, &quarantine);
@@ -176,7 +176,7 @@ impl Setups {
             }
         }
         if !data.is_empty()
-            && !self.services.materials.publish(
+            && !self.services.sources.materials.publish(
                 plugin.shared_name(),
                 setup.run.as_str(),
                 &setup.parties,

@@ -13,10 +13,10 @@ impl agreement::Host for CallState {
             let Subject::Run(run) = &mut state.subject else {
                 return refused("agreement is for initiators: a message has no run");
             };
-            let randomness = &mut state.services.randomness;
+            let mut randomness = state.services.sources.randomness.clone();
             let key = run
                 .agreement
-                .get_or_insert_with(|| SecretKey::generate_from_rng(randomness));
+                .get_or_insert_with(|| SecretKey::generate_from_rng(&mut randomness));
             Ok(Ok(
                 primitives::public_key_pem(&key.public_key())?.into_bytes()
             ))

@@ -38,7 +38,7 @@ impl CallState {
         let ids = self.read(name, input, Input::ids).await?;
         self.has_room_for(ids.len())?;
         self.has_used_input(name, ids.len());
-        let mut randomness = self.services.randomness.clone();
+        let mut randomness = self.services.sources.randomness.clone();
         let part = self.part()?;
         let (blind, domain) = (part.secrets.blind(&mut randomness), part.secrets.domain());
         let blinded = stoppable(move |stop| {
@@ -51,7 +51,7 @@ impl CallState {
     }
 
     async fn blinded_points(&mut self, points: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let mut randomness = self.services.randomness.clone();
+        let mut randomness = self.services.sources.randomness.clone();
         let blind = self.part()?.secrets.blind(&mut randomness);
         self.has_room_for(points.len().div_ceil(POINT_BYTES))?;
         let blinded = stoppable(move |stop| {

@@ -17,7 +17,7 @@ impl channel_keys::Host for CallState {
                 let Ok(peer) = NodeId::try_from(envelope.source.as_str()) else {
                     return refused("the sender has no valid id");
                 };
-                let channels = &state.services.channels;
+                let channels = &state.services.sources.channels;
                 Ok(Ok(channels.own_public_key(&peer)?.into_bytes()))
             },
         )

@@ -41,7 +41,7 @@ impl CallState {
         }
         let now = Instant::now();
         let until = limit.min(now + LONGEST_WAIT);
-        let materials = &self.services.materials;
+        let materials = &self.services.sources.materials;
         let mut waiting = pin!(materials.wait(&self.plugin, &run, &peer, until));
         match waiting.as_mut().now_or_never() {
             // Whoever has waited as long as it may, and goes on to wait, does nothing else.

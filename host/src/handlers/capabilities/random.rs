@@ -17,7 +17,8 @@ impl random::Host for CallState {
                 return refused("at most 4096 bytes a call");
             }
             let mut bytes = vec![0; count as usize];
-            state.services.randomness.fill_bytes(&mut bytes);
+            let mut randomness = state.services.sources.randomness.clone();
+            randomness.fill_bytes(&mut bytes);
             Ok(Ok(bytes))
         })
     }

@@ -20,12 +20,12 @@ impl CallState {
             return refused("sharing is for initiators: a message has no run");
         };
         let (own, parties) = (&run.own, &run.parties);
-        let randomness = &mut self.services.randomness;
+        let mut randomness = self.services.sources.randomness.clone();
         let split = match &mut run.sharing {
             Some(split) => split,
             none => {
-                let key = ServerKey::random(randomness);
-                let split = key.split(parties.len(), randomness)?;
+                let key = ServerKey::random(&mut randomness);
+                let split = key.split(parties.len(), &mut randomness)?;
                 let others = parties.iter().filter(|party| *party != own).cloned();
                 none.insert(SharedKey {
                     given: others.zip(split.given).collect(),

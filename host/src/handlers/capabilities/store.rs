@@ -9,7 +9,12 @@ impl store::Host for CallState {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Failure>> {
         let given = || vec![Value::Text(key.clone())];
         self.host_call(Capability::Store, "get", given, |state| {
-            match state.services.store.plugin_entry(&state.plugin, &key) {
+            match state
+                .services
+                .sources
+                .store
+                .plugin_entry(&state.plugin, &key)
+            {
                 Ok(value) => Ok(Ok(value.map(|value| value.to_vec()))),
                 Err(error) => state.unreadable(&error),
             }
@@ -19,7 +24,12 @@ impl store::Host for CallState {
     fn keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, Failure>> {
         let given = || vec![Value::Text(prefix.clone())];
         self.host_call(Capability::Store, "keys", given, |state| {
-            match state.services.store.plugin_keys(&state.plugin, &prefix) {
+            match state
+                .services
+                .sources
+                .store
+                .plugin_keys(&state.plugin, &prefix)
+            {
                 Ok(keys) => Ok(Ok(keys)),
                 Err(error) => state.unreadable(&error),
             }
