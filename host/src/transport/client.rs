@@ -106,12 +106,9 @@ impl Transport {
         outgoing: mpsc::Receiver<Letter>,
         rng: impl Rng + Send + 'static,
     ) -> Self {
-        let (state_sender, state) = watch::channel(TransportState::new());
+        let (shared, state) = Shared::new(rng);
+        let shared = Arc::new(shared);
         let (connections, connection) = watch::channel(None);
-        let shared = Arc::new(Shared {
-            backoff: Backoff::new(rng),
-            state: state_sender,
-        });
         let stop = CancellationToken::new();
         let poller = Poller {
             config,
@@ -177,6 +174,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(rng: impl Rng + Send + 'static) -> (Self, watch::Receiver<TransportState>) {
+        let (sender, state) = watch::channel(TransportState::new());
+        let shared = Self {
+            backoff: Backoff::new(rng),
+            state: sender,
+        };
+        (shared, state)
+    }
+
     pub(super) fn update(&self, change: impl FnOnce(&mut TransportState)) {
         self.state.send_modify(change);
     }

@@ -7,6 +7,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use prost::bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request};
@@ -107,7 +108,10 @@ pub(super) async fn run(
                     let bytes: Bytes = message.encode().into();
                     kept_bytes += bytes.len();
                     let sent = send(&shared.backoff, &lanes, connections.clone(), bytes);
-                    kept.push(sent.map(|(fate, length)| (fate, length, receipt)));
+                    let sent = sent.map(|(fate, length)| (fate, length, receipt));
+                    // With a budget of polls, as tokio gives one to each task, those that find it used up are polled in the opposite
+                    // order the next time: a message might be overtaken for ever, and come too late for its session.
+                    kept.push(unconstrained(sent));
                 }
                 None => open = false,
             },
@@ -250,7 +254,10 @@ mod tests {
     use tonic::{Response, Status, Streaming};
 
     use super::super::client::Client;
+    use super::super::line;
     use super::*;
+    use crate::message::RequestId;
+    use crate::proto::relay::Begin;
     use crate::proto::researcher::researcher_service_server::{
         ResearcherService, ResearcherServiceServer,
     };
@@ -396,6 +403,53 @@ mod tests {
     async fn keeps_what_the_relay_takes_after_a_proof() {
         let fate = fate(&[Answer::ProofWanted, Answer::ProofWanted]).await;
         assert!(matches!(fate, Fate::Acknowledged));
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_a_line_goes_in_the_order_in_which_it_was_handed_over() {
+        const MESSAGES: u32 = 20_000;
+        let shared = Shared::new(rand_chacha::ChaCha20Rng::seed_from_u64(1)).0;
+        let (mouth, counts, said) = line::line(Begin::default(), CancellationToken::new());
+        let connection = Connection {
+            client: Client::new(Endpoint::from_static("http://relay").connect_lazy()),
+            token: None,
+            mouth: Some(mouth),
+        };
+        let (_sender, connections) = watch::channel(Some(connection));
+        let (outgoing, letters) = mpsc::channel(MAX_KEPT);
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(run(Arc::new(shared), letters, connections, stop.clone()));
+        let handing = tokio::spawn(async move {
+            for n in 0..MESSAGES {
+                let id = n.to_string().parse().expect("an id");
+                outgoing.send(numbered(id).into()).await.expect("taken");
+            }
+        });
+        let mut said = std::pin::pin!(said.skip(1));
+
+        for next in 0..MESSAGES {
+            let frame = said.next().await.expect("more");
+            let expected = numbered(next.to_string().parse().expect("an id"));
+            assert!(frame.message == expected.encode(), "not the message {next}");
+            // Seldom, so that many wait at a time.
+            if next % 700 == 0 {
+                counts.taken(next.into(), Vec::new());
+            }
+        }
+        counts.taken(MESSAGES.into(), Vec::new());
+
+        handing.await.expect("handed over");
+        stop.cancel();
+        working.await.expect("stopped");
+    }
+
+    fn numbered(id: RequestId) -> ToResearcher {
+        ToResearcher::PingReply {
+            request_id: Some(id),
+            researcher_id: "researcher".parse().expect("an id"),
+            node_id: "node".parse().expect("an id"),
+            node_name: "node".into(),
+        }
     }
 
     #[test]
