@@ -22,11 +22,11 @@ class Plot:
 PLOTS = [
     Plot("size", "A message, by its size", "bytes that it says", [
         (f"suite {suite}, {work} (µs)", rf"messages of (.*)/suite {suite}, {work}") for suite in (1, 2) for work in ("seal", "open")
-    ], bends="Up to 4 KiB the price is fixed: a signature or a verification in suite 1, the derivation of a key in suite 2. From 64 KiB on it is the bytes, which are hashed, enciphered and copied. It bends upwards once more after 1 MiB: 16 times the bytes cost 13 to 41 times as much. The C library takes buffers of that size from the kernel for each message and gives them back, so that each page is cleared and faulted in again, and they no longer fit the processor's caches."),
+    ], bends="Up to 4 KiB the price is fixed: a signature or a verification in suite 1, the derivation of a key in suite 2. From 64 KiB on it is the bytes, which are hashed, enciphered and copied. It bends upwards once more after 1 MiB: 16 times the bytes cost 16 to 30 times as much. The C library takes buffers of that size from the kernel for each message and gives them back, so that each page is cleared and faulted in again, and they no longer fit the processor's caches."),
     Plot("in-flight", "Requests through the relay, by how many are in flight (suite 2, 512 B)", "in flight", [
         ("requests per second", r"request-rate-(\d+)-suite-2"),
         ("computing for each, in all (ms)", r"request-cpu-(\d+)-suite-2"),
-    ], bends="With one in flight most of the time goes to waking three processes in turn. From some ten on both processors are busy, which is where the rate bends; then several messages come at one wake, and the computing for each falls to less than half. It stays flat to 1,000: requests share no lock that more of them would wait for."),
+    ], bends="With one in flight most of the time goes to waking three processes in turn. From some ten on both processors are busy, which is where the rate bends; then several messages come at one wake, and the computing for each falls to a third. It goes on falling slowly to 1,000: requests share no lock that more of them would wait for."),
     Plot("nodes", "A relay, by its nodes", "nodes", [
         ("computing for a message (µs)", r"nodes-(\d+)-cpu"),
         ("memory of the relay (MiB)", r"nodes-(\d+)-memory"),
@@ -38,7 +38,7 @@ PLOTS = [
     Plot("plugins", "A node, by its plugins", "plugins beside the three that come with it", [
         ("start to first poll (ms)", r"plugins-(\d+)-start"),
         ("idle memory (MiB)", r"plugins-(\d+)-idle"),
-    ], bends="A fixed part, that of the three that come with it and of the engine; then some 2 ms and 0.16 MiB for each plugin, whose compiled code is checked and mapped from the cache, one after the other. A straight line, which only looks bent over a logarithmic axis."),
+    ], bends="A fixed part, that of the three that come with it and of the engine; then some 1 ms and 0.16 MiB for each plugin, whose compiled code is checked and mapped from the cache, one after the other. A straight line, which only looks bent over a logarithmic axis."),
 ]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 380, 70, 40, 40, 80
