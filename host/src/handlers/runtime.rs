@@ -194,7 +194,7 @@ fn most(limit: Limit) -> u32 {
     u32::try_from(*limit.range().end()).unwrap_or(u32::MAX)
 }
 
-/// With these settings an instance costs no system call, and half of what it costs with the defaults (`host/benches/RESULTS.md`).
+/// With these settings an instance costs no system call, and half the time that it costs with the defaults.
 pub(super) fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)

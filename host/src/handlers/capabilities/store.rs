@@ -9,12 +9,8 @@ impl store::Host for CallState {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Failure>> {
         let given = || vec![Value::Text(key.clone())];
         self.host_call(Capability::Store, "get", given, |state| {
-            match state
-                .services
-                .sources
-                .store
-                .plugin_entry(&state.plugin, &key)
-            {
+            let store = &state.services.sources.store;
+            match store.plugin_entry(&state.plugin, &key) {
                 Ok(value) => Ok(Ok(value.map(|value| value.to_vec()))),
                 Err(error) => state.unreadable(&error),
             }
@@ -24,12 +20,8 @@ impl store::Host for CallState {
     fn keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, Failure>> {
         let given = || vec![Value::Text(prefix.clone())];
         self.host_call(Capability::Store, "keys", given, |state| {
-            match state
-                .services
-                .sources
-                .store
-                .plugin_keys(&state.plugin, &prefix)
-            {
+            let store = &state.services.sources.store;
+            match store.plugin_keys(&state.plugin, &prefix) {
                 Ok(keys) => Ok(Ok(keys)),
                 Err(error) => state.unreadable(&error),
             }
