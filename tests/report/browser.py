@@ -79,6 +79,13 @@ class Browser:
         self.ask("POST", "/url", {"url": "about:blank"})
         self.requests()
         self.ask("POST", "/url", {"url": path.resolve().as_uri()})
+        # The driver has been seen to answer while a large page was still being read.
+        loaded = """
+            const done = arguments[0];
+            if (document.readyState === "complete") done();
+            else addEventListener("load", () => done());
+        """
+        self.ask("POST", "/execute/async", {"script": loaded, "args": []})
 
     def run(self, script, *arguments):
         """What a script in the page returns."""
