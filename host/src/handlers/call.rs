@@ -349,7 +349,8 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// A call until its deadline. Most end at their first poll and need no timer, of which all threads would count a user of the runtime.
+/// A call until its deadline. Most end at their first poll and so need no timer: who makes one counts as a user of the runtime, and all
+/// threads share that count.
 async fn in_time<T>(deadline: Instant, call: impl Future<Output = T>) -> Result<T, Elapsed> {
     let mut call = pin!(call);
     match poll!(call.as_mut()) {
